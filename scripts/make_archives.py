@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+"""Write the ready archives in `models/archives/`, or say which are out of step with the code.
+
+    make_archives.py [--models REGEX] [--check]
+
+Each file is the small variant of a model, saved by `torch.jit.save`, and has beside it a `.npz`
+with what PyTorch returned, so that tests can judge a conversion without PyTorch:
+
+    input_0_0, input_0_1, ...    the arguments of the first call, flat, in order
+    output_0_0, ...              its results, flat, in order; then, for a model with state,
+                                 the value of each state attribute after the call
+    input_1_0, ...               the second call, and so on
+    state_0, ...                 the value of each state attribute before the first call
+
+An argument that is a Python number is recorded as an array without dims; no model has a tensor
+argument without dims. The calls of a model with state are a sequence.
+
+The same code, release of PyTorch and kind of CPU give the same bytes. For that, each archive is
+made in a fresh process (names of classes are numbered within a process) with a fixed seed for
+Python's hashes (constants of classes are saved in the order of a set), and the paths that PyTorch
+records for its error messages are cut to what follows the place of installation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import io
+import multiprocessing
+import os
+import pickletools
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from models import ARCHIVES, MODELS, Mode, Model  # noqa: E402
+from models.comparison import difference, flat_arrays  # noqa: E402
+
+_ALIGNMENT = 64
+#: What a recorded path may start with: the folder of this project, and the one that holds torch.
+_PREFIXES = (f"{ROOT}/", f"{Path(torch.__file__).resolve().parent.parent}/")
+
+
+def archived(pattern: str = "") -> Iterator[tuple[Model, Mode]]:
+    """Every model and mode of which a ready archive is kept."""
+    for model in MODELS.values():
+        if re.search(pattern, model.name):
+            yield from ((model, mode) for mode in model.archived_modes)
+
+
+def recorded_arrays(model: Model) -> dict[str, np.ndarray]:
+    """Run the small variant in PyTorch and name its arguments and results."""
+    sample = model.sample(small=True)
+    reference = sample.reference()
+    arrays: dict[str, np.ndarray] = {}
+
+    def record(prefix: str, value: object) -> None:
+        arrays.update({f"{prefix}_{i}": array for i, array in enumerate(flat_arrays(value))})
+
+    def state() -> list[np.ndarray]:
+        return flat_arrays([getattr(reference, name) for name in model.state])
+
+    record("state", state())
+    for number, call in enumerate(sample.calls):
+        record(f"input_{number}", call)
+        with torch.no_grad():
+            result = reference(*copy.deepcopy(call))
+        record(f"output_{number}", flat_arrays(result) + state())
+    return arrays
+
+
+def _relative_paths(pickled: bytes) -> bytes:
+    """Cut the prefixes of paths among the strings of a pickle, which stays as it is otherwise."""
+    pieces, done = [], 0
+    for opcode, value, start in pickletools.genops(pickled):
+        if opcode.name != "BINUNICODE" or not value.startswith(_PREFIXES):
+            continue
+        prefix = next(p for p in _PREFIXES if value.startswith(p))
+        text = value.removeprefix(prefix).encode()
+        end = start + 5 + len(value.encode())  # the opcode and four bytes of length
+        pieces += [pickled[done:start], b"X", len(text).to_bytes(4, "little"), text]
+        done = end
+    return b"".join([*pieces, pickled[done:]])
+
+
+def portable(archive: bytes) -> bytes:
+    """Write an archive again without the machine's paths, its records aligned as PyTorch does."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(archive)) as source,
+        zipfile.ZipFile(out, "w", compresslevel=9) as target,
+    ):
+        for old in source.infolist():
+            content = source.read(old)
+            if old.filename.endswith(".debug_pkl"):
+                content = _relative_paths(content)
+            new = zipfile.ZipInfo(old.filename)  # dated 1980 unless told otherwise
+            new.compress_type = old.compress_type
+            new.create_system = 0
+            if new.compress_type == zipfile.ZIP_STORED:
+                # A field "FB" of the length that lets the content start on the boundary.
+                header = out.tell() + 30 + len(new.filename.encode()) + 4
+                padding = -header % _ALIGNMENT
+                new.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
+            target.writestr(new, content)
+    return out.getvalue()
+
+
+def _write(name: str, mode: Mode, folder: Path) -> None:
+    model = MODELS[name]
+    path = folder / model.archive(mode).name
+    path.write_bytes(portable(model.sample(small=True).archive_bytes(mode)))
+    np.savez_compressed(path.with_suffix(".npz"), **recorded_arrays(model))
+
+
+def write_archives(folder: Path, pattern: str = "") -> list[Path]:
+    """Make the archives that match, each in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    paths = []
+    for model, mode in archived(pattern):
+        process = context.Process(target=_write, args=(model.name, mode, folder))
+        process.start()
+        process.join()
+        if process.exitcode != 0:
+            raise RuntimeError(f"could not make the archive of {model.name}, {mode}")
+        paths.append(folder / model.archive(mode).name)
+    return paths
+
+
+def _record_difference(name: str, kept: bytes, made: bytes) -> str | None:
+    """Compare one record; the floats of storages may differ in the last bits between CPUs."""
+    if kept == made:
+        return None
+    storage = re.search(r"/(data|constants)/\d+$", name) is not None
+    if storage and len(kept) == len(made) and len(kept) % 4 == 0:
+        arrays = [np.frombuffer(content, np.float32) for content in (kept, made)]
+        return difference(arrays[:1], arrays[1:])
+    return f"{name} differs"
+
+
+def archive_difference(kept: Path, made: Path) -> str | None:
+    """Say how an archive and its arrays differ from freshly made ones; None where they agree."""
+    for path in (kept, kept.with_suffix(".npz")):
+        if not path.exists():
+            return f"{path.name} is missing"
+    with zipfile.ZipFile(kept) as old, zipfile.ZipFile(made) as new:
+        if old.namelist() != new.namelist():
+            return "other records"
+        for name in old.namelist():
+            # Line numbers move with every edit, and the id is a checksum of all records.
+            if name.endswith((".debug_pkl", "serialization_id")):
+                continue
+            problem = _record_difference(name, old.read(name), new.read(name))
+            if problem is not None:
+                return problem
+    with np.load(kept.with_suffix(".npz")) as old, np.load(made.with_suffix(".npz")) as new:
+        if old.files != new.files:
+            return "other arrays"
+        return difference([old[n] for n in old.files], [new[n] for n in new.files])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--models", default="", metavar="REGEX", help="only those that match")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of step")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.check:
+        return _check(arguments.models)
+    paths = write_archives(ARCHIVES, arguments.models)
+    for path in paths:
+        print(f"{path.stat().st_size:8,}  {path.name}")
+    files = [file for file in ARCHIVES.iterdir() if file.suffix in (".pt", ".npz")]
+    print(f"{sum(file.stat().st_size for file in files):8,}  in all {len(files)} files")
+    return 0
+
+
+def _check(pattern: str) -> int:
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for made in write_archives(Path(folder), pattern):
+            problem = archive_difference(ARCHIVES / made.name, made)
+            failed += problem is not None
+            print(f"{made.name:36} {problem or 'ok'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # takes effect at start only
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | {"PYTHONHASHSEED": "0"})
+    sys.exit(main())
