@@ -1,0 +1,21 @@
+"""Archive code to IR: types, records, lowering, schemas, printing. Knows no ONNX and no torch."""
+
+from __future__ import annotations
+
+from .graph import MISSING, Block, ClassType, Function, Graph, Node, Parameter, Value
+from .program import Program
+from .record import SourceRange, SourceRanges
+
+__all__ = [
+    "Program",
+    "Graph",
+    "Block",
+    "Node",
+    "Value",
+    "Function",
+    "Parameter",
+    "MISSING",
+    "ClassType",
+    "SourceRange",
+    "SourceRanges",
+]

@@ -1,0 +1,194 @@
+"""The IR: nodes of `prim::`, `aten::` and custom operators in blocks, in SSA form.
+
+It is TorchScript's own IR, less what only a type checker needs. Overloads are not resolved and
+default arguments not filled in; whoever runs the graph has the values at hand and does better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .record import CodeRecord, SourceRange
+from .types import Type
+
+__all__ = [
+    "Value",
+    "Node",
+    "Block",
+    "Graph",
+    "Parameter",
+    "Function",
+    "ClassType",
+    "MISSING",
+]
+
+
+class Value:
+    """What one node or block input produces; used by identity. `type` is None where unknown."""
+
+    __slots__ = ("name", "node", "type")
+
+    def __init__(self, name: str, type: Type | None = None, node: Node | None = None) -> None:  # noqa: A002  the IR's word
+        self.name = name
+        self.type = type
+        self.node = node
+
+    def __repr__(self) -> str:
+        return f"%{self.name}"
+
+
+class Node:
+    """One operation.
+
+    The last `len(keywords)` inputs were passed by keyword, under these names. Whether an operator
+    returns one tuple or several values shows in the number of outputs, and a call that stands
+    as a statement has none.
+    """
+
+    __slots__ = (
+        "_offset",
+        "_record",
+        "attributes",
+        "blocks",
+        "inputs",
+        "keywords",
+        "kind",
+        "outputs",
+    )
+
+    def __init__(
+        self,
+        kind: str,
+        inputs: Sequence[Value] = (),
+        keywords: tuple[str, ...] = (),
+        attributes: dict[str, object] | None = None,
+        record: CodeRecord | None = None,
+        offset: int = 0,
+    ) -> None:
+        self.kind = kind
+        self.inputs = list(inputs)
+        self.keywords = keywords
+        self.outputs: list[Value] = []
+        self.attributes: dict[str, object] = {} if attributes is None else attributes
+        self.blocks: list[Block] = []
+        self._record = record
+        self._offset = offset
+
+    @property
+    def source(self) -> SourceRange | None:
+        """Where in the user's Python source this came from."""
+        return self._record.source_at(self._offset) if self._record is not None else None
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(map(repr, self.outputs))
+        inputs = ", ".join(map(repr, self.inputs))
+        attributes = (
+            f"[{', '.join(f'{name}={value!r}' for name, value in self.attributes.items())}]"
+            if self.attributes
+            else ""
+        )
+        return f"{outputs}{' = ' if outputs else ''}{self.kind}{attributes}({inputs})"
+
+
+class Block:
+    """A straight line of nodes with inputs and outputs."""
+
+    __slots__ = ("inputs", "nodes", "outputs")
+
+    def __init__(self) -> None:
+        self.inputs: list[Value] = []
+        self.nodes: list[Node] = []
+        self.outputs: list[Value] = []
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes, those of inner blocks after the node that holds them."""
+        for node in self.nodes:
+            yield node
+            for block in node.blocks:
+                yield from block.walk()
+
+
+@dataclass(eq=False)
+class Graph:
+    """The body of a function; the block's inputs are the parameters, its outputs the results."""
+
+    name: str
+    block: Block
+
+    def walk(self) -> Iterator[Node]:
+        """All nodes of the graph."""
+        return self.block.walk()
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+"""The default of a parameter that has none."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a function. The `self` of a method is one too."""
+
+    name: str
+    type: Type
+    default: object = MISSING
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a call may leave it out."""
+        return self.default is not MISSING
+
+
+class Function:
+    """A function or method; its graph is built when first asked for."""
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Sequence[Parameter],
+        return_type: Type,
+        lower: Callable[[Function], Graph],
+    ) -> None:
+        self.name = name
+        self.parameters = list(parameters)
+        self.return_type = return_type
+        self._lower = lower
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The body."""
+        return self._lower(self)
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{p.type} {p.name}" for p in self.parameters)
+        return f"{self.name}({parameters}) -> {self.return_type}"
+
+
+@dataclass(eq=False)
+class ClassType:
+    """A class of the archive: its kind, its attributes in order, its methods.
+
+    For a named tuple the attributes are the fields and `defaults` has those with a default; for
+    an enum `members` has the values. `constants` are attributes whose value is part of the code.
+    """
+
+    name: str
+    kind: str
+    attributes: dict[str, Type] = field(default_factory=dict)
+    constants: dict[str, object] = field(default_factory=dict)
+    methods: dict[str, Function] = field(default_factory=dict)
+    parameters: list[str] = field(default_factory=list)
+    buffers: list[str] = field(default_factory=list)
+    defaults: dict[str, object] = field(default_factory=dict)
+    members: dict[str, object] = field(default_factory=dict)
+    forward_hooks: list[str] = field(default_factory=list)
+    forward_pre_hooks: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"ClassType({self.name!r}, {self.kind!r})"
