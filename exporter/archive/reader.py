@@ -1,0 +1,232 @@
+"""Opens an archive: what `torch.jit.save` writes, as Python objects, without PyTorch.
+
+Nothing is read before it is asked for: the file is mapped, code and pickles are parsed on first use, and tensors are
+views of the map.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from exporter.archive.dtypes import StorageType
+from exporter.archive.identify import describe_content, describe_records
+from exporter.archive.records import Records
+from exporter.archive.source_ranges import SourceRanges
+from exporter.archive.unpickler import unpickle
+from exporter.archive.values import ScriptObject, Storage
+from exporter.errors import ArchiveError, NotTorchScriptError
+
+__all__ = ["Archive", "open_archive", "MAX_VERSION"]
+
+MAX_VERSION = 10
+"""Newest archive version whose operators we know the meaning of; written up to torch 2.15."""
+
+
+def open_archive(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:
+    """Open an archive from a path (mapped), bytes, or a binary file object (read whole).
+
+    Raises NotTorchScriptError for a file that is something else, ArchiveError for a damaged one.
+    """
+    path: Path | None = None
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        content, name = memoryview(source).toreadonly(), "the archive"
+    elif isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        content, name = _mapped(path), str(path)
+    else:
+        data = source.read()
+        if not isinstance(data, bytes):
+            raise ArchiveError("the archive's file object is not opened in binary mode")
+        content, name = memoryview(data), str(getattr(source, "name", "the archive"))
+    return Archive(content, name, path)
+
+
+def _mapped(path: Path) -> memoryview:
+    """The file as read-only memory. The map lives as long as a view of it does."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except FileNotFoundError:
+        raise ArchiveError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise ArchiveError(f"{path} is a directory; give the archive file itself") from None
+    except (OSError, ValueError) as error:
+        if path.is_dir():
+            raise ArchiveError(f"{path} is a directory; give the archive file itself") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ArchiveError(f"{path} can't be read: {reason}") from None
+
+
+class Archive:
+    """An open TorchScript archive."""
+
+    name: str
+    """The folder in the zip that holds everything; by default the file's stem when it was saved."""
+    path: Path | None
+    """Where the file lies, None for bytes and file objects."""
+    version: int
+    """The version of the format and the operators: 1 to 10."""
+    byteorder: str
+    """Of the tensors' bytes: "little" or "big"."""
+    code: Mapping[str, str]
+    """Source text by module: "__torch__.programs" is the record code/__torch__/programs.py."""
+
+    def __init__(self, content: memoryview, source: str, path: Path | None = None) -> None:
+        """Open `content`; `source` is what errors call it."""
+        # A file cut off within its first bytes is still called a cut-off archive.
+        if not content or bytes(content[:4]) != b"PK\x03\x04"[: len(content)]:
+            if bytes(content[:4]) == b"PK\x05\x06":
+                raise NotTorchScriptError(f"{source} is an empty zip file")
+            raise NotTorchScriptError(f"{source} {describe_content(content)}")
+        self._records = Records(content, source)
+        other = describe_records(self._records)
+        if other is not None:
+            raise NotTorchScriptError(f"{source} {other}")
+        self._source = source
+        self.path = path
+        self.name = self._records.folder
+        self.version = self._read_version()
+        self.byteorder = self._read_byteorder()
+        self.code = _Code(self._records)
+        self._storages: dict[str, Storage] = {}
+
+    def __repr__(self) -> str:
+        return f"<Archive {self._source}: version {self.version}, {len(self.code)} code records>"
+
+    @cached_property
+    def root(self) -> ScriptObject:
+        """The saved module and all that it holds."""
+        root = self._unpickled("data", ("data/", "tensors/"))
+        if not isinstance(root, ScriptObject):
+            raise ArchiveError(f"{self._source} is damaged: data.pkl holds no module")
+        return root
+
+    @cached_property
+    def constants(self) -> Sequence[object]:
+        """What the code calls `CONSTANTS.c0`, `CONSTANTS.c1` and so on."""
+        constants = self._unpickled("constants", ("constants/", "tensors/"))
+        if not isinstance(constants, tuple):
+            raise ArchiveError(f"{self._source} is damaged: constants.pkl holds no tuple")
+        return constants
+
+    @cached_property
+    def traced_inputs(self) -> Mapping[str, tuple[object, ...]]:
+        """The example inputs of each traced method; tensors have dtype and shape, but no values.
+
+        Empty for scripted modules, and for what was saved by a PyTorch that did not record them.
+        """
+        if "traced_inputs.pkl" not in self._records:
+            return {}
+        inputs = self._unpickled("traced_inputs", ("traced_inputs/",))
+        if not isinstance(inputs, dict) or not all(
+            isinstance(method, str) and isinstance(values, (list, tuple))
+            for method, values in inputs.items()
+        ):
+            raise ArchiveError(f"{self._source} is damaged: traced_inputs.pkl holds no inputs")
+        return {method: tuple(values) for method, values in inputs.items()}
+
+    def source_ranges(self, module: str) -> SourceRanges | None:
+        """Where the code of `module` came from, None if the archive doesn't tell."""
+        record = f"{_code_record(module)}.debug_pkl"
+        if record not in self._records:
+            return None
+        return SourceRanges(self._records.read(record), record)
+
+    @property
+    def extra_files(self) -> Mapping[str, memoryview]:
+        """What was saved along as `_extra_files`."""
+        names = [name for name in self._records if name.startswith("extra/")]
+        return {name.removeprefix("extra/"): self._records.read(name) for name in names}
+
+    def _unpickled(self, name: str, folders: tuple[str, ...]) -> object:
+        def open_storage(kind: StorageType, key: str, device: str, elements: int) -> Storage:
+            for folder in folders:
+                if folder + key in self._records:
+                    return self._storage(folder + key, kind, device, elements)
+            return self._storage(folders[0] + key, kind, device, elements)
+
+        return unpickle(self._records.read(f"{name}.pkl"), f"{name}.pkl", open_storage)
+
+    def _storage(self, record: str, kind: StorageType, device: str, elements: int) -> Storage:
+        known = self._storages.get(record)
+        if known is not None:
+            if known.type is kind and known.elements == elements:
+                return known
+            raise ArchiveError(
+                f"{self._source} is damaged: {record} is said to be {known.elements} {known.type.name} "
+                f"and {elements} {kind.name}"
+            )
+        needed = elements * kind.numpy.itemsize
+        stored = self._records[record].size
+        # Example inputs and meta tensors have empty records: a type and a size without values.
+        absent = stored == 0 and (record.startswith("traced_inputs/") or device == "meta")
+        if stored < needed and not absent:
+            raise ArchiveError(
+                f"{self._source} is damaged: {record} has {stored} of its {needed} bytes"
+            )
+        storage = Storage(
+            record,
+            kind,
+            device,
+            elements,
+            None if absent else self._records.file_offset(record),
+            self.byteorder != sys.byteorder,
+            None if absent else lambda: self._records.read(record),
+        )
+        self._storages[record] = storage
+        return storage
+
+    def _read_version(self) -> int:
+        record = ".data/version" if ".data/version" in self._records else "version"
+        text = self._records.text(record).strip()
+        if not text.isdecimal() or len(text) > 9 or int(text) == 0:
+            raise ArchiveError(f"{self._source} is damaged: its version is {text[:20]!r}")
+        version = int(text)
+        if version > MAX_VERSION:
+            raise ArchiveError(
+                f"{self._source} has version {version}, written by a newer PyTorch; "
+                f"versions up to {MAX_VERSION} are supported"
+            )
+        return version
+
+    def _read_byteorder(self) -> str:
+        """Recorded from torch 2.1 on; what came before is little-endian."""
+        if "byteorder" not in self._records:
+            return "little"
+        order = self._records.text("byteorder").strip()
+        if order not in ("little", "big"):
+            raise ArchiveError(f"{self._source} is damaged: its byte order is {order[:20]!r}")
+        return order
+
+
+class _Code(Mapping[str, str]):
+    """The code records by module name, each read when asked for."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._modules = {
+            name[len("code/") : -len(".py")].replace("/", "."): name
+            for name in records
+            if name.startswith("code/") and name.endswith(".py")
+        }
+
+    def __getitem__(self, module: str) -> str:
+        return self._records.text(self._modules[module])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+def _code_record(module: str) -> str:
+    return f"code/{module.replace('.', '/')}.py"
