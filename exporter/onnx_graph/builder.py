@@ -1,0 +1,691 @@
+"""The opset-aware builder: `g.Add(x, 1)` becomes an ONNX node, a constant, or nothing at all.
+
+Operators are called in their newest form. For each call the builder, in this order,
+
+1. hands it to a lowering, where the target opset lacks the operator or its form (`lowerings`);
+2. places the arguments as inputs or attributes by the target opset's schema (`signatures`);
+3. turns Python numbers and lists into constants of the dtype that the operator wants;
+4. goes through another dtype where this one is not legal, or has no kernel (`kernels`);
+5. computes the result, where it is known (`folding`, `propagation`);
+6. emits the node, with the dtypes and shapes of its outputs (`shapes`).
+
+The lower-case methods are conveniences that decide for themselves whether a node is needed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph import folding, kernels, propagation, shapes
+from exporter.onnx_graph.lowerings import find_lowering
+from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.signatures import Signature, place
+from exporter.onnx_graph.symbolic import Apply, Atom, Dim, Symbol, SymInt
+from exporter.onnx_graph.values import Number, SymScalar, Tensor
+
+__all__ = ["Builder", "Call"]
+
+# Constants of at most this many bytes are shared by content, larger ones by identity.
+SHARED_BY_CONTENT = 1024
+
+Argument = Tensor | Number | Sequence[Any] | np.ndarray | None
+
+
+class Call:
+    """One operator call with its arguments placed: what the rules for shapes and folding look at."""
+
+    __slots__ = ("attributes", "inputs", "opset", "outputs", "signature")
+
+    def __init__(
+        self,
+        signature: Signature,
+        inputs: list[Tensor | None],
+        attributes: dict[str, Any],
+        outputs: int,
+        opset: int,
+    ) -> None:
+        self.signature = signature
+        self.inputs = inputs
+        self.attributes = attributes
+        self.outputs = outputs
+        self.opset = opset
+
+    @property
+    def op_type(self) -> str:
+        """The operator's name."""
+        return self.signature.op_type
+
+    def tensor(self, index: int) -> Tensor:
+        """An input that must be there."""
+        tensor = self.inputs[index]
+        assert tensor is not None
+        return tensor
+
+    def optional(self, index: int) -> Tensor | None:
+        """An input that may be absent."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+
+class Builder:
+    """Builds one ONNX model; see the module's docstring.
+
+    `opset` is the target, `fold` whether nodes with constant inputs are computed, `module_path`
+    what new nodes are named after (the interpreter sets it).
+    """
+
+    def __init__(self, opset: int = 20, *, fold: bool = True) -> None:
+        self.opset = opset
+        self.fold = fold
+        self.scope = Scope()
+        self.initializers: dict[str, ir.Value] = {}
+        self.domains: dict[str, int] = {}
+        self.module_path = ""
+        self.source: object = None
+        self._names: Counter[str] = Counter()
+        self._taken: set[str] = set()
+        self._shared: dict[object, ir.Value] = {}
+        self._symbols: set[str] = set()
+
+    # ------------------------------------------------------------ operators
+
+    def __getattr__(self, op_type: str) -> Callable[..., Any]:
+        if not op_type[0].isupper():
+            raise AttributeError(op_type)
+
+        def call(*args: Argument, **kwargs: Any) -> Any:
+            return self.op(op_type, *args, **kwargs)
+
+        return call
+
+    def op(
+        self, op_type: str, *args: Argument, domain: str = "", outputs: int = 1, **kwargs: Any
+    ) -> Any:
+        """Call an operator of any domain: a `Tensor`, or a tuple of them if `outputs` > 1."""
+        lowering = find_lowering(op_type, self.opset) if not domain else None
+        if lowering is not None:
+            return lowering(self, *args, **kwargs)
+        signature, placed = place(op_type, domain, self.opset, args, kwargs)
+        inputs, outer_dtypes = self._tensors(signature, placed.inputs)
+        attributes = {
+            name: self._attribute(signature, name, value)
+            for name, value in placed.attributes.items()
+        }
+        call = Call(signature, inputs, attributes, outputs, self.opset)
+        results = self._known(call) or self._emit(call)
+        detour = [
+            outer_dtypes.get(p.type_variable) if i < len(signature.outputs) else None
+            for i in range(outputs)
+            for p in [signature.outputs[min(i, len(signature.outputs) - 1)]]
+        ]
+        results = [
+            r if dtype is None else self.cast(r, dtype)
+            for r, dtype in zip(results, detour, strict=True)
+        ]
+        return results[0] if outputs == 1 else tuple(results)
+
+    def _tensors(
+        self, signature: Signature, args: Sequence[object]
+    ) -> tuple[list[Tensor | None], dict[str, ir.DataType]]:
+        """Inputs as tensors of dtypes that have a kernel, and the dtypes they had if others."""
+        parameters = [
+            signature.inputs[min(i, len(signature.inputs) - 1)] for i in range(len(args))
+        ]
+        bound: dict[str, ir.DataType] = {}
+        first: ir.DataType | None = None
+        for parameter, arg in zip(parameters, args, strict=True):
+            if isinstance(arg, Tensor):
+                first = first or arg.dtype
+                if parameter.homogeneous:
+                    bound.setdefault(parameter.type_variable, arg.dtype)
+        outer: dict[str, ir.DataType] = {}
+        for variable, dtype in bound.items():
+            detour = kernels.detour(signature, variable, dtype, self.opset)
+            if detour is not None:
+                outer[variable] = dtype
+                bound[variable] = detour
+        result: list[Tensor | None] = []
+        for parameter, arg in zip(parameters, args, strict=True):
+            legal = signature.dtypes[parameter.type_variable]
+            dtype = bound.get(parameter.type_variable)
+            if arg is None:
+                result.append(None)
+            elif isinstance(arg, Tensor):
+                result.append(self.cast(arg, dtype) if dtype and parameter.homogeneous else arg)
+            else:
+                if dtype is None:
+                    dtype = _natural_dtype(arg, legal, first)
+                    bound[parameter.type_variable] = dtype
+                result.append(self.constant(arg, dtype))
+        return result, outer
+
+    def _attribute(self, signature: Signature, name: str, value: object) -> Any:
+        """An attribute's value as plain data; what is only known at run time is an error."""
+        if isinstance(value, Tensor):
+            value = value.array if value.array is not None else value.elements
+            if value is None:
+                raise UnsupportedError(
+                    f"{signature.op_type} needs a constant {name} at opset {self.opset}"
+                )
+        kind = signature.attributes[name]
+        if isinstance(value, np.ndarray) and kind != ir.AttributeType.TENSOR:
+            value = value.tolist()
+        if kind == ir.AttributeType.INT:
+            return int(value)  # type: ignore[call-overload]
+        if kind == ir.AttributeType.FLOAT:
+            return float(value)  # type: ignore[arg-type]
+        if kind == ir.AttributeType.INTS:
+            values = value if isinstance(value, (list, tuple)) else [value]
+            return [int(v) for v in values]
+        if kind == ir.AttributeType.FLOATS:
+            return [float(v) for v in value]  # type: ignore[attr-defined]
+        return value
+
+    def _known(self, call: Call) -> list[Tensor] | None:
+        """The results where they are known without a node."""
+        elements = propagation.propagate(call)
+        if elements is not None:
+            tensor = self._from_elements(*elements)
+            if tensor is not None:
+                return [tensor]
+        if self.fold:
+            arrays = folding.fold(call)
+            if arrays is not None:
+                return [self.constant(a) for a in arrays]
+        return None
+
+    def _from_elements(
+        self, dtype: ir.DataType, shape: tuple[int, ...], elements: tuple[Dim, ...]
+    ) -> Tensor | None:
+        if all(isinstance(e, int) for e in elements):
+            limits = np.iinfo(dtype.numpy())
+            if any(not limits.min <= e <= limits.max for e in elements):  # type: ignore[operator]
+                return None
+            return self.constant(np.array(elements, dtype.numpy()).reshape(shape))
+        return Tensor(dtype, shape, elements=elements)
+
+    def _emit(self, call: Call) -> list[Tensor]:
+        values = [None if t is None else self.value(t) for t in call.inputs]
+        types = shapes.infer(call)
+        return self.emit(
+            call.op_type,
+            values,
+            call.attributes,
+            types,
+            domain=call.signature.domain,
+            kinds=call.signature.attributes,
+        )
+
+    def emit(
+        self,
+        op_type: str,
+        inputs: Sequence[ir.Value | None],
+        attributes: Mapping[str, Any],
+        types: Sequence[shapes.OutputType],
+        *,
+        domain: str = "",
+        kinds: Mapping[str, ir.AttributeType] | None = None,
+    ) -> list[Tensor]:
+        """Append a node as it is, with outputs of these types. Unknown dims become symbols."""
+        name = self.unique(f"{self.module_path}/{op_type}" if self.module_path else op_type)
+        outputs = []
+        for i in range(len(types)):
+            outputs.append(ir.Value(name=self.unique(name if i == 0 else f"{name}.{i}", out=True)))
+        attrs = [_ir_attribute(k, v, (kinds or {}).get(k)) for k, v in attributes.items()]
+        node = ir.Node(domain, op_type, inputs, attrs, outputs=outputs, name=name)
+        if self.source is not None:
+            node.meta["source"] = self.source
+        if domain:
+            self.domains.setdefault(domain, 1)
+        self.scope.nodes.append(node)
+        self.scope.values.update(outputs)
+        return [
+            self.typed(value, output, name) for value, output in zip(outputs, types, strict=True)
+        ]
+
+    def typed(self, value: ir.Value, output: shapes.OutputType, name: str) -> Tensor:
+        """A tensor for an ONNX value; dims that are None become new symbols read from it."""
+        tensor = Tensor(output.dtype, None, value=value, scope=self.scope)
+        if output.shape is not None:
+            tensor.shape = tuple(
+                self.symbol(f"{name}.{i}", tensor, i) if d is None else d
+                for i, d in enumerate(output.shape)
+            )
+        value.type = output.ir_type()
+        if tensor.shape is not None and not output.is_sequence:
+            value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in tensor.shape])
+        return tensor
+
+    # ------------------------------------------------------------ names and symbols
+
+    def unique(self, name: str, *, out: bool = False) -> str:
+        """A name not used before, for a node or (`out`) a value."""
+        key = f"out:{name}" if out else name
+        self._names[key] += 1
+        count = self._names[key]
+        found = name if count == 1 else f"{name}_{count - 1}"
+        while out and found in self._taken:
+            self._names[key] += 1
+            found = f"{name}_{self._names[key] - 1}"
+        if out:
+            self._taken.add(found)
+        return found
+
+    def symbol(
+        self,
+        name: str,
+        source: Tensor | None = None,
+        axis: int | None = None,
+        *,
+        lower: int | None = 0,
+    ) -> SymInt:
+        """A new symbol, read from dim `axis` of a tensor, or from its value where axis is None."""
+        base, count = name, 1
+        while name in self._symbols:
+            name, count = f"{base}_{count}", count + 1
+        self._symbols.add(name)
+        symbol = Symbol(name, lower)
+        if source is not None:
+            symbol.sources.append((source, axis))
+        return SymInt.of(symbol)
+
+    def integer(self, tensor: Tensor) -> Dim:
+        """The value of a 0-d (or one-element) integer tensor as a Python int or an expression."""
+        if tensor.elements is not None and len(tensor.elements) == 1:
+            return tensor.elements[0]
+        if tensor.array is not None:
+            return int(tensor.array.item())
+        key = ("integer", id(tensor))
+        cached = self.scope.cached(key)
+        if cached is not None and cached.elements is not None:
+            return cached.elements[0]
+        scalar = self.cast(self.reshape(tensor, []), ir.DataType.INT64)
+        result = self.symbol("value", scalar, lower=None)
+        # The cache entry holds the tensor, so that its id stays taken.
+        self.scope.cache[key] = Tensor(
+            ir.DataType.INT64, (), elements=(result,), value=scalar.value, scope=scalar.scope
+        )
+        self.scope.cache[("keep", id(tensor))] = tensor
+        return result
+
+    # ------------------------------------------------------------ constants
+
+    def constant(
+        self, value: object, dtype: ir.DataType | None = None, *, name: str | None = None
+    ) -> Tensor:
+        """A number, a (nested) list or an array as a tensor, of the given or its natural dtype.
+
+        Ints are int64, floats float32 unless told otherwise. A list of ints may hold symbolic
+        ones, and 0-d tensors. `name` is the name its initializer gets.
+        """
+        if isinstance(value, Tensor):
+            return value if dtype is None else self.cast(value, dtype)
+        if isinstance(value, SymScalar):
+            return value.tensor if dtype is None else self.cast(value.tensor, dtype)
+        if isinstance(value, SymInt):
+            tensor = Tensor(ir.DataType.INT64, (), elements=(value,))
+            return tensor if dtype is None else self.cast(tensor, dtype)
+        if isinstance(value, (list, tuple)) and any(
+            isinstance(v, (SymInt, Tensor, SymScalar)) for v in value
+        ):
+            return self._list(value, dtype)
+        if isinstance(value, np.ndarray):
+            array = value
+        elif dtype is not None:
+            array = _array(value, dtype)
+        else:
+            array = np.array(value)
+            if array.dtype == np.float64:
+                array = array.astype(np.float32)
+            elif array.size == 0 and array.ndim == 1:
+                array = array.astype(np.int64)
+        actual = ir.DataType.from_numpy(array.dtype)
+        if dtype is not None and actual != dtype:
+            array = folding.convert(array, dtype)
+            actual = dtype
+        elements = None
+        if array.ndim <= 1 and array.size <= propagation.MAX_ELEMENTS:
+            if actual in (ir.DataType.INT64, ir.DataType.INT32):
+                elements = tuple(int(v) for v in array.reshape(-1).tolist())
+        return Tensor(actual, array.shape, array=array, elements=elements, name=name)
+
+    def _list(self, values: Sequence[Any], dtype: ir.DataType | None) -> Tensor:
+        if all(isinstance(v, (int, SymInt)) for v in values):
+            tensor = Tensor(ir.DataType.INT64, (len(values),), elements=tuple(values))
+            return tensor if dtype is None else self.cast(tensor, dtype)
+        items = [self.constant(v, dtype) for v in values]
+        if dtype is None:
+            dtype = next(t.dtype for t in items)
+        return self.Concat(  # type: ignore[no-any-return]
+            *[self.reshape(self.cast(t, dtype), [1]) for t in items], axis=0
+        )
+
+    # ------------------------------------------------------------ conveniences
+
+    def cast(self, tensor: Tensor, dtype: ir.DataType) -> Tensor:
+        """The tensor in another dtype; itself if it has that one."""
+        if tensor.dtype == dtype:
+            return tensor
+        key = ("cast", id(tensor), dtype)
+        cached = self.scope.cached(key)
+        if cached is None:
+            cached = self.Cast(tensor, to=dtype)
+            self.scope.cache[key] = cached
+            self.scope.cache[("keep", id(tensor))] = tensor
+        return cached
+
+    def size(self, tensor: Tensor, dim: int) -> Dim:
+        """The size of a dim (negative counts from the end), an int where it is known."""
+        return tensor.require_shape()[dim]
+
+    def shape(self, tensor: Tensor) -> Tensor:
+        """The shape as a 1-D int64 tensor, also where the rank is not known."""
+        if tensor.shape is not None:
+            return self.constant(list(tensor.shape), ir.DataType.INT64)
+        return self.Shape(tensor)  # type: ignore[no-any-return]
+
+    def reshape(self, tensor: Tensor, shape: Sequence[Dim] | Tensor) -> Tensor:
+        """The tensor in another shape, written with 0 (a dim kept) and at most one -1."""
+        if isinstance(shape, Tensor):
+            if shape.elements is None:
+                return self.Reshape(tensor, shape)  # type: ignore[no-any-return]
+            shape = shape.elements
+        target = tuple(shape)
+        if tensor.shape is not None and tensor.shape == target:
+            return tensor
+        written = _written_shape(tensor.shape, target)
+        zero = any(d == 0 for d in written if isinstance(d, int) and d in target)
+        if zero and any(isinstance(d, int) and d == 0 for d in target):
+            # A true zero: no dim may be copied by 0 beside it.
+            result = self.Reshape(tensor, list(target), allowzero=1)
+        else:
+            result = self.Reshape(tensor, list(written))
+        if result.array is None and result.value is not None and result.shape != target:
+            result.shape = target
+            result.value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in target])
+        return result  # type: ignore[no-any-return]
+
+    def scalar(self, value: Dim) -> Tensor:
+        """An integer as a 0-d int64 tensor that has a value in the graph."""
+        if isinstance(value, int):
+            return self.constant(value, ir.DataType.INT64)
+        cached = self.scope.cached(value)
+        if cached is None:
+            cached = self._expression(value)
+            self.scope.cache[value] = cached
+        return cached
+
+    def value(self, tensor: Tensor) -> ir.Value:
+        """The ONNX value of a tensor: its node's output, an initializer, or newly emitted."""
+        if tensor.value is not None:
+            return tensor.value
+        if tensor.array is not None:
+            tensor.value = self._initializer(tensor)
+            return tensor.value
+        assert tensor.elements is not None
+        key = ("elements", tensor.dtype, tensor.shape, tensor.elements)
+        cached = self.scope.cached(key)
+        if cached is None:
+            cached = self._materialize(tensor)
+            self.scope.cache[key] = cached
+        assert cached.value is not None
+        return cached.value
+
+    # ------------------------------------------------------------ bodies
+
+    @contextmanager
+    def body(self, name: str) -> Iterator[Scope]:
+        """Emit into a new graph inside the current one."""
+        outer, path = self.scope, self.module_path
+        self.scope = Scope(outer, name)
+        try:
+            yield self.scope
+        finally:
+            self.scope, self.module_path = outer, path
+
+    def close(
+        self, scope: Scope, inputs: Sequence[ir.Value], outputs: Sequence[Tensor]
+    ) -> ir.Graph:
+        """The body's graph. Outputs that are outer values, inputs or repeated pass through Identity.
+
+        Must be called while `scope` is current.
+        """
+        values: list[ir.Value] = []
+        taken = set(inputs)
+        for tensor in outputs:
+            value = self.value(tensor)
+            if value in taken or value not in scope.values:
+                value = self.emit(
+                    "Identity", [value], {}, [shapes.OutputType.of(tensor)]
+                )[0].value  # type: ignore[assignment]
+            taken.add(value)
+            values.append(value)
+        return ir.Graph(
+            inputs,
+            values,
+            nodes=scope.nodes,
+            name=self.unique(scope.name),
+            opset_imports={"": self.opset},
+        )
+
+    # ------------------------------------------------------------ making values
+
+    def _initializer(self, tensor: Tensor) -> ir.Value:
+        array = tensor.array
+        assert array is not None
+        small = array.nbytes <= SHARED_BY_CONTENT and tensor.name is None
+        if small:
+            key: object = (tensor.dtype, array.shape, array.tobytes())
+        else:
+            key = (array.__array_interface__["data"][0], array.shape, array.strides, array.dtype)
+        value = self._shared.get(key)
+        if value is None:
+            name = self.unique(tensor.name or "constant", out=True)
+            value = ir.Value(
+                name=name,
+                type=ir.TensorType(tensor.dtype),
+                shape=ir.Shape(array.shape),
+                const_value=ir.Tensor(array, dtype=tensor.dtype, name=name),
+            )
+            self.initializers[name] = value
+            self._shared[key] = value
+        return value
+
+    def _materialize(self, tensor: Tensor) -> Tensor:
+        """Nodes for a tensor of symbolic integers."""
+        assert tensor.elements is not None
+        if tensor.shape == ():
+            result = self.scalar(tensor.elements[0])
+        else:
+            result = self._vector(tensor.elements)
+        if tensor.dtype != ir.DataType.INT64:
+            result = self._cast_node(result, tensor.dtype)
+        return result
+
+    def _cast_node(self, tensor: Tensor, dtype: ir.DataType) -> Tensor:
+        out = shapes.OutputType(dtype, tensor.shape)
+        kinds = {"to": ir.AttributeType.INT}
+        return self.emit("Cast", [self.value(tensor)], {"to": int(dtype)}, [out], kinds=kinds)[0]
+
+    def _vector(self, elements: Sequence[Dim]) -> Tensor:
+        """A 1-D tensor: runs of known ints as constants, runs of sizes by one Gather each."""
+        pieces: list[Tensor] = []
+        i = 0
+        while i < len(elements):
+            element = elements[i]
+            j = i + 1
+            if isinstance(element, int):
+                while j < len(elements) and isinstance(elements[j], int):
+                    j += 1
+                pieces.append(self.constant(np.array(elements[i:j], np.int64)))
+            else:
+                source = self._dim_source(element)
+                if source is None:
+                    axes = self.constant([0], ir.DataType.INT64)
+                    pieces.append(self._node("Unsqueeze", [self.scalar(element), axes], (1,)))
+                else:
+                    tensor, axis = source
+                    indices = [axis]
+                    while j < len(elements):
+                        following = self._dim_source(elements[j])
+                        if following is None or following[0] is not tensor:
+                            break
+                        indices.append(following[1])
+                        j += 1
+                    picked = self.constant(np.array(indices, np.int64))
+                    pieces.append(
+                        self._node("Gather", [self._shape_node(tensor), picked], (len(indices),))
+                    )
+            i = j
+        if len(pieces) == 1:
+            return pieces[0]
+        return self._node("Concat", pieces, (len(elements),), axis=0)
+
+    def _node(
+        self, op_type: str, inputs: Sequence[Tensor], shape: tuple[int, ...], **attributes: int
+    ) -> Tensor:
+        """An int64 node emitted as it is, past the propagation that would defer it again."""
+        signature, placed = place(op_type, "", self.opset, inputs, attributes)
+        values = [self.value(t) for t in placed.inputs if isinstance(t, Tensor)]
+        attrs = {k: self._attribute(signature, k, v) for k, v in placed.attributes.items()}
+        out = shapes.OutputType(ir.DataType.INT64, shape)
+        return self.emit(op_type, values, attrs, [out], kinds=signature.attributes)[0]
+
+    def _shape_node(self, tensor: Tensor) -> Tensor:
+        key = ("shape", id(tensor))
+        cached = self.scope.cached(key)
+        if cached is None:
+            cached = self._node("Shape", [tensor], (len(tensor.require_shape()),))
+            self.scope.cache[key] = cached
+            self.scope.cache[("keep", id(tensor))] = tensor
+        return cached
+
+    def _dim_source(self, value: Dim) -> tuple[Tensor, int] | None:
+        """The visible tensor and axis a size can be read from, if it is nothing but a size."""
+        symbol = value.as_symbol() if isinstance(value, SymInt) else None
+        if symbol is None:
+            return None
+        for tensor, axis in symbol.sources:
+            if axis is not None and self.scope.sees(tensor):
+                return tensor, axis
+        return None
+
+    def _expression(self, value: SymInt) -> Tensor:
+        """Nodes that compute an expression as a 0-d int64 tensor."""
+        total: Tensor | None = None
+        for monomial, factor in value.terms.items():
+            term: Tensor | None = None
+            for atom in monomial:
+                part = self._atom(atom)
+                term = part if term is None else self._node("Mul", [term, part], ())
+            if term is None:
+                term = self.constant(factor, ir.DataType.INT64)
+            elif factor != 1:
+                term = self._node("Mul", [term, self.constant(factor, ir.DataType.INT64)], ())
+            total = term if total is None else self._node("Add", [total, term], ())
+        assert total is not None
+        return total
+
+    def _atom(self, atom: Atom) -> Tensor:
+        if isinstance(atom, Symbol):
+            for tensor, axis in atom.sources:
+                if self.scope.sees(tensor):
+                    if axis is None:
+                        return tensor
+                    index = self.constant(axis, ir.DataType.INT64)
+                    return self._node("Gather", [self._shape_node(tensor), index], ())
+            raise UnsupportedError(f"the size {atom.name} can't be read here")
+        arguments = [self.scalar(a) for a in atom.arguments]
+        if atom.operator == "let":
+            return arguments[0]
+        if atom.operator in ("max", "min"):
+            return self._int64_extreme(atom, arguments)
+        return self._floor_division(atom, arguments)
+
+    def _int64_extreme(self, atom: Apply, arguments: Sequence[Tensor]) -> Tensor:
+        if self.opset >= 12:
+            return self._node("Max" if atom.operator == "max" else "Min", arguments, ())
+        # Max and Min take int64 from opset 12 on.
+        left, right = arguments
+        op_type = "Greater" if atom.operator == "max" else "Less"
+        return self.Where(getattr(self, op_type)(left, right), left, right)  # type: ignore[no-any-return]
+
+    def _floor_division(self, atom: Apply, arguments: Sequence[Tensor]) -> Tensor:
+        left, right = arguments
+        low = [a.bounds()[0] if isinstance(a, SymInt) else a for a in atom.arguments]
+        if all(v is not None and v >= 0 for v in low):
+            return self._node("Div", [left, right], ())
+        # ONNX Div truncates; subtracting the remainder of the floored division first makes it exact.
+        if self.opset >= 10:
+            rest = self._node("Mod", [left, right], ())
+            return self._node("Div", [self._node("Sub", [left, rest], ()), right], ())
+        raise UnsupportedError("floor division of a negative integer needs opset 10")
+
+
+def _natural_dtype(
+    value: object, legal: frozenset[ir.DataType], first: ir.DataType | None
+) -> ir.DataType:
+    """The dtype of a Python value for a type variable that no tensor binds."""
+    if len(legal) == 1:
+        return next(iter(legal))
+    if isinstance(value, np.ndarray):
+        return ir.DataType.from_numpy(value.dtype)
+    integral = ir.DataType.INT64 in legal and ir.DataType.FLOAT not in legal
+    if first is not None and first in legal and not integral:
+        return first
+    sample = value
+    while isinstance(sample, (list, tuple)):
+        sample = sample[0] if sample else 0
+    if isinstance(sample, (Tensor, SymScalar)):
+        return sample.dtype
+    if isinstance(sample, bool):
+        return ir.DataType.BOOL if ir.DataType.BOOL in legal else ir.DataType.INT64
+    return ir.DataType.FLOAT if isinstance(sample, float) else ir.DataType.INT64
+
+
+def _array(value: object, dtype: ir.DataType) -> np.ndarray:
+    """A Python number or list in a dtype, wrapping and saturating as PyTorch's conversion does."""
+    array = np.array(value)
+    if array.dtype == object:
+        raise UnsupportedError(f"the number {value} does not fit into 64 bits")
+    return folding.convert(array, dtype)
+
+
+def _written_shape(source: tuple[Dim, ...] | None, target: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """`target` with 0 for dims that stay where they are and -1 for the one that is left."""
+    if all(isinstance(d, int) for d in target):
+        return target
+    written: list[Dim] = list(target)
+    has_zero = any(isinstance(d, int) and d == 0 for d in target)
+    if source is not None and not has_zero:
+        for i, d in enumerate(target):
+            if i < len(source) and isinstance(d, SymInt) and source[i] == d:
+                written[i] = 0
+    left = [i for i, d in enumerate(written) if isinstance(d, SymInt)]
+    if len(left) == 1 and not has_zero:
+        written[left[0]] = -1
+    return tuple(written)
+
+
+def _ir_attribute(name: str, value: Any, kind: ir.AttributeType | None) -> ir.Attr:
+    if isinstance(value, ir.Attr):
+        return value
+    if isinstance(value, ir.Graph):
+        return ir.AttrGraph(name, value)
+    if kind == ir.AttributeType.TENSOR or isinstance(value, np.ndarray):
+        tensor = value if not isinstance(value, np.ndarray) else ir.Tensor(value)
+        return ir.AttrTensor(name, tensor)
+    if kind is not None:
+        if kind == ir.AttributeType.STRING and isinstance(value, bytes):
+            value = value.decode()
+        return ir.Attr(name, kind, value)
+    converted = ir.convenience.convert_attributes({name: value})
+    return converted[0]
+
+

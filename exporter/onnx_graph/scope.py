@@ -1,0 +1,48 @@
+"""The graphs under construction: the main one and the bodies of `If` and `Loop`.
+
+A value emitted in a body is not visible outside it; outer values are visible inside. Whatever is
+cached (a size as a tensor, a cast) is cached in the scope where it was emitted and falls out of
+sight with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.values import Tensor
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """One graph under construction: its nodes and their outputs so far, and what is cached in it."""
+
+    def __init__(self, parent: Scope | None = None, name: str = "main") -> None:
+        self.parent = parent
+        self.name = name
+        self.nodes: list[ir.Node] = []
+        self.values: set[ir.Value] = set()
+        self.cache: dict[Hashable, Tensor] = {}
+
+    def chain(self) -> Iterator[Scope]:
+        """This scope and those around it, from the inside out."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def sees(self, tensor: Tensor) -> bool:
+        """Whether a tensor can be used here."""
+        return tensor.scope is None or any(s is tensor.scope for s in self.chain())
+
+    def cached(self, key: Hashable) -> Tensor | None:
+        """What was cached under this key, here or in a scope around this one."""
+        for scope in self.chain():
+            found = scope.cache.get(key)
+            if found is not None:
+                return found
+        return None

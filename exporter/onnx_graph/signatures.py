@@ -1,0 +1,203 @@
+"""What an ONNX operator looks like at a given opset: its inputs, attributes and legal dtypes.
+
+Symbolics call operators in their newest form (`g.ReduceSum(x, axes=[1])`); `place` moves each
+argument to where the target opset wants it, as an input or as an attribute, by the operator's own
+schema (`onnx.defs`). The few parameters that changed their name are listed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import onnx_ir as ir
+from onnx import defs
+
+from exporter.errors import UnsupportedError
+
+__all__ = ["Parameter", "Placed", "Signature", "place", "signature"]
+
+# (operator, newest name) -> the name it had before; see the operators' changelogs.
+RENAMED = {
+    ("Pad", "constant_value"): "value",
+    ("TopK", "K"): "k",
+    ("Upsample", "scales"): "scales",
+    ("Clip", "min"): "min",
+    ("GroupNormalization", "X"): "X",
+}
+NEWEST = 26
+
+# Attributes that only tune or restate, and may be left out where an opset lacks them.
+ADVISORY = {("Reshape", "allowzero"), ("Cast", "saturate"), ("QuantizeLinear", "saturate")}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An input or output: its name, its type variable or type, and how often it may occur."""
+
+    name: str
+    type_variable: str
+    optional: bool
+    variadic: bool
+    homogeneous: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One operator at one opset; `dtypes` are the legal dtypes of each type variable."""
+
+    op_type: str
+    domain: str
+    since_version: int
+    inputs: tuple[Parameter, ...]
+    outputs: tuple[Parameter, ...]
+    attributes: Mapping[str, ir.AttributeType]
+    required: frozenset[str]
+    dtypes: Mapping[str, frozenset[ir.DataType]]
+    deterministic: bool
+
+
+@dataclass
+class Placed:
+    """A call's arguments as the target opset wants them; absent optional inputs are None."""
+
+    inputs: list[object]
+    attributes: dict[str, object]
+
+
+NOT_DETERMINISTIC = {
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "Dropout",
+}
+
+
+@lru_cache(maxsize=None)
+def signature(op_type: str, opset: int, domain: str = "") -> Signature | None:
+    """The operator at this opset; None if it has none there (or is of a domain unknown here)."""
+    if not defs.has(op_type, opset, domain) or defs.get_schema(op_type, opset, domain).deprecated:
+        return None
+    schema = defs.get_schema(op_type, opset, domain)
+    dtypes = {
+        c.type_param_str: frozenset(filter(None, map(_dtype, c.allowed_type_strs)))
+        for c in schema.type_constraints
+    }
+    option = defs.OpSchema.FormalParameterOption
+
+    def parameters(formal: Sequence[defs.OpSchema.FormalParameter]) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(
+                p.name,
+                p.type_str,
+                p.option == option.Optional,
+                p.option == option.Variadic,
+                p.is_homogeneous,
+            )
+            for p in formal
+        )
+
+    inputs, outputs = parameters(schema.inputs), parameters(schema.outputs)
+    for p in (*inputs, *outputs):
+        if p.type_variable not in dtypes:
+            fixed = _dtype(p.type_variable)
+            dtypes[p.type_variable] = frozenset([fixed] if fixed else [])
+    return Signature(
+        op_type,
+        domain,
+        schema.since_version,
+        inputs,
+        outputs,
+        {name: ir.AttributeType(int(a.type.value)) for name, a in schema.attributes.items()},
+        frozenset(name for name, a in schema.attributes.items() if a.required),
+        dtypes,
+        op_type not in NOT_DETERMINISTIC,
+    )
+
+
+@lru_cache(maxsize=None)
+def _dtype(type_string: str) -> ir.DataType | None:
+    """The dtype in `tensor(float)` and the like; None for a type that is no plain tensor."""
+    inner = type_string
+    for prefix in ("optional(", "seq("):
+        inner = inner.removeprefix(prefix)
+    if not inner.startswith("tensor("):
+        return None
+    return _BY_NAME.get(inner.removeprefix("tensor(").rstrip(")"))
+
+
+_BY_NAME = {
+    "float": ir.DataType.FLOAT,
+    "double": ir.DataType.DOUBLE,
+    **{
+        d.name.lower(): d
+        for d in ir.DataType
+        if d not in (ir.DataType.UNDEFINED, ir.DataType.FLOAT, ir.DataType.DOUBLE)
+    },
+}
+
+
+def place(
+    op_type: str, domain: str, opset: int, args: Sequence[object], kwargs: Mapping[str, object]
+) -> tuple[Signature, Placed]:
+    """Arguments in the operator's newest form -> inputs and attributes of the target opset.
+
+    Raises `UnsupportedError` if the opset lacks the operator, or has no place for an argument.
+    """
+    target = signature(op_type, opset, domain)
+    if target is None:
+        newest = signature(op_type, NEWEST, domain)
+        since = f"; opset {_first(op_type, domain)} has it" if newest else ""
+        raise UnsupportedError(f"opset {opset} has no {op_type}{since}")
+    newest = signature(op_type, NEWEST, domain) or target
+    named: dict[str, object] = {}
+    variadic: list[object] = []
+    for i, arg in enumerate(args):
+        parameter = newest.inputs[min(i, len(newest.inputs) - 1)]
+        if parameter.variadic:
+            variadic.append(arg)
+        elif i < len(newest.inputs):
+            named[parameter.name] = arg
+        else:
+            raise TypeError(f"{op_type} takes {len(newest.inputs)} inputs, got {len(args)}")
+    named.update(kwargs)
+    inputs: list[object] = []
+    for parameter in target.inputs:
+        if parameter.variadic:
+            inputs.extend(variadic)
+            continue
+        inputs.append(_take(named, op_type, parameter.name))
+    attributes: dict[str, object] = {}
+    for name in target.attributes:
+        value = _take(named, op_type, name)
+        if value is not None:
+            attributes[name] = value
+    for name, value in named.items():
+        if value is None or (op_type, name) in ADVISORY:
+            continue
+        raise UnsupportedError(f"{op_type} has no {name} at opset {opset}")
+    while inputs and inputs[-1] is None:
+        inputs.pop()
+    return target, Placed(inputs, attributes)
+
+
+def _take(named: dict[str, object], op_type: str, name: str) -> object:
+    if name in named:
+        return named.pop(name)
+    for (renamed_op, newest), old in RENAMED.items():
+        if renamed_op == op_type and old == name and newest in named:
+            return named.pop(newest)
+    return None
+
+
+def _first(op_type: str, domain: str) -> int:
+    """The first opset that has the operator."""
+    return min(
+        s.since_version
+        for s in defs.get_all_schemas_with_history()
+        if s.name == op_type and s.domain == domain
+    )

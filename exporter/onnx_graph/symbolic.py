@@ -1,0 +1,346 @@
+"""Integers that are only known at run time, as expressions over named sizes.
+
+A `SymInt` is a polynomial with integer coefficients over *atoms*: a `Symbol` (a named dim of an
+input, a size that an operator decides, an integer read from a tensor) or a function of other
+expressions that has no polynomial form (`n // 2`, `max(n, m)`). The polynomial is canonical, so two
+sizes that are the same expression compare equal, and `(2 * n + 1) // 2` is just `n`.
+
+This module knows nothing of graphs: a symbol remembers where it can be read from (`sources`), and
+the builder turns expressions into ONNX nodes when one is needed as a tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+from exporter.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.values import Tensor
+
+__all__ = ["Apply", "Dim", "Shape", "SymInt", "Symbol", "is_ge", "sym_max", "sym_min"]
+
+# Beyond this many terms an expression is kept whole as one atom: unrolled programs could otherwise
+# grow polynomials without end.
+MAX_TERMS = 24
+MAX_DEGREE = 4
+
+
+@dataclass(eq=False)
+class Symbol:
+    """A named integer; `sources` are (tensor, axis) it can be read from, axis None for its value."""
+
+    name: str
+    lower: int | None = 0
+    sources: list[tuple[Tensor, int | None]] = field(default_factory=list, repr=False)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A function of integers without a polynomial form.
+
+    `operator` is "floordiv", "max", "min", or "let" for an expression that is kept whole.
+    """
+
+    operator: str
+    arguments: tuple[Dim, ...]
+
+    def __str__(self) -> str:
+        inner = [str(a) for a in self.arguments]
+        if self.operator == "floordiv":
+            return f"(({inner[0]}) // ({inner[1]}))"
+        if self.operator == "let":
+            return f"({inner[0]})"
+        return f"{self.operator}({', '.join(inner)})"
+
+
+Atom: TypeAlias = Union[Symbol, Apply]
+Monomial: TypeAlias = tuple[Atom, ...]
+Dim: TypeAlias = Union[int, "SymInt"]
+Shape: TypeAlias = tuple[Dim, ...]
+
+
+class SymInt:
+    """An integer expression; see the module's docstring. Immutable, hashable, compares by form.
+
+    Using one where Python needs a number (a condition, an index, `range`) raises
+    `UnsupportedError`, for such a number must be known when the graph is built.
+    """
+
+    __slots__ = ("_hash", "terms")
+
+    def __init__(self, terms: dict[Monomial, int]) -> None:
+        self.terms = terms
+        self._hash = hash(frozenset(terms.items()))
+
+    @staticmethod
+    def of(atom: Atom) -> SymInt:
+        """The expression that is just this atom."""
+        return SymInt({(atom,): 1})
+
+    # ------------------------------------------------------------ structure
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SymInt) and self.terms == other.terms
+
+    def symbols(self) -> set[Symbol]:
+        """All symbols that occur, also inside functions."""
+        found: set[Symbol] = set()
+        for monomial in self.terms:
+            for atom in monomial:
+                if isinstance(atom, Symbol):
+                    found.add(atom)
+                else:
+                    for argument in atom.arguments:
+                        if isinstance(argument, SymInt):
+                            found |= argument.symbols()
+        return found
+
+    def as_symbol(self) -> Symbol | None:
+        """The symbol this expression consists of, if it is nothing else."""
+        if len(self.terms) == 1:
+            (monomial, factor), *_ = self.terms.items()
+            if factor == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
+                return monomial[0]
+        return None
+
+    def __str__(self) -> str:
+        parts = []
+        for monomial, factor in sorted(self.terms.items(), key=lambda kv: (not kv[0], str(kv[0]))):
+            name = "*".join(str(a) for a in monomial)
+            if not name:
+                parts.append(str(factor))
+            elif factor == 1:
+                parts.append(name)
+            elif factor == -1:
+                parts.append(f"-{name}")
+            else:
+                parts.append(f"{factor}*{name}")
+        return " + ".join(parts).replace("+ -", "- ")
+
+    def __repr__(self) -> str:
+        return f"SymInt({self})"
+
+    # ------------------------------------------------------------ arithmetic
+
+    def __add__(self, other: Dim) -> Dim:
+        terms = dict(self.terms)
+        for monomial, factor in _terms(other).items():
+            terms[monomial] = terms.get(monomial, 0) + factor
+        return _normal(terms)
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Dim:
+        return _normal({m: -f for m, f in self.terms.items()})
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + (-other)
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return (-self) + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        terms: dict[Monomial, int] = {}
+        for left, a in self.terms.items():
+            for right, b in _terms(other).items():
+                monomial = tuple(sorted(left + right, key=_order))
+                terms[monomial] = terms.get(monomial, 0) + a * b
+        return _normal(terms)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        return _floordiv(self, other)
+
+    def __rfloordiv__(self, other: int) -> Dim:
+        return _floordiv(other, self)
+
+    def __mod__(self, other: Dim) -> Dim:
+        return self - other * (self // other)
+
+    def __rmod__(self, other: int) -> Dim:
+        return other - self * (other // self)
+
+    # ------------------------------------------------------------ what needs a known number
+
+    def _unknown(self) -> UnsupportedError:
+        return UnsupportedError(f"the integer {self} is only known at run time, but must be known")
+
+    def __bool__(self) -> bool:
+        raise self._unknown()
+
+    def __index__(self) -> int:
+        raise self._unknown()
+
+    def __int__(self) -> int:
+        raise self._unknown()
+
+    def __float__(self) -> float:
+        raise self._unknown()
+
+    def __lt__(self, other: Dim) -> bool:
+        return not _decide(self, other)
+
+    def __ge__(self, other: Dim) -> bool:
+        return _decide(self, other)
+
+    def __le__(self, other: Dim) -> bool:
+        return _decide(other, self)
+
+    def __gt__(self, other: Dim) -> bool:
+        return not _decide(other, self)
+
+    # ------------------------------------------------------------ bounds
+
+    def bounds(self) -> tuple[int | None, int | None]:
+        """The smallest and the largest value, None where there is no bound."""
+        low: int | None = 0
+        high: int | None = 0
+        for monomial, factor in self.terms.items():
+            least, most = _monomial_bounds(monomial)
+            if factor < 0:
+                least, most = most, least
+            low = None if low is None or least is None else low + factor * least
+            high = None if high is None or most is None else high + factor * most
+        return low, high
+
+
+def is_ge(left: Dim, right: Dim) -> bool | None:
+    """Whether left >= right holds for all sizes (True), for none (False), or can't be told."""
+    difference = left - right
+    if isinstance(difference, int):
+        return difference >= 0
+    low, high = difference.bounds()
+    if low is not None and low >= 0:
+        return True
+    if high is not None and high < 0:
+        return False
+    return None
+
+
+def sym_max(*values: Dim) -> Dim:
+    """The largest of integers of which some are symbolic."""
+    return _extreme("max", values)
+
+
+def sym_min(*values: Dim) -> Dim:
+    """The smallest of integers of which some are symbolic."""
+    return _extreme("min", values)
+
+
+def _extreme(operator: str, values: Iterable[Dim]) -> Dim:
+    result: Dim | None = None
+    for value in values:
+        if result is None:
+            result = value
+            continue
+        larger = is_ge(result, value)
+        if larger is None:
+            result = SymInt.of(Apply(operator, (result, value)))
+        elif larger != (operator == "max"):
+            result = value
+    if result is None:
+        raise ValueError(f"{operator} of no values")
+    return result
+
+
+def _decide(left: Dim, right: Dim) -> bool:
+    known = is_ge(left, right)
+    if known is None:
+        raise UnsupportedError(f"{left} >= {right} is only known at run time, but must be known")
+    return known
+
+
+def _terms(value: Dim) -> dict[Monomial, int]:
+    return value.terms if isinstance(value, SymInt) else {(): int(value)}
+
+
+def _normal(terms: dict[Monomial, int]) -> Dim:
+    terms = {m: f for m, f in terms.items() if f}
+    if not terms:
+        return 0
+    if len(terms) == 1 and () in terms:
+        return terms[()]
+    result = SymInt(terms)
+    if len(terms) > MAX_TERMS or max(map(len, terms)) > MAX_DEGREE:
+        return SymInt.of(Apply("let", (result,)))
+    return result
+
+
+def _floordiv(left: Dim, right: Dim) -> Dim:
+    if isinstance(right, SymInt):
+        if left == right and right.bounds()[0] not in (None, 0):
+            return 1
+        return SymInt.of(Apply("floordiv", (left, right)))
+    if right == 0:
+        raise ZeroDivisionError("integer division or modulo by zero")
+    # floor((right * q + rest) / right) is q + floor(rest / right)
+    quotient = {m: f // right for m, f in _terms(left).items()}
+    rest = {m: f % right for m, f in _terms(left).items()}
+    remainder = _normal(rest)
+    whole = _normal(quotient)
+    if isinstance(remainder, int):
+        return whole + remainder // right
+    if right > 0 and len(remainder.terms) == 1:
+        (monomial, factor), *_ = remainder.terms.items()
+        inner = monomial[0] if len(monomial) == 1 and factor == 1 else None
+        if isinstance(inner, Apply) and inner.operator == "floordiv":
+            value, divisor = inner.arguments
+            if isinstance(divisor, int) and divisor > 0:
+                return whole + _floordiv(value, divisor * right)
+    return whole + SymInt.of(Apply("floordiv", (remainder, right)))
+
+
+def _order(atom: Atom) -> tuple[str, int]:
+    return str(atom), id(atom) if isinstance(atom, Symbol) else 0
+
+
+def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
+    low: int | None = 1
+    high: int | None = 1
+    for atom in monomial:
+        least, most = _atom_bounds(atom)
+        if least is None or least < 0 or low is None:
+            return (least, most) if len(monomial) == 1 else (None, None)
+        low = low * least
+        high = None if high is None or most is None else high * most
+    return low, high
+
+
+def _dim_bounds(value: Dim) -> tuple[int | None, int | None]:
+    return value.bounds() if isinstance(value, SymInt) else (value, value)
+
+
+def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
+    if isinstance(atom, Symbol):
+        return atom.lower, None
+    bounds = [_dim_bounds(a) for a in atom.arguments]
+    if atom.operator == "let":
+        return bounds[0]
+    if atom.operator == "floordiv":
+        (low, high), (divisor, largest) = bounds
+        if divisor is None or divisor <= 0:
+            return None, None
+        if divisor == largest:
+            return (
+                None if low is None else low // divisor,
+                None if high is None else high // divisor,
+            )
+        return (0 if low is not None and low >= 0 else None), high if high and high > 0 else None
+    lows, highs = [b[0] for b in bounds], [b[1] for b in bounds]
+    if atom.operator == "max":
+        known = [v for v in lows if v is not None]
+        full = [v for v in highs if v is not None]
+        return (max(known) if known else None), (max(full) if len(full) == len(highs) else None)
+    known = [v for v in lows if v is not None]
+    full = [v for v in highs if v is not None]
+    return (min(known) if len(known) == len(lows) else None), (min(full) if full else None)

@@ -1,0 +1,149 @@
+"""What symbolics compute with: tensors and scalars that are known now or only at run time.
+
+A `Tensor` is one value of the graph being built. It always knows its dtype and as much of its
+shape as can be known. It may be a constant (`array`), the output of a node (`value`), or a list of
+integers of which some are symbolic (`elements`), which becomes nodes when one asks for its value.
+A `Tensor` never changes: views and writes are the interpreter's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.symbolic import Dim, Shape, SymInt
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.scope import Scope
+
+__all__ = ["Number", "SymBool", "SymFloat", "SymScalar", "Tensor", "is_number"]
+
+
+class Tensor:
+    """A tensor in the graph, of a known dtype and a shape of ints and `SymInt` (None: rank unknown).
+
+    `array`     the value, where it is known
+    `value`     the ONNX value, once there is one
+    `elements`  the integers of a 0-d or 1-D int tensor, where known as expressions
+    `scope`     the graph it was emitted in (None for constants, which are visible everywhere)
+    """
+
+    __slots__ = ("array", "dtype", "elements", "name", "scope", "shape", "value")
+
+    def __init__(
+        self,
+        dtype: ir.DataType,
+        shape: Shape | None,
+        *,
+        value: ir.Value | None = None,
+        array: np.ndarray | None = None,
+        elements: tuple[Dim, ...] | None = None,
+        scope: Scope | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.dtype = dtype
+        self.shape = shape
+        self.value = value
+        self.array = array
+        self.elements = elements
+        self.scope = scope
+        self.name = name
+
+    @property
+    def known(self) -> bool:
+        """Whether the value is a constant."""
+        return self.array is not None
+
+    @property
+    def rank(self) -> int | None:
+        """The number of dims, None where it depends on the data."""
+        return None if self.shape is None else len(self.shape)
+
+    def require_rank(self) -> int:
+        """The number of dims; an error where it is only known at run time."""
+        if self.shape is None:
+            raise UnsupportedError("the number of dims of a tensor must be known here")
+        return len(self.shape)
+
+    def require_shape(self) -> Shape:
+        """The shape, whose dims may be symbolic; an error where the rank is not known."""
+        self.require_rank()
+        assert self.shape is not None
+        return self.shape
+
+    def require_array(self) -> np.ndarray:
+        """The constant value; an error where it is only known at run time."""
+        if self.array is None:
+            raise UnsupportedError("the value of a tensor must be known here")
+        return self.array
+
+    @property
+    def static_shape(self) -> tuple[int, ...] | None:
+        """The shape, where all its dims are known."""
+        if self.shape is None:
+            return None
+        dims = tuple(d for d in self.shape if isinstance(d, int))
+        return dims if len(dims) == len(self.shape) else None
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether this certainly is a 0-d tensor."""
+        return self.shape == ()
+
+    def __repr__(self) -> str:
+        shape = "?" if self.shape is None else ", ".join(map(str, self.shape))
+        kind = "constant " if self.known else ""
+        return f"<{kind}{self.dtype.name}[{shape}]>"
+
+
+class SymScalar:
+    """A float or bool that is only known at run time: a 0-d tensor in the role of a Python number."""
+
+    __slots__ = ("tensor",)
+    dtype: ir.DataType
+
+    def __init__(self, tensor: Tensor) -> None:
+        if tensor.dtype != self.dtype:
+            raise ValueError(f"{type(self).__name__} of a {tensor.dtype.name} tensor")
+        self.tensor = tensor
+
+    def _unknown(self) -> UnsupportedError:
+        kind = "float" if isinstance(self, SymFloat) else "bool"
+        return UnsupportedError(f"a {kind} is only known at run time, but must be known here")
+
+    def __bool__(self) -> bool:
+        raise self._unknown()
+
+    def __float__(self) -> float:
+        raise self._unknown()
+
+    def __int__(self) -> int:
+        raise self._unknown()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.tensor!r})"
+
+
+class SymFloat(SymScalar):
+    """A Python float (a double) of run time."""
+
+    __slots__ = ()
+    dtype = ir.DataType.DOUBLE
+
+
+class SymBool(SymScalar):
+    """A Python bool of run time."""
+
+    __slots__ = ()
+    dtype = ir.DataType.BOOL
+
+
+Number: TypeAlias = Union[bool, int, float, complex, SymInt, SymFloat, SymBool]
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a Python number in the sense of ATen's `Scalar`, known or symbolic."""
+    return isinstance(value, (bool, int, float, complex, SymInt, SymScalar))

@@ -1,0 +1,93 @@
+"""The symbolic registry: which function converts which ATen operator.
+
+A symbolic is registered under its ATen schema, whole:
+
+    @symbolic("aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)")
+    def squeeze_dim(g, self, dim): ...
+
+The schema is the only statement of the name, the overload, the arguments, their kinds and defaults,
+and (by its alias annotations) of what is a view. Schemas are parsed when the operator is first met.
+In-place (`add_`) and `out=` forms are derived from the functional one by the interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from exporter.errors import UnsupportedError as Unsupported
+from exporter.torchscript.schema import Schema, parse_schema
+
+__all__ = ["Overload", "Unsupported", "overloads", "registered", "symbolic", "view_write"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+Symbolic = Callable[..., Any]
+
+
+@dataclass
+class Overload:
+    """One registered schema and its function; `write` puts a new value into a view's base."""
+
+    text: str
+    function: Symbolic
+    write: Symbolic | None = None
+    _schema: Schema | None = field(default=None, repr=False)
+
+    @property
+    def schema(self) -> Schema:
+        """The schema, parsed on first use."""
+        if self._schema is None:
+            self._schema = parse_schema(self.text)
+        return self._schema
+
+
+_REGISTRY: dict[str, dict[str, Overload]] = {}
+_WRITES: dict[str, Symbolic] = {}
+
+
+def symbolic(schema: str, *, replace: bool = False) -> Callable[[F], F]:
+    """Register a function for an ATen (or custom) operator's schema.
+
+    A second registration for the same name and overload is an error, unless `replace` says so.
+    """
+
+    def register(function: F) -> F:
+        head = schema.split("(", 1)[0]
+        name = head.split(".", 1)[0]
+        row = _REGISTRY.setdefault(name, {})
+        if head in row and not replace:
+            raise ValueError(f"{head} already has a symbolic; pass replace=True to replace it")
+        row[head] = Overload(schema, function, _WRITES.get(head))
+        return function
+
+    return register
+
+
+def view_write(*heads: str) -> Callable[[F], F]:
+    """Register how to write through a view: `fn(g, base, source, *the view's other arguments)`.
+
+    It returns the base with the part that the view shows replaced by `source`. Views without one
+    are written by scattering through their indices, which is always right and often slower.
+    """
+
+    def register(function: F) -> F:
+        for head in heads:
+            _WRITES[head] = function
+            name = head.split(".", 1)[0]
+            overload = _REGISTRY.get(name, {}).get(head)
+            if overload is not None:
+                overload.write = function
+        return function
+
+    return register
+
+
+def overloads(name: str) -> list[Overload]:
+    """All registered overloads of "aten::name", in the order of registration."""
+    return list(_REGISTRY.get(name, {}).values())
+
+
+def registered() -> list[Overload]:
+    """Every registered overload."""
+    return [o for row in _REGISTRY.values() for o in row.values()]
