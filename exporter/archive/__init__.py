@@ -1,4 +1,4 @@
-"""Reads TorchScript archives, the files of `torch.jit.save`, without PyTorch and without running anything."""
+"""Reads TorchScript archives (what `torch.jit.save` writes) without PyTorch, executing nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The element types that TorchScript stores, by the names that its pickles use.
 
-A storage is written with a class name such as `FloatStorage` or `QUInt8Storage`. Quantized types are
-their integers here: what makes them quantized is kept in `TensorData.quantization`.
+A storage is written with a class name such as `FloatStorage` or `QUInt8Storage`. Quantized types
+are their integers here: what makes them quantized is kept in `TensorData.quantization`.
 """
 
 from __future__ import annotations
@@ -82,4 +82,4 @@ UNREPRESENTABLE_STORAGES = frozenset(
         *(f"{sign}{bits}" for sign in ("UInt", "Int") for bits in range(1, 8)),
     ]
 )
-"""Types that PyTorch writes and for which ONNX and NumPy have no element type of the same meaning."""
+"""Types that PyTorch writes for which ONNX and NumPy have no element type of the same meaning."""

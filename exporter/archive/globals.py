@@ -1,6 +1,7 @@
 """The names that a TorchScript pickle may ask for, and the inert value that each stands for.
 
-This table is the whole of what an archive can call. A name outside it is refused before anything is made.
+This table is the whole of what an archive can call. A name outside it is refused before anything is
+made.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ Global: TypeAlias = TypeName | StorageType | QuantizerName | Function
 
 
 def known_global(module: str, name: str, pickle_name: str) -> Global:
-    """What `module.name` stands for; an error if TorchScript has no such thing."""
+    """Look up what `module.name` stands for; an error if TorchScript has no such thing."""
     if module == "__torch__" or module.startswith("__torch__."):
         return TypeName(f"{module}.{name}")
     found = _GLOBALS.get((module, name))
@@ -63,7 +64,8 @@ def known_global(module: str, name: str, pickle_name: str) -> Global:
             "which has no counterpart in ONNX"
         )
     raise ArchiveError(
-        f"{pickle_name} asks for {module}.{name}, which is not part of TorchScript; nothing was executed"
+        f"{pickle_name} asks for {module}.{name}, which is not part of TorchScript; "
+        "nothing was executed"
     )
 
 
@@ -84,7 +86,7 @@ def _sizes(value: object) -> tuple[int, ...]:
 def _tensor(
     storage: object, offset: object, shape: object, strides: object, requires_grad: object
 ) -> TensorData:
-    """A tensor that is known to lie within its storage."""
+    """Make a tensor that is known to lie within its storage."""
     held = _is(storage, Storage)
     tensor = TensorData(
         held.dtype, _sizes(shape), _sizes(strides), held, _is(offset, int), _is(requires_grad, bool)
@@ -100,7 +102,7 @@ def _tensor(
 
 
 def _rebuild_tensor(arguments: tuple[object, ...]) -> TensorData:
-    """(storage, offset, sizes, strides, requires_grad, backward hooks, math bits from torch 1.12 on)."""
+    """(storage, offset, sizes, strides, requires_grad, hooks; newer ones: conj and neg)."""
     storage, offset, shape, strides, requires_grad, _hooks, *rest = arguments
     tensor = _tensor(storage, offset, shape, strides, requires_grad)
     if rest:
@@ -145,7 +147,7 @@ def _rebuild_sparse(arguments: tuple[object, ...]) -> SparseTensorData:
 
 
 def _first(arguments: tuple[object, ...]) -> object:
-    """A typed list: the type is in the class's code too, so that the list alone is enough."""
+    """Unwrap a typed list: the type is in the class's code too, so the list alone will do."""
     (items,) = arguments
     return items
 

@@ -12,7 +12,8 @@ from exporter.archive.records import Records
 
 __all__ = ["describe_content", "describe_records"]
 
-_SCRIPT_IT = "save the model with torch.jit.script(model).save(...) or torch.jit.trace(model, args).save(...)"
+_SCRIPT_IT = "save the model with torch.jit.script(model).save(...) "
+    "or torch.jit.trace(model, args).save(...)"
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _PICKLE_SCAN = 4096
 _MAGICS: list[tuple[int, bytes, str]] = [
@@ -41,13 +42,13 @@ _MAGICS: list[tuple[int, bytes, str]] = [
 
 
 def describe_content(content: memoryview) -> str:
-    """What a file is that is not a zip file."""
+    """Say what a file is that is not a zip file."""
     head = bytes(content[:_PICKLE_SCAN])
     if not head:
         return "is empty"
     if head.startswith(_LEGACY_MAGIC):
         return (
-            "was saved by torch.save in the format from before PyTorch 1.6, which holds no program; "
+            "was saved by torch.save in the format of PyTorch before 1.6 and holds no program; "
             f"load it in PyTorch and {_SCRIPT_IT}"
         )
     for offset, magic, what in _MAGICS:
@@ -72,26 +73,26 @@ def describe_content(content: memoryview) -> str:
 
 
 def describe_records(records: Records) -> str | None:
-    """What a zip file is, None if it is a TorchScript archive."""
+    """Say what a zip file is, None if it is a TorchScript archive."""
     names = set(records)
     if "data.pkl" in names and "constants.pkl" in names and not records.outside:
         return None
     if "model.json" in names and "archive_format" not in names and "version" in names:
         return (
-            "is an archive from before PyTorch 1.4 (model.json); load it with torch.jit.load in PyTorch "
-            "and save it again"
+            "is an archive from before PyTorch 1.4 (model.json); load it with torch.jit.load in "
+            "PyTorch and save it again"
         )
     if names & {"serialized_exported_program.json", "archive_format"} or any(
         name.startswith("models/") and name.endswith(".json") for name in names
     ):
         return (
-            "is a torch.export program (.pt2), not TorchScript; use torch.onnx.export(..., dynamo=True) "
-            f"on it, or {_SCRIPT_IT}"
+            "is a torch.export program (.pt2), not TorchScript; use "
+            f"torch.onnx.export(..., dynamo=True) on it, or {_SCRIPT_IT}"
         )
     if ".data/extern_modules" in names:
         return (
-            "is a torch.package, which holds Python code to run; load it with torch.package.PackageImporter "
-            f"and {_SCRIPT_IT}"
+            "is a torch.package, which holds Python code to run; load it with "
+            f"torch.package.PackageImporter and {_SCRIPT_IT}"
         )
     if "data.pkl" in names and not records.outside:
         return _describe_saved(records)
@@ -101,24 +102,24 @@ def describe_records(records: Records) -> str | None:
 
 
 def _describe_saved(records: Records) -> str:
-    """What `torch.save` wrote: the first name in its pickle tells."""
+    """Say what `torch.save` wrote: the first name in its pickle tells."""
     for module, name in _globals(bytes(records.read("data.pkl")[:_PICKLE_SCAN])):
         if module.split(".")[0] in ("collections", "torch") and not module.startswith(
             "torch.nn.modules"
         ):
             break
         return (
-            f"is a Python object of class {module}.{name} saved by torch.save: its program is Python code that is "
-            f"not in the file; load it in PyTorch and {_SCRIPT_IT}"
+            f"is a Python object of class {module}.{name} saved by torch.save: its program is "
+            f"Python code that is not in the file; load it in PyTorch and {_SCRIPT_IT}"
         )
     return (
-        "is a state dict (or other data) saved by torch.save: it holds tensors but no program; load it into its "
-        f"module and {_SCRIPT_IT}"
+        "is a state dict (or other data) saved by torch.save: it holds tensors but no program; "
+        f"load it into its module and {_SCRIPT_IT}"
     )
 
 
 def _globals(pickled: bytes) -> Iterable[tuple[str, str]]:
-    """The names that a pickle (or its beginning) asks for; nothing is loaded."""
+    """List the names that a pickle (or its beginning) asks for; nothing is loaded."""
     texts: list[str] = []
     try:
         for opcode, argument, _ in pickletools.genops(pickled):
@@ -134,7 +135,7 @@ def _globals(pickled: bytes) -> Iterable[tuple[str, str]]:
 
 
 def _is_onnx(head: bytes) -> bool:
-    """A ModelProto begins with its IR version (field 1), then producer, opset import or graph."""
+    """Tell by the first fields of a ModelProto: IR version, then producer, opsets or graph."""
     return (
         head[:1] == b"\x08"
         and 0 < head[1] < 32

@@ -1,7 +1,8 @@
 """Checks that a value read from a pickle can be walked by plain recursive code.
 
-A few bytes of pickle can describe a tuple that is a million levels deep, a list that contains itself, or a tuple of
-the same tuple twice, thirty times over, which is small in memory and endless to walk.
+A few bytes of pickle can describe a tuple that is a million levels deep, a list that contains
+itself, or a tuple of the same tuple twice, thirty times over, which is small in memory and endless
+to walk.
 """
 
 from __future__ import annotations

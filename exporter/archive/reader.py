@@ -1,7 +1,7 @@
 """Opens an archive: what `torch.jit.save` writes, as Python objects, without PyTorch.
 
-Nothing is read before it is asked for: the file is mapped, code and pickles are parsed on first use, and tensors are
-views of the map.
+Nothing is read before it is asked for: the file is mapped, code and pickles are parsed on first
+use, and tensors are views of the map.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def open_archive(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:
 
 
 def _mapped(path: Path) -> memoryview:
-    """The file as read-only memory. The map lives as long as a view of it does."""
+    """Map the file as read-only memory. The map lives as long as a view of it does."""
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size == 0:
@@ -161,8 +161,8 @@ class Archive:
             if known.type is kind and known.elements == elements:
                 return known
             raise ArchiveError(
-                f"{self._source} is damaged: {record} is said to be {known.elements} {known.type.name} "
-                f"and {elements} {kind.name}"
+                f"{self._source} is damaged: {record} is said to be {known.elements} "
+                f"{known.type.name} and {elements} {kind.name}"
             )
         needed = elements * kind.numpy.itemsize
         stored = self._records[record].size
@@ -198,7 +198,7 @@ class Archive:
         return version
 
     def _read_byteorder(self) -> str:
-        """Recorded from torch 2.1 on; what came before is little-endian."""
+        """Read the byte order, recorded since torch 2.1; what came before is little-endian."""
         if "byteorder" not in self._records:
             return "little"
         order = self._records.text("byteorder").strip()

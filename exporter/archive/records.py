@@ -1,8 +1,9 @@
 """The records of an archive: a zip file that is mapped into memory, not read.
 
-PyTorch stores tensors uncompressed at multiples of 64 bytes, so a record is a slice of the mapped file. The
-directory at the file's end is parsed here rather than by `zipfile`, which reads through a file object,
-and it is not believed: sizes, offsets and overlaps are checked before anything is sliced or inflated.
+PyTorch stores tensors uncompressed at multiples of 64 bytes, so a record is a slice of the mapped
+file. The directory at the file's end is parsed here rather than by `zipfile`, which reads through a
+file object, and it is not believed: sizes, offsets and overlaps are checked before anything is
+sliced or inflated.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from exporter.errors import ArchiveError
 __all__ = ["Record", "Records", "MAX_INFLATED"]
 
 MAX_INFLATED = 1 << 28
-"""Bytes that a compressed record may expand to. PyTorch compresses source code and debug tables only."""
+"""Bytes that a compressed record may expand to. PyTorch compresses just code and debug tables."""
 
 _STORED, _DEFLATED = 0, 8
 _NO_64 = 0xFFFFFFFF
@@ -55,7 +56,7 @@ class Records:
         for record, following in pairwise(entries):
             if record.limit > following.header_offset:
                 raise ArchiveError(
-                    f"{source} is damaged: the records {record.name!r} and {following.name!r} overlap"
+                    f"{source} is damaged: records {record.name!r} and {following.name!r} overlap"
                 )
         self.folder = entries[0].name.partition("/")[0] if entries else ""
         prefix = f"{self.folder}/"
@@ -97,7 +98,7 @@ class Records:
         return None if record.compressed else self._data_start(record)
 
     def read(self, name: str) -> memoryview:
-        """The record's bytes: a view of the file, or the inflated bytes of a compressed record."""
+        """Return the record's bytes: a view of the file, or inflated bytes."""
         record = self[name]
         start = self._data_start(record)
         stored = self._content[start : start + record.stored_size]
@@ -123,7 +124,7 @@ class Records:
         return memoryview(inflated)
 
     def text(self, name: str) -> str:
-        """The record as UTF-8 text."""
+        """Return the record as UTF-8 text."""
         try:
             return str(self.read(name), "utf-8")
         except UnicodeDecodeError:
@@ -142,7 +143,7 @@ class Records:
         )
 
     def _entries(self) -> Iterator[Record]:
-        """The directory's entries; `limit` is a lower bound of where each ends."""
+        """Parse the directory's entries; `limit` is a lower bound of where each ends."""
         count, size, start = self._directory()
         self._directory_start = start
         directory = self._content[start : start + size]
@@ -185,8 +186,8 @@ class Records:
         found = tail.rfind(b"PK\x05\x06")
         if found < 0 or found + _END.size > len(tail):
             raise ArchiveError(
-                f"{self.source} is cut off: it begins like a PyTorch archive, but the directory at its end "
-                "is missing; copy or download it again"
+                f"{self.source} is cut off: it begins like a PyTorch archive, but the "
+                "directory at its end is missing; copy or download it again"
             )
         _, count, size, start, _ = _END.unpack_from(tail, found)
         locator = tail_start + found - _END_64_LOCATOR.size

@@ -1,9 +1,9 @@
 """Where the statements of a code record came from in the user's Python.
 
-Beside each code record lies a `.debug_pkl`: a table of (byte offset in the code, range in the user's source), each
-entry holding up to the next. Since torch 1.10 its texts are lines in a shared table; before, each range
-brought its whole text. A scripted range is a piece of a function's source; a traced one has the call stack
-for its text, one frame a line, innermost first.
+Beside each code record lies a `.debug_pkl`: a table of (byte offset in the code, range in the
+user's source), each entry holding up to the next. Since torch 1.10 its texts are lines in a shared
+table; before, each range brought its whole text. A scripted range is a piece of a function's
+source; a traced one has the call stack for its text, one frame a line, innermost first.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SourceRanges:
             raise self._damaged() from None
 
     def at(self, offset: int) -> SourceRange | None:
-        """The place that the code at byte `offset` came from, None if that is not recorded."""
+        """Find the place that the code at byte `offset` came from, None if that is not recorded."""
         index = bisect_right(self._offsets, offset) - 1
         if index < 0:
             return None
@@ -124,7 +124,7 @@ class SourceRanges:
 
 
 def _stack(text: str) -> tuple[SourceFrame, ...]:
-    """The frames, if each line of the text is one."""
+    """Parse the frames, if each line of the text is one."""
     frames = []
     for line in text.splitlines():
         match = _FRAME.fullmatch(line)
@@ -135,10 +135,10 @@ def _stack(text: str) -> tuple[SourceFrame, ...]:
 
 
 def _users_frame(frames: tuple[SourceFrame, ...]) -> SourceFrame:
-    """The innermost frame outside PyTorch and below the call of the tracer, else the innermost."""
+    """Choose the innermost frame outside PyTorch within the traced call, else the innermost."""
     for frame in frames:
         path = frame.filename.replace("\\", "/")
-        if path.endswith("torch/jit/_trace.py") or path.endswith("torch/jit/__init__.py"):
+        if path.endswith(("torch/jit/_trace.py", "torch/jit/__init__.py")):
             break
         if "/torch/" not in path:
             return frame

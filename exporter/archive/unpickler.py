@@ -1,9 +1,10 @@
 """Reads the pickles of an archive, and nothing but what TorchScript writes into them.
 
-An archive is untrusted input, so `pickle` is out of the question: even with a restricted `find_class` its
-BUILD opcode sets attributes on whatever is on the stack, its memo grows to any index that the data names, and hashing
-a deeply nested key overflows the C stack. This is an interpreter of the opcodes that PyTorch's C++ pickler
-emits. It knows a fixed list of names, each of which makes one inert value; every other opcode or name is an error.
+An archive is untrusted input, so `pickle` is out of the question: even with a restricted
+`find_class` its BUILD opcode sets attributes on whatever is on the stack, its memo grows to any
+index that the data names, and hashing a deeply nested key overflows the C stack. This is an
+interpreter of the opcodes that PyTorch's C++ pickler emits. It knows a fixed list of names, each of
+which makes one inert value; every other opcode or name is an error.
 
 What the data describes takes memory in proportion to the data, and `nesting` checks
 the result, so that whoever walks it comes to an end.
@@ -30,18 +31,18 @@ _UINT16 = struct.Struct("<H")
 _DOUBLE = struct.Struct(">d")
 
 StorageOpener = Callable[[StorageType, str, str, int], Storage]
-"""(type, key, device, number of elements) to the storage: how the pickle's persistent ids are resolved."""
+"""(type, key, device, number of elements) to the storage: resolves persistent ids."""
 
 
 def unpickle(data: memoryview, name: str, open_storage: StorageOpener | None = None) -> object:
-    """The value that the pickle `data` describes; `name` is what errors call it."""
+    """Return the value that the pickle `data` describes; `name` is what errors call it."""
     value = _Unpickler(bytes(data), name, open_storage).run()
     check_value(value, name)
     return value
 
 
 class _Unpickler:
-    """The stack machine. Each opcode is a method; what is between two MARKs lies in its own list."""
+    """The stack machine. Each opcode is a method; what follows a MARK lies in its own list."""
 
     def __init__(self, data: bytes, name: str, open_storage: StorageOpener | None) -> None:
         self.data = data
@@ -81,11 +82,11 @@ class _Unpickler:
             raise self.damaged("a text is not UTF-8") from None
 
     def damaged(self, why: str) -> ArchiveError:
-        """The error for a pickle that is not as TorchScript writes it."""
+        """Make the error for a pickle that is not as TorchScript writes it."""
         return ArchiveError(f"{self.name} is damaged: {why} (at byte {self.opcode_at})")
 
     def take(self, count: int) -> bytes:
-        """The next `count` bytes of the pickle."""
+        """Return the next `count` bytes of the pickle."""
         start = self.position
         end = start + count
         if count < 0 or end > len(self.data):
@@ -286,8 +287,8 @@ class _Unpickler:
 
 
 _OPCODES: list[Callable[[_Unpickler], None] | None] = [None] * 256
-"""What each opcode does. All that PyTorch writes, and those that Python's protocol 4 has for the same things,
-so that a hand-made file is refused for what it asks for."""
+"""What each opcode does. All that PyTorch writes, and those that Python's protocol 4 has for the
+same things, so that a hand-made file is refused for what it asks for."""
 
 for _opcode, _step in {
     b"\x80": _Unpickler.proto,

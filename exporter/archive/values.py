@@ -1,7 +1,8 @@
 """What an archive's pickles hold, as inert Python objects.
 
-None, bool, int, float, complex, str, list, dict and tuple (named tuples are stored as plain ones) stand for
-themselves. The rest has a class here. Objects are compared by identity: what the program shares stays shared.
+None, bool, int, float, complex, str, list, dict and tuple (named tuples are stored as plain ones)
+stand for themselves. The rest has a class here. Objects are compared by identity: what the program
+shares stays shared.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class EnumMember:
 class ScriptObject:
     """A module, a script-class object, or an object of a C++ class (`torch.classes`).
 
-    A class with `__getstate__` is stored as what that returned, in `state`, and `attributes` stays empty:
-    only its `__setstate__` can tell the attributes. The C++ classes are all stored so.
+    A class with `__getstate__` is stored as what that returned, in `state`, and `attributes` stays
+    empty: only its `__setstate__` can tell the attributes. The C++ classes are all stored so.
     """
 
     type_name: str
@@ -67,7 +68,7 @@ class ScriptObject:
 
 @dataclass(eq=False)
 class Storage:
-    """A run of elements that tensors are views of: one record of the archive, read when first wanted."""
+    """A run of elements that tensors are views of: one record, read when first wanted."""
 
     key: str
     """The record's name in the archive, such as "data/0"."""
@@ -98,7 +99,7 @@ class Storage:
 
     @cached_property
     def data(self) -> memoryview:
-        """The bytes as they are in the archive: a read-only view of the mapped file where possible."""
+        """The bytes as they are in the archive: a view of the mapped file where possible."""
         if self.read is None:
             if self.elements == 0:
                 return memoryview(b"")
@@ -107,7 +108,7 @@ class Storage:
 
     @cached_property
     def array(self) -> Array:
-        """All elements, one-dimensional and read-only; a copy if bytes must be swapped or unpacked."""
+        """All elements, one-dimensional, read-only; a copy if they must be swapped or unpacked."""
         if self.type.per_byte == 2:
             # The low half of a byte is the earlier element.
             packed = np.frombuffer(self.data, dtype=np.uint8)
@@ -134,7 +135,8 @@ class PerTensor:
 class PerChannel:
     """A scale and a zero point for each index along `axis`.
 
-    Zero points are int64, or floats where `float_zero_points`: then real = stored * scale + zero_point.
+    Zero points are int64, or floats where `float_zero_points`: then real = stored * scale +
+    zero_point.
     """
 
     scales: TensorData
@@ -198,7 +200,8 @@ class TensorData:
     def file_offset(self) -> int | None:
         """Where `nbytes` little-endian bytes of exactly these values begin in the file.
 
-        None if there is no such place: not contiguous, compressed, big-endian, conjugated, without data.
+        None if there is no such place: not contiguous, compressed, big-endian, conjugated, without
+        data.
         """
         start = self.storage.file_offset
         kind = self.storage.type
@@ -208,14 +211,14 @@ class TensorData:
         return start + self.storage_offset * kind.numpy.itemsize
 
     def numpy(self) -> Array:
-        """The values, read-only: a view of the mapped file unless it must be swapped or conjugated.
+        """Return the values, read-only: a view of the mapped file unless swapped or conjugated.
 
         4-bit elements are unpacked. Quantized tensors give their integers.
         """
         if not self.has_data:
             raise ArchiveError(
-                f"a {self.dtype.name.lower()}{list(self.shape)} tensor has no values in the archive "
-                f"({self.storage.key}, device {self.device})"
+                f"a {self.dtype.name.lower()}{list(self.shape)} tensor has no values in the archive"
+                f" ({self.storage.key}, device {self.device})"
             )
         size = self.size
         if size == 0:
@@ -243,7 +246,7 @@ class TensorData:
 
 @dataclass(frozen=True, eq=False)
 class SparseTensorData:
-    """A sparse tensor: COO has indices and values; CSR has row starts, column indices and values."""
+    """A sparse tensor: COO has indices and values; CSR row starts, column indices and values."""
 
     layout: int
     """PyTorch's number: 1 is COO, 2 is CSR."""
