@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from ..errors import ScriptError
+from exporter.errors import ScriptError
+
 from .types import (
     AnyType,
     BoolType,

@@ -1,4 +1,4 @@
-"""Lowers expressions of archive code to nodes: operators, calls, attributes, containers, literals."""
+"""Lowers expressions of archive code to nodes: operators, calls, attributes, containers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import ScriptError
+from exporter.errors import ScriptError
+
 from .annotations import annotation, dotted_name
 from .graph import Block, Node, Value
 from .literals import NOT_LITERAL, scalar_literal
@@ -37,7 +38,7 @@ _TYPED = {
     "annotate": "prim::annotate",
 }
 
-# Calls of a function in the future, or when somebody asks for the result.
+# Calls that run in the future, or when somebody asks for the result.
 _DEFERRED = {"fork": "prim::fork", "awaitable": "prim::awaitable"}
 
 
@@ -59,6 +60,7 @@ class ExpressionLowering:
         self._constant_values: dict[object, Value] = {}
         self._names: dict[str, Value | Callee] = {}
         self._trail: list[tuple[str, Value | Callee | None]] = []
+        self._closures: dict[str, ast.FunctionDef] = {}
         self._position: ast.stmt | ast.expr | None = None
         self._value_names: dict[str, int] = {}
 
@@ -245,7 +247,7 @@ class ExpressionLowering:
             return self._output(node, hint)
         if root == "__torch__":
             owner = name.rpartition(".")[0]
-            if self._program.has_class(owner):
+            if self._program.is_enum(owner):
                 attributes: dict[str, object] = {"name": owner, "member": expression.attr}
                 node = self._emit("prim::EnumMember", (), attributes, at=expression)
                 return self._output(node, hint)
@@ -360,14 +362,28 @@ class ExpressionLowering:
             attribute = scalar_literal(arguments[1], self._program.constants)
             base = self._lower(arguments[0])
             return self._output(self._emit(kind, [base], {"name": attribute}, at=call), hint)
-        if name in _DEFERRED:
-            callee = self._lower_callable(arguments[0])
-            if isinstance(callee, Callee):
-                node = self._call_node(_DEFERRED[name], call, (), {"name": callee.name}, skip=1)
-            else:
-                node = self._call_node(_DEFERRED[name], call, [callee], skip=1)
-            return self._output(node, hint)
+        if name in _DEFERRED and isinstance(arguments[0], ast.Name):
+            closure = self._closures.get(arguments[0].id)
+            if closure is not None:
+                return self._deferred(_DEFERRED[name], closure, call, hint)
         raise self._unreadable(call)
+
+    def _deferred(self, kind: str, closure: ast.FunctionDef, call: ast.Call, hint: str) -> Value:
+        """`fork(f)`: the body of the closure is a block, which simply uses what it captured."""
+        node = self._new_node(kind, at=call)
+        block = Block()
+        node.blocks.append(block)
+        outer, self._block = self._block, block
+        mark = self._mark()
+        self._statements(closure.body)
+        self._take_back(mark)
+        self._block = outer
+        self._block.nodes.append(node)
+        return self._output(node, hint)
+
+    def _statements(self, body: Sequence[ast.stmt]) -> None:
+        """Lower statements; `lowering.py` knows how."""
+        raise NotImplementedError
 
     def _lower_as(
         self,

@@ -1,4 +1,4 @@
-"""The constants of archive code: numbers, strings, `inf`, `1.+2.j`, `CONSTANTS.c0`, and lists of them."""
+"""The constants of archive code: numbers, strings, `inf`, `1.+2.j`, `CONSTANTS.c0`, and lists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from ..errors import ScriptError
+from exporter.errors import ScriptError
 
 __all__ = ["NOT_LITERAL", "scalar_literal", "literal"]
 
@@ -39,10 +39,9 @@ def scalar_literal(expression: ast.expr, constants: Sequence[object], source: st
     `source` is the text of the expression; it tells strings written as escaped bytes from others.
     """
     if isinstance(expression, ast.Constant):
-        value = expression.value
-        if isinstance(value, str) and not value.isascii():
-            return _decoded(value, source)
-        return value
+        if isinstance(expression.value, str) and not expression.value.isascii():
+            return _decoded(expression.value, source)
+        return expression.value
     if isinstance(expression, ast.UnaryOp) and isinstance(expression.op, ast.USub):
         value = scalar_literal(expression.operand, constants)
         if isinstance(value, (int, float, complex)):
@@ -106,7 +105,7 @@ def _complex_literal(expression: ast.BinOp, constants: Sequence[object]) -> obje
 
 
 def _decoded(value: str, source: str) -> str:
-    """A string that older versions wrote as escaped UTF-8 bytes (`\\303\\251`), as it was meant."""
+    """A string that older versions wrote as escaped UTF-8 bytes, one by one, as it was meant."""
     if _ESCAPED_BYTE.search(source) is None:
         return value
     try:

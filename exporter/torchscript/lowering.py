@@ -14,7 +14,8 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import ScriptError
+from exporter.errors import ScriptError
+
 from .expressions import Callee, ExpressionLowering
 from .graph import Block, Function, Graph, Node, Value
 from .liveness import live_names
@@ -85,6 +86,8 @@ class _FunctionLowering(ExpressionLowering):
                 self._annotated(statement)
             elif isinstance(statement, ast.With):
                 self._with(statement)
+            elif isinstance(statement, ast.FunctionDef):
+                self._closure(statement)
             elif not isinstance(statement, ast.Pass):
                 raise self._unreadable(statement)
 
@@ -160,11 +163,12 @@ class _FunctionLowering(ExpressionLowering):
         live = self._live[statement]
         names = [name for name in dict.fromkeys([*ends[0], *ends[1]]) if name in live]
         for name in names:
-            values = [end.get(name, self._names.get(name)) for end in ends]
-            if values[0] is None or values[1] is None:
+            values = [end.get(name) or self._names.get(name) for end in ends]
+            if None in values:
                 continue  # defined on one path only: nothing reads it on the other
             for block, value in zip(node.blocks, values, strict=True):
-                block.outputs.append(self._in_block(block, value))
+                if value is not None:
+                    block.outputs.append(self._in_block(block, value))
             self._bind(name, self._output(node, name))
         self._block.nodes.append(node)
 
@@ -245,6 +249,11 @@ class _FunctionLowering(ExpressionLowering):
         self._statements(statement.body)
         for manager in reversed(managers):
             self._emit("prim::Exit", [manager])
+
+    def _closure(self, statement: ast.FunctionDef) -> None:
+        """`def __forked_function():` directly before the `fork` that takes it."""
+        self._closures[statement.name] = statement
+        self._live.update(live_names(statement.body))
 
 
 def _stored_names(body: Sequence[ast.stmt]) -> list[str]:

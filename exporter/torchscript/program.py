@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Mapping, Sequence
 
-from ..errors import ScriptError
+from exporter.errors import ScriptError
+
 from .annotations import annotation, dotted_name
 from .graph import MISSING, ClassType, Function, Parameter
 from .literals import literal
@@ -54,6 +55,10 @@ class Program:
         """Whether the archive defines a free function of this name."""
         found = self._find(qualified)
         return found is not None and isinstance(found[1], ast.FunctionDef)
+
+    def is_enum(self, qualified: str) -> bool:
+        """Whether the archive defines an enum of this name."""
+        return self.has_class(qualified) and self.class_type(qualified).kind == "enum"
 
     def class_type(self, qualified: str) -> ClassType:
         """The class of this name."""

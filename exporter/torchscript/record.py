@@ -10,13 +10,13 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, product
 from typing import Protocol
 
-from ..errors import ScriptError
+from exporter.errors import ScriptError
 
 __all__ = ["CodeRecord", "SourceRange", "SourceRanges"]
 
@@ -87,7 +87,7 @@ class CodeRecord:
             if word is None:
                 return match[0]
             if word not in replacements:
-                replacements[word] = _stand_in(word, self.text)
+                replacements[word] = _stand_in(word, self.text, replacements.values())
             return replacements[word]
 
         text = _KEYWORD_AS_NAME.sub(replace, self.text)
@@ -123,11 +123,13 @@ class CodeRecord:
         return ast.get_source_segment(self._renamed.text, node) or ""
 
 
-def _stand_in(word: str, text: str) -> str:
-    """A name as long as `word` that does not occur in `text`."""
+def _stand_in(word: str, text: str, taken: Collection[str]) -> str:
+    """A name as long as `word` that is free."""
     for letters in product("zqxjZQXJ_", repeat=len(word)):
         candidate = "".join(letters)
-        if not keyword.iskeyword(candidate) and re.search(rf"\b{candidate}\b", text) is None:
+        if candidate in taken or keyword.iskeyword(candidate):
+            continue
+        if re.search(rf"\b{candidate}\b", text) is None:
             return candidate
     raise ScriptError(f"no free name for the keyword {word!r}")
 
