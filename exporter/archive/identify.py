@@ -12,8 +12,10 @@ from exporter.archive.records import Records
 
 __all__ = ["describe_content", "describe_records"]
 
-_SCRIPT_IT = "save the model with torch.jit.script(model).save(...) "
+_SCRIPT_IT = (
+    "save the model with torch.jit.script(model).save(...) "
     "or torch.jit.trace(model, args).save(...)"
+)
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _PICKLE_SCAN = 4096
 _MAGICS: list[tuple[int, bytes, str]] = [

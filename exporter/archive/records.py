@@ -209,7 +209,7 @@ class Records:
 def _zip64_sizes(
     extra: memoryview, full_size: int, stored_size: int, header: int
 ) -> tuple[int, int, int]:
-    """Replace what did not fit into 32 bits by the values in the zip64 field, which has just those."""
+    """Replace what did not fit into 32 bits by the zip64 field, which has just those values."""
     values = [full_size, stored_size, header]
     if _NO_64 not in values:
         return full_size, stored_size, header
