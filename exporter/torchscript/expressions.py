@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Callee", "ExpressionLowering"]
 
-# Operators that archive code spells like Python's builtins.
+# Operators that archive code spells like Python's builtins; most by now go as `torch.name`.
 _BUILTINS = {
     "int": "aten::Int",
     "float": "aten::Float",
@@ -27,8 +27,23 @@ _BUILTINS = {
     "complex": "aten::Complex",
     "str": "aten::str",
     "print": "prim::Print",
-    "range": "aten::range",
     "unchecked_unwrap_optional": "prim::unchecked_unwrap_optional",
+    "abs": "prim::abs",
+    "max": "prim::max",
+    "min": "prim::min",
+}
+_BUILTINS |= {
+    name: f"aten::{name}"
+    for name in (
+        *("all", "any", "bin", "chr", "dict", "divmod", "format", "hash", "hex", "len", "list"),
+        *("oct", "ord", "pow", "round", "sorted", "sum"),
+    )
+}
+
+# The two operators whose names have a dot.
+_AUTOGRAD = {
+    "torch.autograd.backward": "aten::backward",
+    "torch.autograd.grad": "aten::grad",
 }
 
 # Builtins whose first argument is a type.
@@ -285,7 +300,7 @@ class ExpressionLowering:
             return f"aten::{parts[0]}"
         if part.id == "ops" and len(parts) == 2:
             return f"{parts[1]}::{parts[0]}"
-        return None
+        return _AUTOGRAD.get(dotted_name(expression.func) or "")
 
     def _call_node(
         self,
