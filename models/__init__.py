@@ -99,6 +99,7 @@ _TABLE = (
         ("output",),
         {"input": _BATCH, "output": _BATCH},
         small={"size": 8, "width": 4},
+        kept=("traced",),
     ),
     Model(
         "lstm_classifier",
@@ -126,6 +127,7 @@ _TABLE = (
         ("y",),
         {"x": _BATCH_TIME, "y": _BATCH_TIME},
         small={"width": 8},
+        kept=("traced",),
     ),
     Model(
         "unet",

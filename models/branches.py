@@ -46,9 +46,9 @@ def branch_shapes() -> Sample:
 
 
 def max_gate(size: int = 224) -> Sample:
-    """Build the function alone: either side wins, and another batch size."""
+    """Build the function alone: either side wins, and another batch size of x alone."""
     x, y = normal(1, 10, 1, size, size), normal(2, 10, 1, size, size) + 9
-    return Sample(foo, [(x, y), (y, x), (y[:4], x[:4])])
+    return Sample(foo, [(x, y), (y, x), (y[:4], x), (x[:4], y)])
 
 
 def gate_and_add() -> Sample:

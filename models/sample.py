@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.comparison import flat_arrays
+from models.recording import RecordedCall, Recording
 from models.registry import Mode
 
 Argument = Tensor | int
@@ -65,6 +68,23 @@ class Sample:
         buffer = io.BytesIO()
         torch.jit.save(self.compiled(mode), buffer)
         return buffer.getvalue()
+
+    def recording(self, state: tuple[str, ...] = ()) -> Recording:
+        """Run the calls in PyTorch, uncompiled, and keep what came out.
+
+        `state` names the attributes that a call changes.
+        """
+        subject = self.reference()
+
+        def held() -> list[np.ndarray]:
+            return flat_arrays([getattr(subject, name) for name in state])
+
+        recording = Recording(state=held())
+        for call in self.calls:
+            with torch.no_grad():
+                results = flat_arrays(subject(*copy.deepcopy(call)))
+            recording.calls.append(RecordedCall(flat_arrays(call), results + held()))
+        return recording
 
     def reference(self) -> nn.Module | Callable[..., object]:
         """Return a copy that runs in PyTorch and whose state is its own."""

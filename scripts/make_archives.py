@@ -4,16 +4,8 @@
     make_archives.py [--models REGEX] [--check]
 
 Each file is the small variant of a model, saved by `torch.jit.save`, and has beside it a `.npz`
-with what PyTorch returned, so that tests can judge a conversion without PyTorch:
-
-    input_0_0, input_0_1, ...    the arguments of the first call, flat, in order
-    output_0_0, ...              its results, flat, in order; then, for a model with state,
-                                 the value of each state attribute after the call
-    input_1_0, ...               the second call, and so on
-    state_0, ...                 the value of each state attribute before the first call
-
-An argument that is a Python number is recorded as an array without dims; no model has a tensor
-argument without dims. The calls of a model with state are a sequence.
+with what PyTorch returned, so that tests can judge a conversion without PyTorch; the layout of the
+arrays is described in `models/recording.py`.
 
 The same code, release of PyTorch and kind of CPU give the same bytes. For that, each archive is
 made in a fresh process (names of classes are numbered within a process) with a fixed seed for
@@ -24,13 +16,13 @@ records for its error messages are cut to what follows the place of installation
 from __future__ import annotations
 
 import argparse
-import copy
 import io
 import multiprocessing
 import os
 import pickletools
 import re
 import sys
+import sysconfig
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -43,11 +35,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from models import ARCHIVES, MODELS, Mode, Model  # noqa: E402
-from models.comparison import difference, flat_arrays  # noqa: E402
+from models.comparison import difference  # noqa: E402
 
 _ALIGNMENT = 64
-#: What a recorded path may start with: the folder of this project, and the one that holds torch.
-_PREFIXES = (f"{ROOT}/", f"{Path(torch.__file__).resolve().parent.parent}/")
+#: What a recorded path may start with: where this project, torch and the standard library are.
+_PREFIXES = tuple(
+    f"{folder}/"
+    for folder in (ROOT, Path(torch.__file__).parent.parent, sysconfig.get_path("stdlib"))
+)
 
 
 def archived(pattern: str = "") -> Iterator[tuple[Model, Mode]]:
@@ -55,27 +50,6 @@ def archived(pattern: str = "") -> Iterator[tuple[Model, Mode]]:
     for model in MODELS.values():
         if re.search(pattern, model.name):
             yield from ((model, mode) for mode in model.archived_modes)
-
-
-def recorded_arrays(model: Model) -> dict[str, np.ndarray]:
-    """Run the small variant in PyTorch and name its arguments and results."""
-    sample = model.sample(small=True)
-    reference = sample.reference()
-    arrays: dict[str, np.ndarray] = {}
-
-    def record(prefix: str, value: object) -> None:
-        arrays.update({f"{prefix}_{i}": array for i, array in enumerate(flat_arrays(value))})
-
-    def state() -> list[np.ndarray]:
-        return flat_arrays([getattr(reference, name) for name in model.state])
-
-    record("state", state())
-    for number, call in enumerate(sample.calls):
-        record(f"input_{number}", call)
-        with torch.no_grad():
-            result = reference(*copy.deepcopy(call))
-        record(f"output_{number}", flat_arrays(result) + state())
-    return arrays
 
 
 def _relative_paths(pickled: bytes) -> bytes:
@@ -118,8 +92,9 @@ def portable(archive: bytes) -> bytes:
 def _write(name: str, mode: Mode, folder: Path) -> None:
     model = MODELS[name]
     path = folder / model.archive(mode).name
-    path.write_bytes(portable(model.sample(small=True).archive_bytes(mode)))
-    np.savez_compressed(path.with_suffix(".npz"), **recorded_arrays(model))
+    sample = model.sample(small=True)
+    path.write_bytes(portable(sample.archive_bytes(mode)))
+    sample.recording(model.state).save(path.with_suffix(".npz"))
 
 
 def write_archives(folder: Path, pattern: str = "") -> list[Path]:
