@@ -58,8 +58,9 @@ class Records:
                 raise ArchiveError(
                     f"{source} is damaged: records {record.name!r} and {following.name!r} overlap"
                 )
-        self.folder = entries[0].name.partition("/")[0] if entries else ""
-        prefix = f"{self.folder}/"
+        # Without a folder it is no PyTorch archive; the names then help to tell what it is.
+        self.folder = entries[0].name.rpartition("/")[0].partition("/")[0] if entries else ""
+        prefix = f"{self.folder}/" if self.folder else ""
         bounds = [*(entry.header_offset for entry in entries[1:]), self._directory_start]
         self._records: dict[str, Record] = {}
         self.outside: list[str] = []
