@@ -72,9 +72,9 @@ def refuses(
 ) -> None:
     """Fail unless the export ends with an error that says `match` (a regular expression)."""
     model = captured(function, inputs, mode)
+    arguments = model_arguments(inputs, mode)
     with TemporaryDirectory() as folder, pytest.raises(ExportError, match=match):
-        path = Path(folder) / "model.onnx"
-        export(model, model_arguments(inputs, mode), path, opset, dynamic)
+        export(model, arguments, Path(folder) / "model.onnx", opset, dynamic)
 
 
 def captured(
