@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from .graph import MISSING, Block, ClassType, Function, Graph, Node, Parameter, Value
-from .program import Program
-from .record import SourceRange, SourceRanges
+from exporter.torchscript.graph import (
+    MISSING,
+    Block,
+    ClassType,
+    Function,
+    Graph,
+    Node,
+    Parameter,
+    Value,
+)
+from exporter.torchscript.program import Program
+from exporter.torchscript.record import SourceRange, SourceRanges
 
 __all__ = [
     "Program",

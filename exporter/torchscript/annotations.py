@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 
 from exporter.errors import ScriptError
-
-from .types import (
+from exporter.torchscript.types import (
     AnyType,
     BoolType,
     ClassRef,

@@ -7,15 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporter.errors import ScriptError
-
-from .annotations import annotation, dotted_name
-from .graph import Block, Node, Value
-from .literals import NOT_LITERAL, scalar_literal
-from .record import CodeRecord
-from .types import Type
+from exporter.torchscript.annotations import annotation, dotted_name
+from exporter.torchscript.graph import Block, Node, Value
+from exporter.torchscript.literals import NOT_LITERAL, scalar_literal
+from exporter.torchscript.record import CodeRecord
+from exporter.torchscript.types import Type
 
 if TYPE_CHECKING:
-    from .program import Program
+    from exporter.torchscript.program import Program
 
 __all__ = ["Callee", "ExpressionLowering"]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .record import CodeRecord, SourceRange
-from .types import Type
+from exporter.torchscript.record import CodeRecord, SourceRange
+from exporter.torchscript.types import Type
 
 __all__ = [
     "Value",

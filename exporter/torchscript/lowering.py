@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporter.errors import ScriptError
-
-from .expressions import Callee, ExpressionLowering
-from .graph import Block, Function, Graph, Node, Value
-from .liveness import live_names
-from .record import CodeRecord
+from exporter.torchscript.expressions import Callee, ExpressionLowering
+from exporter.torchscript.graph import Block, Function, Graph, Node, Value
+from exporter.torchscript.liveness import live_names
+from exporter.torchscript.record import CodeRecord
 
 if TYPE_CHECKING:
-    from .program import Program
+    from exporter.torchscript.program import Program
 
 __all__ = ["lower"]
 

@@ -6,13 +6,12 @@ import ast
 from collections.abc import Callable, Mapping, Sequence
 
 from exporter.errors import ScriptError
-
-from .annotations import annotation, dotted_name
-from .graph import MISSING, ClassType, Function, Parameter
-from .literals import literal
-from .lowering import lower
-from .record import CodeRecord, SourceRanges
-from .types import AnyType, ClassRef, Type
+from exporter.torchscript.annotations import annotation, dotted_name
+from exporter.torchscript.graph import MISSING, ClassType, Function, Parameter
+from exporter.torchscript.literals import literal
+from exporter.torchscript.lowering import lower
+from exporter.torchscript.record import CodeRecord, SourceRanges
+from exporter.torchscript.types import AnyType, ClassRef, Type
 
 __all__ = ["Program"]
 

@@ -23,7 +23,7 @@ __all__ = [
     "DeviceType",
     "AnyType",
     "GeneratorType",
-    "EnumDtype",
+    "EnumerationType",
     "OpaqueType",
     "TypeVariable",
     "ListType",
@@ -117,7 +117,7 @@ class GeneratorType(SimpleType):
 
 
 @dataclass(frozen=True)
-class EnumDtype(Type):
+class EnumerationType(Type):
     """One of ATen's enumerations, held as an int: `ScalarType`, `Layout`, `MemoryFormat`."""
 
     word: str
