@@ -5,12 +5,10 @@ The functions are module-level, so that PyTorch finds their source and the archi
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor, nn
 
-from models.sample import Sample, normal, seeded
+from models.sample import Sample, normal, scripted, seeded, traced
 
 
 class BranchShapes(nn.Module):
@@ -53,7 +51,7 @@ def max_gate(size: int = 224) -> Sample:
 
 def gate_and_add() -> Sample:
     """Build a function, to be traced, that calls the scripted one."""
-    scripted_foo = torch.jit.script(foo)
+    scripted_foo = scripted(foo)
 
     def bar(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         return scripted_foo(x, y) + z
@@ -68,9 +66,7 @@ def gate_of_same() -> Sample:
     The trace took the path where y wins, and `x.max() > x.max()` never holds: x comes back.
     """
     example = (normal(1, 3), normal(2, 3) + 9)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        traced_foo = torch.jit.trace(foo, example, check_trace=False)
+    traced_foo = traced(foo, example)
 
     def bar(x):  # type: ignore[no-untyped-def]
         return traced_foo(x, x)

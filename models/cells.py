@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.sample import Sample, normal, seeded
+from models.sample import Sample, normal, scripted, seeded, traced
 
 _SIZE = 4
 _BATCH = 3
@@ -45,9 +45,9 @@ class RNNLoop(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        cell = MyCell(torch.jit.script(DecisionGate()))
+        cell = MyCell(scripted(DecisionGate()))
         example = (normal(20, _BATCH, _SIZE), normal(21, _BATCH, _SIZE))
-        self.cell = torch.jit.trace(cell, example, check_trace=False)
+        self.cell = traced(cell, example)
 
     def forward(self, xs: Tensor) -> tuple[Tensor, Tensor]:
         """Run the cell over the first dim of xs; no step leaves the zeros."""
@@ -62,7 +62,7 @@ class WrapRNN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.loop = torch.jit.script(RNNLoop())
+        self.loop = scripted(RNNLoop())
 
     def forward(self, xs: Tensor) -> Tensor:
         """Return the last output of the loop, without what is negative."""
@@ -96,7 +96,7 @@ def decision_gate() -> Sample:
 def gated_cell() -> Sample:
     """Build the cell with the scripted gate inside."""
     with seeded():
-        return Sample(MyCell(torch.jit.script(DecisionGate())), list(_cell_calls()))
+        return Sample(MyCell(scripted(DecisionGate())), list(_cell_calls()))
 
 
 def rnn_loop() -> Sample:

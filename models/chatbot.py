@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from models.sample import Sample, seeded, token_ids
+from models.sample import Sample, seeded, token_ids, traced
 
 _START_TOKEN = 1
 _LONGEST = 10
@@ -136,8 +136,8 @@ def chatbot(
         encoded, state = encoder(*example)
     word = torch.full((1, 1), _START_TOKEN)
     search = GreedySearchDecoder(
-        torch.jit.trace(encoder, example, check_trace=False),
-        torch.jit.trace(decoder, (word, state[:layers], encoded), check_trace=False),
+        traced(encoder, example),
+        traced(decoder, (word, state[:layers], encoded)),
         layers,
     )
     sizes = ((_LONGEST, _LONGEST), (4, 1), (1, 10), (7, 0))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.sample import Sample, normal, seeded, uniform
+from models.sample import Sample, normal, seeded, traced, uniform
 
 
 class BasicBlock(nn.Module):
@@ -82,7 +82,7 @@ class NormalizedResNet(nn.Module):
     def __init__(self, resnet: ResNet, example: Tensor) -> None:
         super().__init__()
         self.means = nn.Parameter(torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1))
-        self.resnet = torch.jit.trace(resnet, example, check_trace=False)
+        self.resnet = traced(resnet, (example,))
 
     def forward(self, image: Tensor) -> Tensor:
         """Return one row of logits per image with values in 0..255."""

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -47,17 +48,15 @@ class Sample:
         """Compile the model with `torch.jit`; the sample itself stays as it is."""
         if mode == "traced":
             example = copy.deepcopy(self.calls[0] if self.example is None else self.example)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", torch.jit.TracerWarning)
-                compiled = torch.jit.trace(self.subject, example, check_trace=False)
+            compiled = traced(self.subject, example)
         else:
-            compiled = torch.jit.script(self.subject)
+            compiled = scripted(self.subject)
         return _submodule(compiled, self.part)
 
     def live(self, mode: Mode, *, reloaded: bool = False) -> nn.Module | Compiled:
         """Return what a user would export: a plain module where the exporter can trace it."""
         if reloaded:
-            return torch.jit.load(io.BytesIO(self.archive_bytes(mode)))
+            return loaded(io.BytesIO(self.archive_bytes(mode)))
         plain = isinstance(self.subject, nn.Module) and not self.part
         if mode == "traced" and plain and not isinstance(self.subject, torch.jit.ScriptModule):
             return self.subject
@@ -66,7 +65,8 @@ class Sample:
     def archive_bytes(self, mode: Mode) -> bytes:
         """Return the archive that `torch.jit.save` writes."""
         buffer = io.BytesIO()
-        torch.jit.save(self.compiled(mode), buffer)
+        with _quiet():
+            torch.jit.save(self.compiled(mode), buffer)
         return buffer.getvalue()
 
     def recording(self, state: tuple[str, ...] = ()) -> Recording:
@@ -99,6 +99,33 @@ def _submodule(module: object, path: str) -> object:
     for name in path.split(".") if path else ():
         module = getattr(module, name)
     return module
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out PyTorch's notices that TorchScript is deprecated and that a trace is a trace."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        yield
+
+
+def traced(subject: Callable[..., object], example: Call) -> Compiled:
+    """Trace once; the tests compare what comes of it with Python, on more calls than one."""
+    with _quiet():
+        return torch.jit.trace(subject, example, check_trace=False)
+
+
+def scripted(subject: object) -> Compiled:
+    """Compile the source of a module or function."""
+    with _quiet():
+        return torch.jit.script(subject)
+
+
+def loaded(source: Path | io.BytesIO) -> torch.jit.ScriptModule:
+    """Load an archive."""
+    with _quiet():
+        return torch.jit.load(source)
 
 
 @contextmanager

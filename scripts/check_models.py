@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from models import MODELS, Mode, Model  # noqa: E402
 from models.judging import problem_with  # noqa: E402
 from models.recording import Recording  # noqa: E402
-from models.sample import Call, Sample  # noqa: E402
+from models.sample import Call, Sample, loaded  # noqa: E402
 
 Source = Literal["live", "archive"]
 
@@ -81,8 +81,8 @@ def convert(
 
         export(source, args, path, **options)
         return
-    loaded = torch.jit.load(source) if isinstance(source, Path) else source
-    torch.onnx.export(loaded, args, str(path), dynamo=False, **options)
+    module = loaded(source) if isinstance(source, Path) else source
+    torch.onnx.export(module, args, str(path), dynamo=False, **options)
 
 
 def outcome(
