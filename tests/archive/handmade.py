@@ -103,3 +103,8 @@ class Hostile:
 
 def hostile_pickle(protocol: int) -> bytes:
     return pickle.dumps(Hostile(), protocol)
+
+
+def check_one_line(error: Exception) -> None:
+    """Hold an error to the promise that it is one line."""
+    assert len(str(error).splitlines()) == 1
