@@ -97,6 +97,7 @@ class Archive:
         self.byteorder = self._read_byteorder()
         self.code = _Code(self._records)
         self._storages: dict[str, Storage] = {}
+        self._source_ranges: dict[str, SourceRanges] = {}
 
     def __repr__(self) -> str:
         return f"<Archive {self._source}: version {self.version}, {len(self.code)} code records>"
@@ -138,7 +139,9 @@ class Archive:
         record = f"{_code_record(module)}.debug_pkl"
         if record not in self._records:
             return None
-        return SourceRanges(self._records.read(record), record)
+        if module not in self._source_ranges:
+            self._source_ranges[module] = SourceRanges(self._records.read(record), record)
+        return self._source_ranges[module]
 
     @property
     def extra_files(self) -> Mapping[str, memoryview]:
