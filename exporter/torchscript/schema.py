@@ -118,19 +118,19 @@ def parse_schema(text: str) -> Schema:
     opening = text.find("(")
     if opening < 0:
         raise ScriptError(f"not an operator schema: {text!r}")
-    closing = _closing(text, opening)
+    try:
+        closing = _closing(text, opening)
+        arguments, is_vararg = _arguments(text[opening + 1 : closing])
+        arrow, _, results = text[closing + 1 :].partition("->")
+        if arrow.strip() or not results:
+            raise ScriptError("'->' and the results have to follow the arguments")
+        returns, is_varret = _returns(results.strip())
+    except (ScriptError, ValueError, SyntaxError) as error:
+        raise ScriptError(f"not an operator schema: {text!r}", (str(error),)) from error
     qualified = text[:opening].strip()
     if "::" not in qualified:
         qualified = f"aten::{qualified}"
     name, _, overload = qualified.partition(".")
-    arrow, _, results = text[closing + 1 :].partition("->")
-    if arrow.strip() or not results:
-        raise ScriptError(f"not an operator schema: {text!r}")
-    try:
-        arguments, is_vararg = _arguments(text[opening + 1 : closing])
-        returns, is_varret = _returns(results.strip())
-    except (ScriptError, ValueError, SyntaxError) as error:
-        raise ScriptError(f"not an operator schema: {text!r}", (str(error),)) from error
     return Schema(name, overload, arguments, returns, is_vararg, is_varret)
 
 
