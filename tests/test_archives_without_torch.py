@@ -25,6 +25,9 @@ def has_example(archive: Path) -> bool:
         return any(name.endswith("/traced_inputs.pkl") for name in records.namelist())
 
 
+TRACED = [(model, mode) for model, mode in KEPT if has_example(model.archive(mode))]
+
+
 def axes(model: Model) -> dict[str, dict[int, str]]:
     return {name: dict(dims) for name, dims in model.dynamic_axes.items()}
 
@@ -50,9 +53,7 @@ def test_archive_gives_the_recorded_results(
     assert problem_with(output, model, recording) is None
 
 
-@pytest.mark.parametrize(
-    ("model", "mode"), [pair for pair in KEPT if has_example(pair[0].archive(pair[1]))]
-)
+@pytest.mark.parametrize(("model", "mode"), TRACED, ids=[m.archive_name(n) for m, n in TRACED])
 def test_traced_archive_needs_no_arguments(model: Model, mode: Mode, tmp_path: Path) -> None:
     """It is exported by the example inputs that it was traced with."""
     archive, output = model.archive(mode), tmp_path / "model.onnx"
