@@ -25,6 +25,8 @@ __all__ = ["Function", "Global", "QuantizerName", "TypeName", "known_global"]
 
 T = TypeVar("T")
 
+_MAX_NAME = 2000
+
 
 @dataclass(frozen=True)
 class TypeName:
@@ -53,6 +55,9 @@ Global: TypeAlias = TypeName | StorageType | QuantizerName | Function
 
 def known_global(module: str, name: str, pickle_name: str) -> Global:
     """Look up what `module.name` stands for; an error if TorchScript has no such thing."""
+    if not (module + name).isprintable() or len(module + name) > _MAX_NAME:
+        # Such a name would do harm in a message on a terminal.
+        raise ArchiveError(f"{pickle_name} is damaged: it asks for something that is not a name")
     if module == "__torch__" or module.startswith("__torch__."):
         return TypeName(f"{module}.{name}")
     found = _GLOBALS.get((module, name))

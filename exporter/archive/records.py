@@ -164,6 +164,8 @@ class Records:
                 raise self._bad_directory()
             full_size, stored_size, header = _zip64_sizes(extra, full_size, stored_size, header)
             name = name_bytes.decode("utf-8", "replace")
+            if not name.isprintable():
+                raise self._bad_directory()
             if flags & 1:
                 raise ArchiveError(f"{self.source}: the record {name!r} is encrypted")
             if method not in (_STORED, _DEFLATED) or (

@@ -111,6 +111,11 @@ def test_a_count_beyond_the_directory():
     refused(patched(SMALL, SMALL.rfind(b"PK\x05\x06") + 10, "<H", 60_000), "can't be read")
 
 
+def test_record_names_with_control_characters():
+    at = entry(SMALL, "data/0")
+    refused(patched(SMALL, at + 46 + 8, "<B", 0x1B), "directory can't be read")
+
+
 def test_code_that_is_not_text():
     refused(archive(**{"code/__torch__.py": b"\xff\xff"}), "not UTF-8")
 

@@ -122,6 +122,8 @@ def test_a_hostile_debug_record():
     ("data", "expected"),
     [
         (name("builtins", "eval") + b")R", "asks for builtins.eval"),
+        (name("o\x1b[31ms", "system"), "asks for something that is not a name"),
+        (name("__torch__", "M\u2028"), "asks for something that is not a name"),
         (name("torch", "Bits8Storage"), "PyTorch's Bits8 type"),
         (name("torch", "FloatStorage"), "holds a name"),
         (name("__torch__", "M"), "holds a name"),
