@@ -34,7 +34,7 @@ def problem_with(path: Path, model: Model, recording: Recording) -> str | None:
         session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
     except Exception as error:
         return f"load: {_first_line(error)}"
-    return _signature_problem(session, model, recording) or _call_problem(session, recording)
+    return _signature_problem(session, model, recording) or _call_problem(session, model, recording)
 
 
 def _first_line(error: Exception) -> str:
@@ -61,7 +61,9 @@ def _signature_problem(
     return None
 
 
-def _call_problem(session: onnxruntime.InferenceSession, recording: Recording) -> str | None:
+def _call_problem(
+    session: onnxruntime.InferenceSession, model: Model, recording: Recording
+) -> str | None:
     """Run the calls in order, feeding the state that came out of one into the next."""
     state = recording.state
     for number, call in enumerate(recording.calls):
@@ -70,7 +72,9 @@ def _call_problem(session: onnxruntime.InferenceSession, recording: Recording) -
             results = session.run(None, dict(zip(names, [*call.inputs, *state], strict=True)))
         except Exception as error:
             return f"call {number}: {_first_line(error)}"
-        problem = difference(call.outputs, results) or _declared_dims_problem(session, results)
+        problem = difference(call.outputs, results) or _declared_dims_problem(
+            session, results, model.open_rank
+        )
         if problem is not None:
             return f"call {number}: {problem}"
         state = results[len(results) - len(state) :]
@@ -78,12 +82,12 @@ def _call_problem(session: onnxruntime.InferenceSession, recording: Recording) -
 
 
 def _declared_dims_problem(
-    session: onnxruntime.InferenceSession, results: list[np.ndarray]
+    session: onnxruntime.InferenceSession, results: list[np.ndarray], open_rank: bool
 ) -> str | None:
     """Find an output whose declared rank or known dims are not those of its value."""
     for node, result in zip(session.get_outputs(), results, strict=True):
         # onnxruntime shows an open rank as no dims, just as it shows a scalar's.
-        if not node.shape:
+        if open_rank and not node.shape:
             continue
         dims = zip(node.shape, result.shape, strict=False)
         wrong = any(dim != size for dim, size in dims if isinstance(dim, int))

@@ -64,6 +64,15 @@ def test_wrong(tmp_path: Path, signature: str, body: str, said: str) -> None:
     assert said in (verdict(tmp_path, signature, body) or "")
 
 
+def test_opset_26_runs(tmp_path: Path) -> None:
+    """The newest opset is one that the installed onnxruntime knows."""
+    graph = "g (float[n, 3] x) => (float[n, 3] y) { y = Add(x, x) }"
+    text = f'<ir_version: 10, opset_import: ["" : 26]> {graph}'
+    onnx.save(onnx.parser.parse_model(text), tmp_path / "m.onnx")
+    recording = Recording([RecordedCall([X], [2 * X])])
+    assert problem_with(tmp_path / "m.onnx", PLAIN, recording) is None
+
+
 def test_missing_shape_is_for_open_ranks_alone(tmp_path: Path) -> None:
     """The checker's complaint is accepted where the rank depends on the data, and only that one."""
     open_rank = Model("open", "", ("scripted",), ("x",), ("y",), {"x": {0: "n"}}, open_rank=True)
