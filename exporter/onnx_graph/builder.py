@@ -110,7 +110,15 @@ class Builder:
         """Call an operator of any domain: a `Tensor`, or a tuple of them if `outputs` > 1."""
         lowering = find_lowering(op_type, self.opset) if not domain else None
         if lowering is not None:
+            if outputs != 1:
+                kwargs["outputs"] = outputs
             return lowering(self, *args, **kwargs)
+        return self.native(op_type, *args, domain=domain, outputs=outputs, **kwargs)
+
+    def native(
+        self, op_type: str, *args: Argument, domain: str = "", outputs: int = 1, **kwargs: Any
+    ) -> Any:
+        """The operator as the target opset has it: `op` without lowerings, which call this."""
         signature, placed = place(op_type, domain, self.opset, args, kwargs)
         inputs, outer_dtypes = self._tensors(signature, placed.inputs)
         attributes = {
@@ -150,6 +158,10 @@ class Builder:
             if detour is not None:
                 outer[variable] = dtype
                 bound[variable] = detour
+            elif dtype not in signature.dtypes[variable] and signature.dtypes[variable]:
+                raise UnsupportedError(
+                    f"{signature.op_type} takes no {dtype.name.lower()} at opset {self.opset}"
+                )
         result: list[Tensor | None] = []
         for parameter, arg in zip(parameters, args, strict=True):
             legal = signature.dtypes[parameter.type_variable]

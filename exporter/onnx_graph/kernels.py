@@ -1,39 +1,177 @@
-"""Dtypes that an operator takes at an opset but onnxruntime has no CPU kernel for.
+"""Dtypes that an operator does not take at an opset, or has no kernel for in onnxruntime (CPU).
 
-`detour` names the dtype to go through instead; the builder casts there and back.
+`detour` names the dtype to compute in instead; the builder casts there and back. The kernels are
+listed in `kernels.txt`, which `scripts/generate_kernels.py` writes; it is read on first use.
+
+A detour must not change a result. Integers go through wider integers, which wrap around alike when
+cast back, else through double; float16 and bfloat16 through float32. Only the rows of `LOSSY` may
+lose bits, and they come last.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from importlib import resources
 
 import onnx_ir as ir
 
 from exporter.onnx_graph.signatures import Signature
 
-__all__ = ["detour"]
+__all__ = ["LETTERS", "LOSSY", "detour", "kernel_dtypes"]
+
+D = ir.DataType
+
+# ONNX's names of the dtypes and the letters that stand for them in kernels.txt.
+LETTERS = {
+    "bool": "b",
+    "uint8": "B",
+    "int8": "c",
+    "uint16": "H",
+    "int16": "h",
+    "uint32": "I",
+    "int32": "i",
+    "uint64": "L",
+    "int64": "l",
+    "float16": "e",
+    "bfloat16": "w",
+    "float": "f",
+    "double": "d",
+    "string": "s",
+    "complex64": "F",
+    "complex128": "D",
+    "float8e4m3fn": "1",
+    "float8e4m3fnuz": "2",
+    "float8e5m2": "3",
+    "float8e5m2fnuz": "4",
+    "int4": "5",
+    "uint4": "6",
+}
+_DTYPES = {letter: D[name.upper()] for name, letter in LETTERS.items()}
+
+# Every value of the dtype is a value of each of these, so nothing is lost on the way.
+_WIDER: dict[D, tuple[D, ...]] = {
+    D.BOOL: (D.UINT8, D.INT32, D.INT64, D.FLOAT, D.DOUBLE),
+    D.UINT8: (D.INT32, D.INT64, D.INT16, D.FLOAT, D.DOUBLE),
+    D.INT8: (D.INT32, D.INT64, D.INT16, D.FLOAT, D.DOUBLE),
+    D.INT16: (D.INT32, D.INT64, D.DOUBLE, D.FLOAT),
+    D.UINT16: (D.INT32, D.INT64, D.UINT32, D.DOUBLE, D.FLOAT),
+    D.INT32: (D.INT64, D.DOUBLE),
+    D.UINT32: (D.INT64, D.UINT64, D.DOUBLE),
+    D.FLOAT16: (D.FLOAT, D.DOUBLE),
+    D.BFLOAT16: (D.FLOAT, D.DOUBLE),
+    D.FLOAT: (D.DOUBLE,),
+}
+
+# Where nothing wider is left. int64 and uint64 keep their bits as each other, but for order and
+# division; as doubles they are exact up to 2**53. A double becomes a float where onnxruntime has no
+# kernel for doubles: the tolerance is then that of float32.
+LOSSY: dict[D, tuple[D, ...]] = {
+    D.UINT64: (D.INT64, D.DOUBLE),
+    D.INT64: (D.DOUBLE,),
+    D.INT32: (D.FLOAT,),
+    D.UINT32: (D.FLOAT,),
+    D.DOUBLE: (D.FLOAT,),
+}
+
+# onnxruntime inserts casts to float32 itself around nodes that have no float16 kernel, if all of
+# their float16 inputs and outputs have a float32 one (its InsertCastTransformer). A detour of ours
+# would give the same numbers with more nodes, and a slower model where there are float16 kernels.
+_CAST_BY_RUNTIME = D.FLOAT16
+
+# The order of the elements, or their sum, decides: detours through uint64's or int64's bits are wrong.
+_MOVES_ONLY = frozenset(
+    [
+        "Concat",
+        "Expand",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Identity",
+        "OneHot",
+        "Pad",
+        "Reshape",
+        "ScatterElements",
+        "ScatterND",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+        "Where",
+        "Compress",
+        "DepthToSpace",
+        "SpaceToDepth",
+        "ConstantOfShape",
+        "EyeLike",
+        "Trilu",
+        "ReverseSequence",
+        "Add",
+        "Sub",
+        "Mul",
+        "Neg",
+        "Equal",
+    ]
+)
 
 
-def detour(
-    signature: Signature, variable: str, dtype: ir.DataType, opset: int
-) -> ir.DataType | None:
-    """The dtype to compute in where `dtype` can't be used; None where it can."""
+@cache
+def detour(signature: Signature, variable: str, dtype: D, opset: int) -> D | None:  # noqa: ARG001
+    """The dtype to compute in where `dtype` can't be used; None where it can, or nothing can."""
     legal = signature.dtypes[variable]
-    if not legal or dtype in legal:
+    if not legal:
         return None
+    runs = kernel_dtypes(signature, variable)
+    if dtype in legal and (runs is None or dtype in runs):
+        return None
+    if dtype == _CAST_BY_RUNTIME and dtype in legal and runs is not None and D.FLOAT in runs:
+        return None
+    usable = legal if runs is None else legal & runs
     for candidate in _WIDER.get(dtype, ()):
-        if candidate in legal:
+        if candidate in usable:
+            return candidate
+    for candidate in LOSSY.get(dtype, ()):
+        if candidate in usable and (
+            dtype != D.UINT64 or candidate != D.INT64 or signature.op_type in _MOVES_ONLY
+        ):
             return candidate
     return None
 
 
-D = ir.DataType
-_WIDER: dict[ir.DataType, tuple[ir.DataType, ...]] = {
-    D.BOOL: (D.UINT8, D.INT32, D.INT64, D.FLOAT),
-    D.UINT8: (D.INT32, D.INT64, D.FLOAT),
-    D.INT8: (D.INT32, D.INT64, D.FLOAT),
-    D.INT16: (D.INT32, D.INT64, D.FLOAT),
-    D.INT32: (D.INT64, D.DOUBLE, D.FLOAT),
-    D.INT64: (D.DOUBLE, D.FLOAT),
-    D.FLOAT16: (D.FLOAT,),
-    D.BFLOAT16: (D.FLOAT,),
-    D.DOUBLE: (D.FLOAT,),
-}
+def kernel_dtypes(signature: Signature, variable: str) -> frozenset[D] | None:
+    """The dtypes that a type variable may have in onnxruntime; None where nothing is known.
+
+    Nothing is known of operators without a kernel: ONNX defines some of them by others, and
+    onnxruntime takes them apart; models with the rest are for another runtime.
+    """
+    if signature.domain:
+        return None
+    version = signature.since_version
+    found: set[D] = set()
+    known = False
+    for first, last, variables in _table().get(signature.op_type, ()):
+        if first == version or (last is not None and first < version <= last):
+            known = True
+            if variable not in variables:
+                return None
+            found.update(_DTYPES[letter] for letter in variables[variable])
+    return frozenset(found) if known else None
+
+
+Kernel = tuple[int, "int | None", dict[str, str]]
+
+
+@cache
+def _table() -> dict[str, list[Kernel]]:
+    """kernels.txt: the kernels of each operator."""
+    table: dict[str, list[Kernel]] = {}
+    text = resources.files("exporter.onnx_graph").joinpath("kernels.txt").read_text("ascii")
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        op_type, span, *words = line.split(" ")
+        first, last = span.split("-")
+        variables = dict(word.split("=") for word in words)
+        kernels = table.setdefault(op_type, [])
+        kernels.append((int(first), int(last) if last else None, variables))
+    return table

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
+import onnx
 import onnx_ir as ir
 from onnx import defs
 
@@ -29,7 +30,7 @@ RENAMED = {
 NEWEST = 26
 
 # Attributes that only tune or restate, and may be left out where an opset lacks them.
-ADVISORY = {("Reshape", "allowzero"), ("Cast", "saturate"), ("QuantizeLinear", "saturate")}
+ADVISORY = {("Cast", "saturate"), ("QuantizeLinear", "saturate")}
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,12 @@ class Parameter:
     homogeneous: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signature:
-    """One operator at one opset; `dtypes` are the legal dtypes of each type variable."""
+    """One operator at one opset; `dtypes` are the legal dtypes of each type variable.
+
+    `defaults` are those of the attributes. Compared by identity: there is one of each.
+    """
 
     op_type: str
     domain: str
@@ -54,6 +58,7 @@ class Signature:
     outputs: tuple[Parameter, ...]
     attributes: Mapping[str, ir.AttributeType]
     required: frozenset[str]
+    defaults: Mapping[str, object]
     dtypes: Mapping[str, frozenset[ir.DataType]]
     deterministic: bool
 
@@ -77,7 +82,7 @@ NOT_DETERMINISTIC = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def signature(op_type: str, opset: int, domain: str = "") -> Signature | None:
     """The operator at this opset; None if it has none there (or is of a domain unknown here)."""
     if not defs.has(op_type, opset, domain) or defs.get_schema(op_type, opset, domain).deprecated:
@@ -114,12 +119,17 @@ def signature(op_type: str, opset: int, domain: str = "") -> Signature | None:
         outputs,
         {name: ir.AttributeType(int(a.type.value)) for name, a in schema.attributes.items()},
         frozenset(name for name, a in schema.attributes.items() if a.required),
+        {
+            name: onnx.helper.get_attribute_value(a.default_value)
+            for name, a in schema.attributes.items()
+            if a.default_value.name
+        },
         dtypes,
         op_type not in NOT_DETERMINISTIC,
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _dtype(type_string: str) -> ir.DataType | None:
     """The dtype in `tensor(float)` and the like; None for a type that is no plain tensor."""
     inner = type_string
@@ -177,7 +187,7 @@ def place(
         if value is not None:
             attributes[name] = value
     for name, value in named.items():
-        if value is None or (op_type, name) in ADVISORY:
+        if value is None or (op_type, name) in ADVISORY or _is_default(newest, name, value):
             continue
         raise UnsupportedError(f"{op_type} has no {name} at opset {opset}")
     while inputs and inputs[-1] is None:
@@ -192,6 +202,16 @@ def _take(named: dict[str, object], op_type: str, name: str) -> object:
         if renamed_op == op_type and old == name and newest in named:
             return named.pop(newest)
     return None
+
+
+def _is_default(newest: Signature, name: str, value: object) -> bool:
+    """Whether an attribute has its default, which is what opsets without the attribute do."""
+    if name not in newest.defaults:
+        return False
+    default = newest.defaults[name]
+    if isinstance(default, bytes):
+        default = default.decode()
+    return isinstance(value, (int, float, str)) and value == default
 
 
 def _first(op_type: str, domain: str) -> int:

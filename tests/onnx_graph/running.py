@@ -1,0 +1,109 @@
+"""Builds a small graph with the builder and runs it in onnxruntime; no torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+
+from exporter.onnx_graph import shapes
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.values import Tensor
+
+
+def graph_input(g: Builder, name: str, array: np.ndarray, *, dynamic: bool) -> Tensor:
+    """A model input like this array, with all its dims named if `dynamic`."""
+    names = [f"{name}_{i}" for i in range(array.ndim)]
+    dtype = ir.DataType.from_numpy(array.dtype)
+    shape = ir.Shape(names if dynamic else array.shape)
+    value = ir.Value(name=name, type=ir.TensorType(dtype), shape=shape)
+    tensor = Tensor(dtype, array.shape, value=value, scope=g.scope)
+    if dynamic:
+        tensor.shape = tuple(g.symbol(n, tensor, i) for i, n in enumerate(names))
+    return tensor
+
+
+def outputs_of(g: Builder, tensors: Sequence[Tensor]) -> list[ir.Value]:
+    """Values fit for graph outputs: each the result of an Identity of its own."""
+    return [
+        g.emit("Identity", [g.value(t)], {}, [shapes.OutputType.of(t)])[0].value for t in tensors
+    ]
+
+
+def session(
+    g: Builder, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
+) -> ort.InferenceSession:
+    """The graph so far as an onnxruntime session that optimizes nothing."""
+    values = outputs_of(g, outputs)
+    graph = ir.Graph(
+        [t.value for t in inputs],
+        values,
+        nodes=g.scope.nodes,
+        initializers=list(g.initializers.values()),
+        opset_imports={"": g.opset, **g.domains},
+        name="graph",
+    )
+    # An output that is a model input must still be checked by name only once.
+    model = ir.serde.serialize_model(ir.Model(graph, ir_version=10))
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def run(
+    function: Callable[..., Any],
+    *arrays: np.ndarray,
+    opset: int = 20,
+    dynamic: bool = False,
+    fold: bool = True,
+) -> list[np.ndarray]:
+    """What `function(g, *tensors)` computes; dtypes and shapes are held against what was inferred."""
+    g = Builder(opset, fold=fold)
+    inputs = [graph_input(g, f"x{i}", a, dynamic=dynamic) for i, a in enumerate(arrays)]
+    found = function(g, *inputs)
+    tensors = list(found) if isinstance(found, (tuple, list)) else [found]
+    feeds = {f"x{i}": a for i, a in enumerate(arrays)}
+    bindings = {s.name: a.shape[i] for t, a in zip(inputs, arrays, strict=True)
+                for i, s in enumerate(d.as_symbol() for d in t.shape if not isinstance(d, int))
+                } if dynamic else {}  # fmt: skip
+    results = session(g, inputs, tensors).run(None, feeds)
+    for tensor, result in zip(tensors, results, strict=True):
+        assert ir.DataType.from_numpy(result.dtype) == tensor.dtype
+        if tensor.shape is not None:
+            assert len(tensor.shape) == result.ndim, (tensor, result.shape)
+            for dim, size in zip(tensor.shape, result.shape, strict=True):
+                expected = evaluate(dim, bindings)
+                assert expected is None or expected == size, (tensor, result.shape)
+    return results
+
+
+def evaluate(dim: Any, bindings: dict[str, int]) -> int | None:
+    """The value of a dim for sizes by name; None if it has a symbol without one."""
+    if isinstance(dim, int):
+        return dim
+    if any(s.name not in bindings for s in dim.symbols()):
+        return None
+    total = 0
+    for monomial, factor in dim.terms.items():
+        for atom in monomial:
+            factor *= _atom(atom, bindings)
+        total += factor
+    return total
+
+
+def _atom(atom: Any, bindings: dict[str, int]) -> int:
+    if hasattr(atom, "name"):
+        return bindings[atom.name]
+    arguments = [evaluate(a, bindings) for a in atom.arguments]
+    if atom.operator == "floordiv":
+        return arguments[0] // arguments[1]
+    if atom.operator == "let":
+        return arguments[0]
+    return max(arguments) if atom.operator == "max" else min(arguments)
