@@ -52,6 +52,8 @@ class Records:
         self._content = content
         self.source = source
         entries = list(self._entries())
+        if not entries:
+            raise self._bad_directory()
         entries.sort(key=lambda record: record.header_offset)
         for record, following in pairwise(entries):
             if record.limit > following.header_offset:
@@ -59,7 +61,7 @@ class Records:
                     f"{source} is damaged: records {record.name!r} and {following.name!r} overlap"
                 )
         # Without a folder it is no PyTorch archive; the names then help to tell what it is.
-        self.folder = entries[0].name.rpartition("/")[0].partition("/")[0] if entries else ""
+        self.folder = entries[0].name.rpartition("/")[0].partition("/")[0]
         prefix = f"{self.folder}/" if self.folder else ""
         bounds = [*(entry.header_offset for entry in entries[1:]), self._directory_start]
         self._records: dict[str, Record] = {}

@@ -107,6 +107,10 @@ def test_a_directory_that_is_no_directory():
     refused(patched(SMALL, DIRECTORY, "<L", 0), "directory can't be read")
 
 
+def test_a_directory_of_nothing():
+    refused(patched(SMALL, SMALL.rfind(b"PK\x05\x06") + 10, "<H", 0), "can't be read")
+
+
 def test_a_count_beyond_the_directory():
     refused(patched(SMALL, SMALL.rfind(b"PK\x05\x06") + 10, "<H", 60_000), "can't be read")
 
