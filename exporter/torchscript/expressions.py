@@ -145,14 +145,14 @@ class ExpressionLowering:
         node.outputs.append(value)
         return value
 
-    def _constant(self, value: object) -> Value:
+    def _constant(self, value: object, at: ast.expr | None = None) -> Value:
         """A constant; equal scalars share a node, where 0, 0.0, -0.0 and False are not equal."""
         key: object = id(value)
         if value is None or isinstance(value, (bool, int, str, float, complex)):
             key = (type(value), repr(value))
         found = self._constant_values.get(key)
         if found is None:
-            node = self._new_node("prim::Constant", (), {"value": value})
+            node = self._new_node("prim::Constant", (), {"value": value}, at=at)
             self._constants.append(node)
             found = self._constant_values[key] = self._output(node, "constant")
         return found
@@ -223,7 +223,7 @@ class ExpressionLowering:
                     (f"at {self._record.module}, line {expression.lineno} of the code record",),
                 )
             raise self._unreadable(expression)
-        return self._constant(value)
+        return self._constant(value, expression)
 
     def _text(self, expression: ast.expr) -> str:
         """The text of a string literal with unusual characters; nothing else needs its text."""

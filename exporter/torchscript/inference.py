@@ -34,7 +34,7 @@ from exporter.torchscript.types import (
     Type,
 )
 
-__all__ = ["Inference", "infer", "type_of_constant"]
+__all__ = ["IMPLICIT_CONVERSIONS", "Inference", "infer", "type_of_constant"]
 
 
 class Inference:
@@ -53,7 +53,7 @@ class Inference:
         self.kinds: dict[Node, str] = {}
         self.constants: list[Node] = []
         self.aliases: dict[Value, Value] = {}
-        self._constant_values: dict[tuple[type, str], Value] = {}
+        self.constant_values: dict[tuple[Type, str], Value] = {}
 
     def resolved(self, value: Value) -> Value:
         """The value that stands for `value`."""
@@ -61,17 +61,20 @@ class Inference:
             value = self.aliases[value]
         return value
 
-    def constant(self, value: object) -> Value:
-        """A constant for a default argument."""
-        key = (type(value), repr(value))
-        if key not in self._constant_values:
+    def constant(self, value: object, declared: Type | None = None) -> Value:
+        """A constant for a default argument. Only a list's declared type says more than it does."""
+        constant_type = type_of_constant(value)
+        if isinstance(value, list) and isinstance(declared, ListType):
+            constant_type = ListType(declared.element)
+        key = (constant_type, repr(value))
+        if key not in self.constant_values:
             node = Node("prim::Constant", attributes={"value": value})
-            result = Value("constant", type_of_constant(value), node)
+            result = Value("constant", constant_type, node)
             node.outputs.append(result)
             self.constants.append(node)
-            self._constant_values[key] = result
-            self.types[result] = type_of_constant(value)
-        return self._constant_values[key]
+            self.constant_values[key] = result
+            self.types[result] = constant_type
+        return self.constant_values[key]
 
 
 def infer(graph: Graph, program: Program) -> Inference:
@@ -80,7 +83,8 @@ def infer(graph: Graph, program: Program) -> Inference:
     for node in graph.block.nodes:
         if node.kind == "prim::Constant":
             value = node.attributes["value"]
-            inference._constant_values.setdefault((type(value), repr(value)), node.outputs[0])
+            key = (type_of_constant(value), repr(value))
+            inference.constant_values.setdefault(key, node.outputs[0])
     _Walk(program, inference).block(graph.block)
     return inference
 
@@ -117,7 +121,7 @@ def type_of_constant(value: object) -> Type:
 
 
 # What an `annotate` of a tensor turns into: the only conversions that TorchScript does unasked.
-_IMPLICIT: dict[Type, str] = {
+IMPLICIT_CONVERSIONS: dict[Type, str] = {
     IntType(): "aten::IntImplicit",
     FloatType(): "aten::FloatImplicit",
     ComplexType(): "aten::ComplexImplicit",
@@ -270,8 +274,8 @@ class _Walk:
     def _annotate(self, node: Node) -> None:
         declared = node.outputs[0].type
         source = node.inputs[0]
-        if self._type(source) == TensorType() and declared in _IMPLICIT:
-            self._inference.kinds[node] = _IMPLICIT[declared]
+        if self._type(source) == TensorType() and declared in IMPLICIT_CONVERSIONS:
+            self._inference.kinds[node] = IMPLICIT_CONVERSIONS[declared]
             self._set(node, declared)
             return
         self._inference.aliases[node.outputs[0]] = source

@@ -15,10 +15,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporter.errors import ScriptError
+from exporter.torchscript.annotations import annotation
 from exporter.torchscript.expressions import Callee, ExpressionLowering
 from exporter.torchscript.graph import Block, Function, Graph, Node, Value
 from exporter.torchscript.liveness import live_names
 from exporter.torchscript.record import CodeRecord
+from exporter.torchscript.types import Type
 
 if TYPE_CHECKING:
     from exporter.torchscript.program import Program
@@ -50,6 +52,7 @@ class _FunctionLowering(ExpressionLowering):
         self._function = function
         self._definition = definition
         self._live = live_names(definition.body)
+        self._declared: dict[str, Type] = {}
 
     def run(self) -> Graph:
         """Lower the whole function."""
@@ -106,12 +109,13 @@ class _FunctionLowering(ExpressionLowering):
             raise self._unreadable(statement)
 
     def _annotated(self, statement: ast.AnnAssign) -> None:
-        """`x : Optional[Tensor] = value`: the type is a hint, except to an empty list or dict."""
+        """`x : Optional[Tensor] = value`: the type that `x` has where the branches join."""
         if statement.value is None:
             return
         value = self._lower_as(statement.value, statement.annotation)
         if isinstance(statement.target, ast.Name):
             self._bind(statement.target.id, value)
+            self._declared[statement.target.id] = annotation(statement.annotation)
         elif isinstance(statement.target, ast.Attribute):
             self._set_attribute(statement.target, self._materialize(value))
         else:
@@ -168,7 +172,7 @@ class _FunctionLowering(ExpressionLowering):
             for block, value in zip(node.blocks, values, strict=True):
                 if value is not None:
                     block.outputs.append(self._in_block(block, value))
-            self._bind(name, self._output(node, name))
+            self._bind(name, self._output(node, name, self._declared.get(name)))
         self._block.nodes.append(node)
 
     def _branch(self, node: Node, body: Sequence[ast.stmt]) -> dict[str, Value | Callee]:
@@ -232,7 +236,7 @@ class _FunctionLowering(ExpressionLowering):
         self._block = outer
 
         for name in carried:
-            self._bind(name, self._output(node, name))
+            self._bind(name, self._output(node, name, self._declared.get(name)))
         self._block.nodes.append(node)
 
     def _with(self, statement: ast.With) -> None:

@@ -122,32 +122,40 @@ def _accepts(declared: Type, given: Type, bindings: dict[str, Type], converts: b
 
 def substituted(declared: Type, bindings: dict[str, Type]) -> Type:
     """A result's type with the type variables replaced. A result list has no fixed size."""
+
+    def replaced(part: Type) -> Type:
+        return substituted(part, bindings)
+
     match declared:
         case TypeVariable(name):
             return bindings.get(name, declared)
         case ListType(element):
-            return ListType(substituted(element, bindings))
+            return ListType(replaced(element))
         case DictType(key, value):
-            return DictType(substituted(key, bindings), substituted(value, bindings))
+            return DictType(replaced(key), replaced(value))
         case OptionalType(element):
-            return OptionalType(substituted(element, bindings))
+            return OptionalType(replaced(element))
         case TupleType(elements):
-            return TupleType(tuple(substituted(element, bindings) for element in elements))
+            return TupleType(tuple(map(replaced, elements)))
         case GenericType(name, parameters):
-            return GenericType(name, tuple(substituted(part, bindings) for part in parameters))
+            return GenericType(name, tuple(map(replaced, parameters)))
         case EnumerationType():
             return IntType()
     return declared
 
 
-def bound_inputs(schema: Schema, node: Node, constant: Callable[[object], Value]) -> list[Value]:
+def bound_inputs(
+    schema: Schema, node: Node, constant: Callable[[object, Type], Value]
+) -> list[Value]:
     """The inputs of a node in the schema's order, defaults included."""
     count = len(node.inputs) - len(node.keywords)
     positional: list[Argument] = [a for a in schema.arguments if not a.keyword_only][:count]
     given = {argument.name: value for argument, value in zip(positional, node.inputs, strict=False)}
     given |= dict(zip(node.keywords, node.inputs[count:], strict=True))
     return [
-        given[argument.name] if argument.name in given else constant(argument.default)
+        given[argument.name]
+        if argument.name in given
+        else constant(argument.default, argument.type)
         for argument in schema.arguments
     ]
 

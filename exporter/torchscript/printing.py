@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from exporter.archive import Device, EnumMember, TensorData
 from exporter.errors import ScriptError
 from exporter.torchscript.graph import Block, Graph, Node, Value
-from exporter.torchscript.inference import Inference, infer
+from exporter.torchscript.inference import IMPLICIT_CONVERSIONS, Inference, infer
 from exporter.torchscript.program import Program
 from exporter.torchscript.types import (
     AnyType,
@@ -26,6 +26,7 @@ from exporter.torchscript.types import (
     GenericType,
     ListType,
     OptionalType,
+    TensorType,
     TupleType,
     Type,
     UnionType,
@@ -141,12 +142,22 @@ class _GraphPrinter:
         if node.outputs and node.outputs[0] in self._inference.aliases:
             return
         indent = "  " * level
-        outputs = ", ".join(map(self._declared, node.outputs))
+        outputs = ", ".join(map(self._declared, self._outputs(node)))
         source = node.source
         place = f" # {source.filename}:{source.line}:{source.column}" if source is not None else ""
         self._lines.append(f"{indent}{outputs} = {self._operation(node)}{place}")
         for index, block in enumerate(node.blocks):
             self._block(block, index, level + 1)
+
+    def _outputs(self, node: Node) -> list[Value]:
+        """The outputs, and for a context manager the result that PyTorch gives it a name for."""
+        if node.outputs or node.kind not in ("prim::Enter", "prim::Exit"):
+            return node.outputs
+        result = Value("result", TensorType())
+        manager = self._inference.types.get(node.inputs[0])
+        if node.kind == "prim::Enter" and isinstance(manager, ClassRef):
+            result.type = self._program.method(manager.name, "__enter__").return_type
+        return [result]
 
     def _block(self, block: Block, index: int, level: int) -> None:
         indent = "  " * level
@@ -163,17 +174,26 @@ class _GraphPrinter:
         if kind == "prim::EnumMember":
             member = f"{node.attributes['name']}.{node.attributes['member']}"
             return f"prim::Constant[value={member}]()"
+        if kind == "aten::device" and len(inputs) == 1:
+            device = inputs[0].node
+            if device is not None and device.kind == "prim::Constant":
+                return f"prim::Constant{self._attributes(device)}()"
         if kind == "prim::NamedTupleConstruct":
             kind = "prim::TupleConstruct"
         if kind == "prim::CallFunction":
             inputs = [self._functions[str(node.attributes["name"])], *inputs]
-        attributes = "" if node.kind in _SILENT else self._attributes(node)
+        silent = node.kind in _SILENT or kind in IMPLICIT_CONVERSIONS.values()
+        attributes = "" if silent else self._attributes(node)
         return f"{kind}{attributes}({self._list(inputs)})"
 
     def _attributes(self, node: Node) -> str:
         if node.kind == "prim::Constant":
             value = node.attributes["value"]
-            return "" if value is None else f"[value={format_constant(value)}]"
+            if value is None:
+                return ""
+            if value == [] and isinstance(node.outputs[0].type, ListType):
+                return f"[value=annotate(List[{node.outputs[0].type.element}], [])]"
+            return f"[value={format_constant(value)}]"
         if not node.attributes:
             return ""
         described = (f"{name}={self._attribute(value)}" for name, value in node.attributes.items())

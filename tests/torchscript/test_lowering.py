@@ -166,8 +166,8 @@ def no_gradient(x: Tensor, n: int):
     with torch.no_grad():
         if n > 2:
             x = x + 1
-        y = x * n
-    return y
+        x = x * n
+    return x
 
 
 def _twice(x: Tensor, n: int = 2) -> Tensor:
