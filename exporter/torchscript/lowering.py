@@ -66,6 +66,8 @@ class _FunctionLowering(ExpressionLowering):
         except ScriptError as error:
             error.notes.append(f"in {self._function.name}")
             raise
+        except RecursionError as error:
+            raise ScriptError(f"{self._function.name}: blocks are nested too deeply") from error
         self._block.nodes[:0] = self._constants
         return Graph(self._function.name, self._block)
 

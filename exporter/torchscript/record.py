@@ -17,6 +17,7 @@ from itertools import accumulate, product
 from typing import Protocol
 
 from exporter.errors import ScriptError
+from exporter.torchscript.deep_code import parse_code
 
 __all__ = ["CodeRecord", "SourceRange", "SourceRanges"]
 
@@ -97,7 +98,7 @@ class CodeRecord:
     def tree(self) -> ast.Module:
         """The syntax tree, with the original names."""
         try:
-            tree = ast.parse(self._renamed.text)
+            tree = parse_code(self._renamed.text)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ScriptError(f"code record {self.module} does not parse: {error}") from error
         if self._renamed.originals:

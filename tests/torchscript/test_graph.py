@@ -423,3 +423,21 @@ def test_optional_keywords_of_types():
 
     parameters = lowered(f).parameters[1:]
     assert [str(p.type) for p in parameters] == ["Dict(str, int[])", "float?"]
+
+
+@pytest.mark.parametrize("depth", [38, 39, 40, 41, 85, 130])
+def test_blocks_nested_deeper_than_python_parses(depth):
+    lines = ["def f(x: int) -> int:"]
+    for level in range(depth):
+        indent = "  " * (level + 1)
+        lines += [f"{indent}if torch.eq(x, {level}):", f"{indent}  y{level} = {level}"]
+        lines += [f"{indent}else:"]
+    lines.append("  " * (depth + 1) + f"y{depth} = torch.neg(x)")
+    for level in reversed(range(depth)):
+        lines.append("  " * (level + 2) + f"y{level} = y{level + 1}")
+    found = program("\n".join([*lines, "  return y0", ""])).function("__torch__.m.f").graph
+    assert len(nodes(found, "prim::If")) == depth
+    assert len(nodes(found, "aten::neg")) == 1
+    offsets = [node._offset for node in nodes(found, "aten::eq")]
+    text = "\n".join(lines)
+    assert [text[offset:].split("(")[0] for offset in offsets] == ["torch.eq"] * depth

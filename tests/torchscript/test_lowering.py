@@ -163,11 +163,12 @@ def formatted(x: Tensor, n: int):
 
 
 def no_gradient(x: Tensor, n: int):
+    y = x
     with torch.no_grad():
         if n > 2:
             x = x + 1
-        x = x * n
-    return x
+        y = x * n
+    return x + y
 
 
 def _twice(x: Tensor, n: int = 2) -> Tensor:
