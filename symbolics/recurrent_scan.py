@@ -1,0 +1,117 @@
+"""Recurrent layers as an ONNX Scan over time: LSTMs with a projection, and any layer in double.
+
+ONNX's own layers know no projection, and onnxruntime has no kernel of them for double.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.values import Tensor
+from symbolics.recurrent_cells import gru_step, lstm_step, rnn_step
+from symbolics.windows import consecutive
+
+if TYPE_CHECKING:
+    from symbolics.recurrent import Kind, Weights
+
+__all__ = ["scanned_layer"]
+
+
+def scanned_layer(
+    g: Builder,
+    kind: Kind,
+    x: Tensor,
+    states: Sequence[Tensor],
+    cells: Sequence[Weights],
+    lengths: Tensor | None,
+) -> tuple[Tensor, list[Tensor]]:
+    """One layer, a Scan for each direction; see `recurrent.onnx_layer` for the results."""
+    outputs, finals = [], []
+    for d, cell in enumerate(cells):
+        first = [g.Squeeze(g.Slice(s, [d], [d + 1], [0]), axes=[0]) for s in states]
+        y, last = scanned_direction(g, kind, x, first, cell, lengths, backward=d == 1)
+        outputs.append(y)
+        finals.append([g.Unsqueeze(s, axes=[0]) for s in last])
+    if len(cells) == 1:
+        return outputs[0], finals[0]
+    columns = [g.Concat(*column, axis=0) for column in zip(*finals, strict=True)]
+    return g.Concat(*outputs, axis=2), columns
+
+
+def scanned_direction(
+    g: Builder,
+    kind: Kind,
+    x: Tensor,
+    states: Sequence[Tensor],
+    cell: Weights,
+    lengths: Tensor | None,
+    *,
+    backward: bool,
+) -> tuple[Tensor, list[Tensor]]:
+    """The output of all steps, [time, batch, hidden], and the last states.
+
+    1. The input's part of the gates is one product over all time, before the Scan.
+    2. A step adds the hidden part and makes the new states.
+    3. Beyond a sequence's length a state stays as it is, and the output is zero.
+    """
+    time = x.require_shape()[0]
+    gates = g.MatMul(x, g.Transpose(cell.input, perm=[1, 0]))
+    if cell.input_bias is not None:
+        gates = g.Add(gates, cell.input_bias)
+    hidden = g.Transpose(cell.hidden, perm=[1, 0])
+    projection = None if cell.projection is None else g.Transpose(cell.projection, perm=[1, 0])
+    scanned = [gates]
+    if lengths is not None:
+        scanned.append(consecutive(g, time, lengths.dtype))
+    with g.body("step") as scope:
+        inputs = [_body_input(g, s.dtype, s.shape, f"state{i}") for i, s in enumerate(states)]
+        slices = [
+            _body_input(g, s.dtype, s.require_shape()[1:], f"slice{i}")
+            for i, s in enumerate(scanned)
+        ]
+        part = g.MatMul(inputs[0], hidden)
+        if cell.hidden_bias is not None:
+            part = g.Add(part, cell.hidden_bias)
+        if kind.op_type == "LSTM":
+            new = list(lstm_step(g, g.Add(slices[0], part), inputs[1]))
+            if projection is not None:
+                new[0] = g.MatMul(new[0], projection)
+        elif kind.op_type == "GRU":
+            new = [gru_step(g, slices[0], part, inputs[0])]
+        else:
+            new = [rnn_step(g, g.Add(slices[0], part), kind.activation)]
+        output = new[0]
+        if lengths is not None:
+            valid = g.Unsqueeze(g.Less(slices[1], lengths), axes=[1])
+            output = g.Where(valid, output, g.constant(0, output.dtype))
+            new = [g.Where(valid, n, old) for n, old in zip(new, inputs, strict=True)]
+        values = [g.value(t) for t in (*inputs, *slices)]
+        body = g.close(scope, values, [*new, output])
+    direction = 1 if backward else 0
+    types = [OutputType.of(s) for s in states]
+    shape = None if output.shape is None else (time, *output.shape)
+    results = g.emit(
+        "Scan",
+        [g.value(t) for t in (*states, *scanned)],
+        {
+            "body": body,
+            "num_scan_inputs": len(scanned),
+            "scan_input_directions": [direction] * len(scanned),
+            "scan_output_directions": [direction],
+        },
+        [*types, OutputType(output.dtype, shape)],
+    )
+    return results[-1], results[:-1]
+
+
+def _body_input(
+    g: Builder, dtype: ir.DataType, shape: Sequence[object] | None, name: str
+) -> Tensor:
+    value = ir.Value(name=g.unique(name, out=True))
+    g.scope.values.add(value)
+    return g.typed(value, OutputType(dtype, shape), name)  # type: ignore[arg-type]

@@ -1,0 +1,70 @@
+"""Sliding windows over spatial dims: their parameters, and windows taken apart by Gather.
+
+Convolution, pooling and unfold share these. Where ONNX has the operator it is used; taking windows
+apart serves dtypes and shapes of window that ONNX does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.values import Tensor
+from symbolics.registry import Unsupported
+from symbolics.rules import INT64
+
+__all__ = ["batched", "consecutive", "gathered_windows", "spatial", "unbatched", "window_indices"]
+
+
+def spatial(values: int | Sequence[int], dims: int, name: str) -> list[int]:
+    """One number per spatial dim; a single number counts for all of them."""
+    listed = list(values) if isinstance(values, (list, tuple)) else [values]
+    if len(listed) == 1:
+        listed = listed * dims
+    if len(listed) != dims:
+        raise Unsupported(f"{name}={listed}: {dims} numbers are wanted, one per spatial dim")
+    return [int(v) for v in listed]
+
+
+def batched(g: Builder, self: Tensor, dims: int) -> tuple[Tensor, bool]:
+    """The input with a batch dim in front of its channels, and whether it had one."""
+    rank = self.require_rank()
+    if rank == dims + 2:
+        return self, True
+    if rank != dims + 1:
+        raise Unsupported(f"an input with {rank} dims; {dims + 1} or {dims + 2} are wanted")
+    return g.Unsqueeze(self, axes=[0]), False
+
+
+def unbatched(g: Builder, result: Tensor, had_batch: bool) -> Tensor:
+    """Undo `batched`."""
+    return result if had_batch else g.Squeeze(result, axes=[0])
+
+
+def consecutive(g: Builder, count: Dim, dtype: ir.DataType = INT64) -> Tensor:
+    """0, 1, ... count - 1."""
+    return g.cast(g.Range(0, g.constant(count, INT64), 1), dtype)
+
+
+def window_indices(g: Builder, outputs: Dim, kernel: int, stride: int, dilation: int) -> Tensor:
+    """Where window o reads its k-th element: o * stride + k * dilation, as an [outputs, kernel] table."""
+    starts = g.reshape(g.Mul(consecutive(g, outputs), stride), [outputs, 1])
+    steps = g.constant([[k * dilation for k in range(kernel)]], INT64)
+    return g.Add(starts, steps)
+
+
+def gathered_windows(g: Builder, self: Tensor, tables: Sequence[Tensor]) -> Tensor:
+    """The trailing dims read through one [outputs, kernel] table each.
+
+    The result has the leading dims, then the outputs of every table, then their kernels.
+    """
+    dims = len(tables)
+    lead = self.require_rank() - dims
+    for i, table in enumerate(tables):
+        self = g.Gather(self, table, axis=lead + 2 * i)
+    order = [*range(lead), *(lead + 2 * i for i in range(dims))]
+    order += [lead + 2 * i + 1 for i in range(dims)]
+    return self if dims == 1 else g.Transpose(self, perm=order)
