@@ -1,13 +1,13 @@
-"""Write exporter/onnx_graph/kernels.txt: the dtypes that onnxruntime's CPU provider has kernels for.
+"""Write exporter/onnx_graph/kernels.txt: the dtypes that onnxruntime's CPU kernels take.
 
 Run it with the newest onnxruntime after an update and look at the difference:
 
     python scripts/generate_kernels.py
 
 A line is `Operator first-last variable=letters ...`. Onnxruntime takes a kernel for an operator
-whose schema is of version `first`, or of a later one up to `last` (no last: of `first` alone, so an
-operator that a newer opset changed has no kernel until onnxruntime says so). The letters are those of
-`exporter.onnx_graph.kernels.LETTERS`.
+whose schema is of version `first`, or of a later one up to `last` (no last: of `first` alone, so
+an operator that a newer opset changed has no kernel until onnxruntime says so). The letters are
+those of `exporter.onnx_graph.kernels.LETTERS`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph import folding, kernels, propagation, shapes
+from exporter.onnx_graph import folding, kernels, propagation, shape_rules, shapes
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, place
@@ -186,6 +186,8 @@ class Builder:
                     f"{signature.op_type} needs a constant {name} at opset {self.opset}"
                 )
         kind = signature.attributes[name]
+        if kind == ir.AttributeType.INT and isinstance(value, (list, tuple)) and len(value) == 1:
+            value = value[0]
         if isinstance(value, np.ndarray) and kind != ir.AttributeType.TENSOR:
             value = value.tolist()
         if kind == ir.AttributeType.INT:
@@ -403,12 +405,17 @@ class Builder:
         return self.Shape(tensor)  # type: ignore[no-any-return]
 
     def reshape(self, tensor: Tensor, shape: Sequence[Dim] | Tensor) -> Tensor:
-        """The tensor in another shape, written with 0 (a dim kept) and at most one -1."""
+        """The tensor in another shape: a dim may be -1 for what is left, a 0 is a true zero.
+
+        Written with 0 (a dim kept) and at most one -1, so that it holds for all sizes.
+        """
         if isinstance(shape, Tensor):
             if shape.elements is None:
                 return self.Reshape(tensor, shape)  # type: ignore[no-any-return]
             shape = shape.elements
-        target = tuple(shape)
+        target = shape_rules.without_rest(tensor.shape, tuple(shape))
+        if target is None:
+            return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
         if tensor.shape is not None and tensor.shape == target:
             return tensor
         written = _written_shape(tensor.shape, target)

@@ -122,6 +122,17 @@ def _reshape(call: Call) -> Sequence[PartialShape]:
     return [tuple(result)]
 
 
+def without_rest(source: Shape | None, target: Shape) -> Shape | None:
+    """A shape with its -1 replaced by what the other dims leave; None where that isn't known."""
+    if not any(isinstance(d, int) and d == -1 for d in target):
+        return target
+    others: list[Dim | None] = [None if d == -1 else d for d in target]
+    left = None if source is None else _rest(source, others)
+    if left is None or others.count(None) != 1:
+        return None
+    return tuple(left if d is None else d for d in others)
+
+
 def _rest(source: Shape, dims: Sequence[Dim | None]) -> Dim | None:
     """The dim written -1: what the others leave of the element count."""
     kept = [d for d in dims if d is not None]

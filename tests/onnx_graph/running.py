@@ -46,7 +46,6 @@ def session(
         opset_imports={"": g.opset, **g.domains},
         name="graph",
     )
-    # An output that is a model input must still be checked by name only once.
     model = ir.serde.serialize_model(ir.Model(graph, ir_version=10))
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -64,7 +63,7 @@ def run(
     dynamic: bool = False,
     fold: bool = True,
 ) -> list[np.ndarray]:
-    """What `function(g, *tensors)` computes; dtypes and shapes are held against what was inferred."""
+    """What `function(g, *tensors)` computes; dtypes and shapes must be as inferred."""
     g = Builder(opset, fold=fold)
     inputs = [graph_input(g, f"x{i}", a, dynamic=dynamic) for i, a in enumerate(arrays)]
     found = function(g, *inputs)

@@ -1,0 +1,143 @@
+"""Scatters: those that opset 9 and 10 lack, and reductions where no opset or kernel has them.
+
+A scatter with a reduction must combine all updates that meet in one place. Without the operator it
+is done in rounds: in each round, of the updates that meet one wins its place, is combined with
+what is there, and retires. There are as many rounds as updates meet in one place at most.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.errors import UnsupportedError as Unsupported
+from exporter.onnx_graph.lowerings.arithmetic import arange
+from exporter.onnx_graph.lowerings.indexing import element_positions, linear_indices, product
+from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+
+D = ir.DataType
+COMBINE = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}
+SINCE = {"none": 11, "add": 16, "mul": 16, "max": 18, "min": 18}
+
+
+@lowering("ScatterElements", before=ALWAYS)
+def scatter_elements(
+    g: Builder,
+    data: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    axis: int = 0,
+    reduction: str = "none",
+) -> Tensor:
+    """Called Scatter before opset 11; add and mul came with 16, max and min with 18.
+
+    Onnxruntime's float16 kernel has no reductions: they go through float32.
+    """
+    indices = g.constant(indices)
+    updates = g.constant(updates, data.dtype)
+    if reduction != "none" and data.dtype == D.FLOAT16:
+        wide, new = g.cast(data, D.FLOAT), g.cast(updates, D.FLOAT)
+        result = g.ScatterElements(wide, indices, new, axis=axis, reduction=reduction)
+        return g.cast(result, data.dtype)
+    if g.opset >= SINCE[reduction]:
+        return g.native(  # type: ignore[no-any-return]
+            "ScatterElements", data, indices, updates, axis=axis, reduction=reduction
+        )
+    if reduction == "none":
+        return g.native("Scatter", data, indices, updates, axis=axis)  # type: ignore[no-any-return]
+    # Updates beyond the indices are left out, as the operator does.
+    if updates.shape != indices.shape:
+        raise Unsupported(f"ScatterElements with {reduction} and other updates needs opset 18")
+    position = g.reshape(element_positions(g, data, indices, axis), [-1])
+    flat = _rounds(g, g.reshape(data, [-1]), position, g.reshape(updates, [-1]), reduction)
+    return g.reshape(flat, list(data.require_shape()))
+
+
+@lowering("ScatterND", before=ALWAYS)
+def scatter_nd(
+    g: Builder, data: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none"
+) -> Tensor:
+    """Added with opset 11, its reductions as ScatterElements'.
+
+    Else a scatter of rows, into the data with the indexed dims flattened into one.
+    """
+    indices = g.constant(indices)
+    updates = g.constant(updates, data.dtype)
+    if reduction != "none" and data.dtype == D.FLOAT16:
+        wide, new = g.cast(data, D.FLOAT), g.cast(updates, D.FLOAT)
+        return g.cast(g.ScatterND(wide, indices, new, reduction=reduction), data.dtype)
+    if g.opset >= SINCE[reduction]:
+        return g.native("ScatterND", data, indices, updates, reduction=reduction)  # type: ignore[no-any-return]
+    shape, width = data.require_shape(), indices.require_shape()[-1]
+    if not isinstance(width, int):
+        raise Unsupported("ScatterND with tuples of a length known at run time needs opset 18")
+    rest = list(shape[width:])
+    position = g.reshape(linear_indices(g, indices, shape[:width]), [-1])
+    rows = g.reshape(data, [product(shape[:width]), *rest])
+    count = product(indices.require_shape()[:-1])
+    new = g.reshape(updates, [count, *rest])
+    if reduction == "none":
+        result = _put_rows(g, rows, position, new)
+    else:
+        result = _rounds(g, rows, position, new, reduction)
+    return g.reshape(result, list(shape))
+
+
+def _put_rows(g: Builder, rows: Tensor, position: Tensor, new: Tensor) -> Tensor:
+    """`rows` with `new` at `position` along the first dim."""
+    rank = rows.require_rank()
+    column = g.reshape(position, [-1, *([1] * (rank - 1))])
+    where = g.Expand(column, g.shape(new)) if rank > 1 else position
+    return g.ScatterElements(rows, where, new, axis=0)  # type: ignore[no-any-return]
+
+
+def _rounds(
+    g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str
+) -> Tensor:
+    """Combine `new` into `rows` at `position`, in rounds; see the module's docstring.
+
+    1. each pending update writes its number to its place: who can read it back there has won
+    2. the winners' rows are gathered, combined with their updates, and put back
+    3. the others stay pending; there is another round while there are any
+    """
+    from exporter.onnx_graph.shapes import OutputType  # imports the rules, which need this package
+
+    shape = rows.require_shape()
+    count = new.require_shape()[0]
+    number = arange(g, count)
+    pending = g.ConstantOfShape(g.constant([count], D.INT64), value=np.array([True]))
+    blank = g.ConstantOfShape(g.constant([shape[0]], D.INT64), value=np.array([-1], np.int64))
+    any_updates = g.reshape(g.Greater(g.constant(count, D.INT64), 0), [])
+    with g.body("scatter_round") as scope:
+
+        def entering(name: str, dtype: D, dims: tuple[object, ...]) -> tuple[ir.Value, Tensor]:
+            value = ir.Value(name=g.unique(name, out=True), type=ir.TensorType(dtype))
+            return value, Tensor(dtype, dims, value=value, scope=scope)  # type: ignore[arg-type]
+
+        trip, _ = entering("trip", D.INT64, ())
+        going, _ = entering("going", D.BOOL, ())
+        rows_in, current = entering("rows", rows.dtype, shape)
+        pending_in, waiting = entering("pending", D.BOOL, (count,))
+        chosen = g.Compress(number, waiting, axis=0)
+        places = g.Gather(position, chosen, axis=0)
+        marked = g.ScatterElements(blank, places, chosen, axis=0)
+        # An update that is not pending reads back another's number, or none.
+        won = g.And(waiting, g.Equal(g.Gather(marked, position, axis=0), number))
+        winners = g.Compress(number, won, axis=0)
+        target = g.Gather(position, winners, axis=0)
+        old = g.Gather(current, target, axis=0)
+        combined = g.op(COMBINE[reduction], old, g.Gather(new, winners, axis=0))
+        after = _put_rows(g, current, target, combined)
+        left = g.And(waiting, g.Not(won))
+        more = g.Greater(g.ReduceMax(g.cast(left, D.INT32), axes=[0], keepdims=False), 0)
+        body = g.close(scope, [trip, going, rows_in, pending_in], [more, after, left])
+    values = [None, g.value(any_updates), g.value(rows), g.value(pending)]
+    types = [OutputType(rows.dtype, shape), OutputType(D.BOOL, (count,))]
+    return g.emit("Loop", values, {"body": body}, types)[0]
