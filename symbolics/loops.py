@@ -1,0 +1,92 @@
+"""ONNX Scan and Loop for symbolics: the body is a Python function over tensors.
+
+    rows = scan(g, step, states, inputs, axis)    # step(states, slices) -> (states, rows)
+    states = loop(g, trips, step, states)         # step(index, states) -> states
+
+Outer tensors are just used inside. States keep their dtype and shape from trip to trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import onnx_ir as ir
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim, Shape, is_ge
+from exporter.onnx_graph.values import Tensor
+
+__all__ = ["loop", "scan"]
+
+ScanStep = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+LoopStep = Callable[[Tensor, list[Tensor]], list[Tensor]]
+
+
+def scan(
+    g: Builder,
+    step: ScanStep,
+    states: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    axis: int,
+) -> list[Tensor]:
+    """Go along `axis` of all inputs at once; the rows that `step` returns are stacked along it.
+
+    onnxruntime 1.31 dies of a Scan without trips, or over another axis than the first of an empty
+    tensor. So the axis is moved to the front here, and where there may be no trip, an extra row
+    follows the last, whose result is cut off.
+    """
+    rank = inputs[0].require_rank()
+    axis %= rank
+    length = inputs[0].require_shape()[axis]
+    order = [axis, *(i for i in range(rank) if i != axis)]
+    slices = [g.Transpose(t, perm=order) if axis else t for t in inputs]
+    extra = not is_ge(length, 1)
+    if extra:
+        slices = [_with_extra_row(g, t) for t in slices]
+    with g.body("scan") as scope:
+        state_values = [_argument(g, "state", t.dtype, t.require_shape()) for t in states]
+        slice_values = [_argument(g, "slice", t.dtype, t.require_shape()[1:]) for t in slices]
+        new_states, rows = step([t for _, t in state_values], [t for _, t in slice_values])
+        arguments = [v for v, _ in (*state_values, *slice_values)]
+        body = g.close(scope, arguments, [*new_states, *rows])
+    trips = slices[0].require_shape()[0]
+    types = [OutputType.of(t) for t in states]
+    types += [OutputType(t.dtype, (trips, *t.require_shape())) for t in rows]
+    attributes = {"body": body, "num_scan_inputs": len(inputs)}
+    values = [g.value(t) for t in (*states, *slices)]
+    kinds = {"num_scan_inputs": ir.AttributeType.INT}
+    results = g.emit("Scan", values, attributes, types, kinds=kinds)[len(states) :]
+    if extra:
+        results = [g.Slice(t, [0], [-1], [0]) for t in results]
+    if axis:
+        back = [order.index(i) for i in range(rank)]
+        results = [g.Transpose(t, perm=back) for t in results]
+    return results
+
+
+def _with_extra_row(g: Builder, tensor: Tensor) -> Tensor:
+    row = [1, *tensor.require_shape()[1:]]
+    return g.Concat(tensor, g.Expand(g.constant(0, tensor.dtype), row), axis=0)
+
+
+def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> list[Tensor]:
+    """Do `step` as many times as `trips` says."""
+    with g.body("loop") as scope:
+        index_value, index = _argument(g, "trip", ir.DataType.INT64, ())
+        go_on, condition = _argument(g, "condition", ir.DataType.BOOL, ())
+        state_values = [_argument(g, "state", t.dtype, t.require_shape()) for t in states]
+        new_states = step(index, [t for _, t in state_values])
+        arguments = [index_value, go_on, *(v for v, _ in state_values)]
+        body = g.close(scope, arguments, [condition, *new_states])
+    return g.emit(
+        "Loop",
+        [g.value(g.scalar(trips)), None, *(g.value(t) for t in states)],
+        {"body": body},
+        [OutputType.of(t) for t in states],
+    )
+
+
+def _argument(g: Builder, name: str, dtype: ir.DataType, shape: Shape) -> tuple[ir.Value, Tensor]:
+    value = ir.Value(name=g.unique(name, out=True))
+    return value, g.typed(value, OutputType(dtype, shape), name)
