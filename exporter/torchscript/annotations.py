@@ -50,6 +50,10 @@ _SIMPLE: dict[str, Type] = {
 }
 
 
+# Constructors that take a certain number of types.
+_FIXED = ("List", "Dict", "Optional", "Final")
+
+
 def dotted_name(expression: ast.expr) -> str | None:
     """The text of `a.b.c`, or None for an expression that is something else."""
     parts: list[str] = []
@@ -95,7 +99,7 @@ def _parametrized(expression: ast.Subscript) -> Type:
             return _union(parameters)
         case "Final", (element,):
             return element
-        case str(), _:
+        case str(), _ if constructor not in _FIXED:
             return GenericType(constructor, parameters)
     raise ScriptError(f"not a type annotation: {ast.unparse(expression)}")
 

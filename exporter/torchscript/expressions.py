@@ -52,6 +52,12 @@ _TYPED = {
     "annotate": "prim::annotate",
 }
 
+# What the builtins that are no operators take at least.
+_ARGUMENTS = {
+    **dict.fromkeys(("annotate", "unchecked_cast", "isinstance", "getattr", "hasattr"), 2),
+    **dict.fromkeys(("uninitialized", "fork", "awaitable"), 1),
+}
+
 # Calls that run in the future, or when somebody asks for the result.
 _DEFERRED = {"fork": "prim::fork", "awaitable": "prim::awaitable"}
 
@@ -70,6 +76,7 @@ class ExpressionLowering:
         self._program = program
         self._record = record
         self._block = Block()
+        self._body = self._block  # of the function or closure, where `return` may stand
         self._constants: list[Node] = []
         self._constant_values: dict[object, Value] = {}
         self._names: dict[str, Value | Callee] = {}
@@ -242,8 +249,11 @@ class ExpressionLowering:
         type: Type | None,  # noqa: A002
     ) -> Value:
         if isinstance(expression, ast.Dict):
-            pairs = zip(expression.keys, expression.values, strict=True)
-            inputs = [self._lower(part) for pair in pairs for part in pair if part is not None]
+            keys = [key for key in expression.keys if key is not None]
+            if len(keys) != len(expression.values):
+                raise self._unreadable(expression)
+            pairs = zip(keys, expression.values, strict=True)
+            inputs = [self._lower(part) for pair in pairs for part in pair]
             kind = "prim::DictConstruct"
         else:
             inputs = [self._lower(element) for element in expression.elts]
@@ -358,6 +368,8 @@ class ExpressionLowering:
         if name in _BUILTINS:
             return self._output(self._call_node(_BUILTINS[name], call), hint)
         arguments = call.args
+        if len(arguments) < _ARGUMENTS.get(name, 0):
+            raise self._unreadable(call)
         if name == "annotate":
             return self._materialize(self._lower_as(arguments[1], arguments[0], hint, call))
         if name in _TYPED:
@@ -388,10 +400,11 @@ class ExpressionLowering:
         block = Block()
         node.blocks.append(block)
         outer, self._block = self._block, block
+        body, self._body = self._body, block
         mark = self._mark()
         self._statements(closure.body)
         self._take_back(mark)
-        self._block = outer
+        self._block, self._body = outer, body
         self._block.nodes.append(node)
         return self._output(node, hint)
 

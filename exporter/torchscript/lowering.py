@@ -152,6 +152,8 @@ class _FunctionLowering(ExpressionLowering):
 
     def _return(self, statement: ast.Return) -> None:
         """Returns come last: early ones have been turned into branches before printing."""
+        if self._block is not self._body or self._block.outputs:
+            raise self._unreadable(statement)
         value = self._none() if statement.value is None else self._lower(statement.value)
         self._block.outputs.append(value)
 

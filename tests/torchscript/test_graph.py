@@ -386,6 +386,13 @@ def test_what_is_missing_is_named(ask, message):
         ("for i in x:\n  pass\nreturn x", "archive code that is not TorchScript: for i in x:"),
         ("return CONSTANTS.c3", "the code refers to CONSTANTS.c3, the archive has 0 constants"),
         ("return torch.jit.f(x)", "archive code that is not TorchScript: torch.jit.f(x)"),
+        ("if n:\n  return x\nreturn x", "archive code that is not TorchScript: return x"),
+        ("return annotate(int)", "archive code that is not TorchScript: annotate(int)"),
+        ("return torch.f(*x)", "archive code that is not TorchScript: *x"),
+        ("return {**x}", "archive code that is not TorchScript: {**x}"),
+        ("return lambda: x", "archive code that is not TorchScript: lambda: x"),
+        ("a = b = x\nreturn x", "archive code that is not TorchScript: a = b = x"),
+        ("import os\nreturn x", "archive code that is not TorchScript: import os"),
         ("return eval(x)", "archive code that is not TorchScript: eval(x)"),
     ],
 )
