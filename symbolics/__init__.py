@@ -1,12 +1,19 @@
 """The operators: one module a family. Importing this package registers them all."""
 
 from symbolics import (  # noqa: F401
+    activation,
     adaptive_pooling,
+    arithmetic,
+    clamping,
+    comparison,
+    conversion,
     convolution,
     copies,
+    creation,
     cumulative,
     distances,
     einsum,
+    grids,
     indexing,
     joining,
     loops,
@@ -14,6 +21,7 @@ from symbolics import (  # noqa: F401
     normalization,
     norms,
     packed_sequence,
+    pointwise,
     pooling,
     rearranging,
     recurrent,
@@ -25,4 +33,5 @@ from symbolics import (  # noqa: F401
     view_scatter,
     view_writes,
     views,
+    window_functions,
 )

@@ -57,7 +57,7 @@ def mismatch(overload: Overload) -> str | None:
         return f"{[p.name for p in parameters]} for {[a.name for a in arguments]}"
     for parameter, argument in zip(parameters, arguments, strict=True):
         keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        if keyword_only != argument.kwarg_only:
+        if keyword_only != argument.keyword_only:
             return f"{argument.name}: keyword-only in one of the two"
         if argument.has_default != (parameter.default is not inspect.Parameter.empty):
             return f"{argument.name}: a default in one of the two"
