@@ -2,6 +2,26 @@
 
 It is TorchScript's own IR, less what only a type checker needs. Overloads are not resolved and
 default arguments not filled in; whoever runs the graph has the values at hand and does better.
+
+Besides operators (`aten::add`, `mylib::op`, `prim::dtype`), these kinds occur:
+
+    prim::Constant[value]()                     prim::EnumMember[name, member]()
+    prim::Function[name]()                      a function used as a value
+    prim::GetAttr[name](object)                 prim::SetAttr[name](object, value)
+    prim::HasAttr[name](object)                 prim::CreateObject[name]()
+    prim::CallMethod[name](object, ...)         prim::CallFunction[name](...)
+    prim::CallValue(function, ...)              prim::NamedTupleConstruct[name](...)
+    prim::TupleConstruct(...)                   prim::ListConstruct(...)
+    prim::DictConstruct(key, value, ...)        prim::TupleUnpack(tuple or list) -> several
+    aten::__getitem__(container, index)         aten::slice(x, start, end, step)
+    prim::annotate[type](x)                     prim::unchecked_cast[type](x)
+    prim::Uninitialized[type]()                 prim::isinstance[types](x)
+    prim::tolist[type](tensor)                  aten::device("cpu")
+    prim::If(condition), two blocks             their outputs are the node's
+    prim::Loop(max trips, condition, carried...), a block (trip, carried...) -> (condition, carried...)
+    prim::fork(), prim::awaitable(), a block    its output is the result, once waited for
+    prim::Enter(manager), prim::Exit(manager)   around the nodes of a `with`
+    prim::RaiseException(message, class name)   the class name may be missing
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from exporter.torchscript.types import (
     DeviceType,
     DictType,
     FloatType,
+    GeneratorType,
     GenericType,
     IntType,
     ListType,
@@ -184,6 +185,8 @@ class _Walk:
                 self._set(node, DictType(keys, values))
             case "prim::TupleUnpack":
                 self._unpack(node)
+            case "aten::Generator":
+                self._set(node, GeneratorType())
             case "prim::annotate":
                 self._annotate(node)
             case "prim::tolist":
