@@ -18,7 +18,8 @@ Besides operators (`aten::add`, `mylib::op`, `prim::dtype`), these kinds occur:
     prim::Uninitialized[type]()                 prim::isinstance[types](x)
     prim::tolist[type](tensor)                  aten::device("cpu")
     prim::If(condition), two blocks             their outputs are the node's
-    prim::Loop(max trips, condition, carried...), a block (trip, carried...) -> (condition, carried...)
+    prim::Loop(max trips, condition, carried...)
+        its block takes (trip, carried...) and returns (condition, carried...)
     prim::fork(), prim::awaitable(), a block    its output is the result, once waited for
     prim::Enter(manager), prim::Exit(manager)   around the nodes of a `with`
     prim::RaiseException(message, class name)   the class name may be missing
