@@ -1,0 +1,40 @@
+"""ts2onnx: converts TorchScript to ONNX, without needing PyTorch.
+
+    from exporter import export
+    export("model.pt", path="model.onnx")
+"""
+
+from __future__ import annotations
+
+from exporter.api import Exported, Report, export, load
+from exporter.conversion.signature import TensorSpec
+from exporter.errors import (
+    ArchiveError,
+    ConversionError,
+    ExportError,
+    InputError,
+    NotTorchScriptError,
+    ScriptError,
+    UnsupportedError,
+    UnsupportedOperatorError,
+    VerificationError,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "export",
+    "load",
+    "Exported",
+    "Report",
+    "TensorSpec",
+    "ExportError",
+    "ArchiveError",
+    "NotTorchScriptError",
+    "ScriptError",
+    "ConversionError",
+    "UnsupportedError",
+    "UnsupportedOperatorError",
+    "InputError",
+    "VerificationError",
+]

@@ -34,6 +34,7 @@ __all__ = [
     "promote_float",
     "reduced_dims",
     "result_type",
+    "scalar_type",
     "wrapped_dim",
     "wrapped_dims",
 ]
@@ -63,6 +64,7 @@ _SCALAR_TYPES = {
     28: D.UINT32,
     29: D.UINT64,
 }
+_NUMBERS = {dtype: number for number, dtype in _SCALAR_TYPES.items()}
 _INTEGRAL = {D.UINT8, D.INT8, D.INT16, D.INT32, D.INT64, D.UINT16, D.UINT32, D.UINT64}
 _FLOATING = {D.FLOAT16, D.BFLOAT16, D.FLOAT, D.DOUBLE}
 _COMPLEX = {D.COMPLEX64, D.COMPLEX128}
@@ -80,6 +82,11 @@ def onnx_dtype(scalar_type: int | ir.DataType) -> ir.DataType:
         return _SCALAR_TYPES[int(scalar_type)]
     except KeyError:
         raise Unsupported(f"ONNX has no counterpart of ScalarType {scalar_type}") from None
+
+
+def scalar_type(dtype: ir.DataType) -> int:
+    """The `ScalarType` number of a dtype."""
+    return _NUMBERS[dtype]
 
 
 def is_bool(dtype: ir.DataType) -> bool:

@@ -1,0 +1,219 @@
+"""`export`: the one way in. The command calls it too."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.archive import Archive, open_archive
+from exporter.conversion.convert import Conversion, Request, convert, metadata
+from exporter.conversion.interpreter import Options
+from exporter.conversion.signature import TensorSpec
+from exporter.errors import InputError
+from exporter.onnx_graph import model as models
+
+if TYPE_CHECKING:
+    from exporter.conversion.signature import DynamicAxes
+
+__all__ = ["Exported", "Report", "export", "load"]
+
+OLDEST_OPSET, NEWEST_OPSET = 9, 26
+
+
+@dataclass
+class Report:
+    """What was done."""
+
+    opset: int
+    inputs: list[tuple[str, str, str]]
+    outputs: list[tuple[str, str, str]]
+    state: list[str] = field(default_factory=list)
+    operators: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+    preconditions: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def node_count(self) -> int:
+        """Nodes of the graph, those of bodies included."""
+        return sum(self.operators.values())
+
+
+@dataclass
+class Exported:
+    """An ONNX model, what was done to get it, and the initial values of its state."""
+
+    model: ir.Model
+    report: Report
+    initial_state: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def save(
+        self, path: str | os.PathLike[str] | BinaryIO, external_data: bool | str = "auto"
+    ) -> None:
+        """Write the model, atomically; weights beside it if it passes 2 GB or if told to."""
+        models.write(self.model, path, external_data=external_data)
+
+
+def load(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:
+    """Open a TorchScript archive to look into."""
+    return open_archive(source)
+
+
+def export(
+    model: Any,
+    args: Any = None,
+    path: str | os.PathLike[str] | BinaryIO | None = None,
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+    dynamic_axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
+    opset_version: int = 20,
+    do_constant_folding: bool = True,
+    export_params: bool = True,
+    keep_initializers_as_inputs: bool = False,
+    training: str = "eval",
+    verbose: bool = False,
+    custom_opsets: Mapping[str, int] | None = None,
+    method: str = "forward",
+    constants: Mapping[str, Any] | None = None,
+    state: Mapping[str, TensorSpec] | None = None,
+    freeze_state: bool = False,
+    unroll_trips: int = 64,
+    verify: bool = False,
+    external_data: bool | str = "auto",
+) -> Exported:
+    """Convert a TorchScript program to ONNX, and write it to `path` if one is given.
+
+    `model` is a path, bytes or file object of an archive, or a live `nn.Module` (which is traced),
+    `ScriptModule` or `ScriptFunction`. `args` are example arguments: tensors, arrays, numbers,
+    nested tuples, lists and dicts of them, or `TensorSpec`s; a traced archive brings its own.
+    Names, dynamic axes, opset and the flags mean what they mean in `torch.onnx.export`.
+
+    `constants` binds arguments by name; `state` declares the type of a state where it differs from
+    the archived value's, `freeze_state` keeps all state constant. Raises an `ExportError`.
+    """
+    started = time.perf_counter()
+    if not OLDEST_OPSET <= opset_version <= NEWEST_OPSET:
+        raise InputError(
+            f"opset {opset_version} is not supported; "
+            f"opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
+        )
+    if training not in ("eval", "preserve", "train"):
+        raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
+    arguments = _argument_tuple(args)
+    archive, arguments, named = _archive(model, arguments, dict(kwargs or {}), training, method)
+    conversion = convert(
+        Request(
+            archive,
+            method,
+            arguments,
+            named,
+            dict(constants or {}),
+            input_names,
+            output_names,
+            _dynamic_axes(dynamic_axes),
+            opset_version,
+            do_constant_folding,
+            {"eval": False, "train": True, "preserve": None}[training],
+            dict(state or {}),
+            freeze_state,
+            Options(unroll_trips=unroll_trips),
+        )
+    )
+    result = _finished(conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets)
+    result.report.seconds = time.perf_counter() - started
+    if path is not None:
+        result.save(path, external_data)
+    if verify:
+        from exporter.verification import verify_export  # noqa: PLC0415  starts onnxruntime
+
+        verify_export(result, model, args, kwargs)
+    return result
+
+
+def _archive(
+    model: Any, args: Sequence[Any] | None, kwargs: dict[str, Any], training: str, method: str
+) -> tuple[Archive, Sequence[Any] | None, dict[str, Any]]:
+    """The archive to convert, and the arguments as arrays, numbers and specs."""
+    if isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(model, "read"):
+        archive = open_archive(model)
+        if args is None and not kwargs:
+            return archive, None, {}
+        if not _has_tensors((args, kwargs)):
+            return archive, args, kwargs
+        from exporter import live  # noqa: PLC0415  imports torch, which is there already
+
+        return archive, live.to_arrays(args), live.to_arrays(kwargs)
+    from exporter import live  # noqa: PLC0415  imports torch
+
+    data = live.to_archive(model, args, kwargs, training=training, method=method)
+    return open_archive(data), live.to_arrays(args), live.to_arrays(kwargs)
+
+
+def _has_tensors(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_tensors, value))
+    if isinstance(value, Mapping):
+        return any(map(_has_tensors, value.values()))
+    return type(value).__module__.partition(".")[0] == "torch"
+
+
+def _argument_tuple(args: Any) -> Sequence[Any] | None:
+    if args is None or isinstance(args, (list, tuple)):
+        return args
+    return (args,)
+
+
+def _dynamic_axes(given: Mapping[str, Mapping[int, str] | Sequence[int]] | None) -> DynamicAxes:
+    """As a dict of dicts; the axes of a list get the names that torch.onnx gives them."""
+    result: dict[str, dict[int, str]] = {}
+    for name, axes in (given or {}).items():
+        if isinstance(axes, Mapping):
+            result[name] = {int(axis): str(label) for axis, label in axes.items()}
+        else:
+            result[name] = {a: f"{name}_dynamic_axes_{k}" for k, a in enumerate(axes, 1)}
+    return result
+
+
+def _finished(
+    conversion: Conversion,
+    export_params: bool,
+    keep_initializers_as_inputs: bool,
+    verbose: bool,
+    custom_opsets: Mapping[str, int] | None,
+) -> Exported:
+    builder = conversion.builder
+    builder.domains.update(custom_opsets or {})
+    model = models.finish(
+        builder,
+        conversion.inputs,
+        conversion.outputs,
+        metadata=metadata(conversion),
+        export_params=export_params,
+        keep_initializers_as_inputs=keep_initializers_as_inputs,
+        source_locations=verbose,
+    )
+    report = Report(
+        builder.opset,
+        [_described(v) for v in model.graph.inputs],
+        [_described(v) for v in model.graph.outputs],
+        list(conversion.initial_state),
+        Counter(node.op_type for node in model.graph.all_nodes()),
+        conversion.warnings,
+        conversion.preconditions,
+    )
+    return Exported(model, report, conversion.initial_state)
+
+
+def _described(value: ir.Value) -> tuple[str, str, str]:
+    dtype = value.dtype.name.lower() if value.dtype is not None else "?"
+    shape = "?" if value.shape is None else f"[{', '.join(str(d) for d in value.shape)}]"
+    return str(value.name), dtype, shape

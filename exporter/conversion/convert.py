@@ -1,0 +1,318 @@
+"""One method of an archive -> an ONNX model: inputs, the interpreter, outputs, state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+import symbolics  # noqa: F401  registers the operators
+from exporter.archive import Archive, TensorData
+from exporter.conversion import state as states
+from exporter.conversion.interpreter import Interpreter, Options
+from exporter.conversion.missing import missing_operators
+from exporter.conversion.module_tree import ModuleTree
+from exporter.conversion.objects import ListValue, Value
+from exporter.conversion.operators import MissingSymbolicError
+from exporter.conversion.results import Outputs, flatten
+from exporter.conversion.signature import DynamicAxes, Inputs, TensorSpec
+from exporter.errors import InputError
+from exporter.onnx_graph.builder import Builder
+from exporter.torchscript.graph import Function, Parameter
+from exporter.torchscript.program import Program
+from exporter.torchscript.types import (
+    BoolType,
+    FloatType,
+    IntType,
+    NoneType_,
+    OptionalType,
+    TensorType,
+)
+
+__all__ = ["Conversion", "Request", "convert"]
+
+# Rounds in which the types of the state must settle.
+STATE_ROUNDS = 8
+
+
+@dataclass
+class Request:
+    """What is to be converted and how. `args` and `kwargs` hold arrays, numbers and specs."""
+
+    archive: Archive
+    method: str = "forward"
+    args: Sequence[object] | None = None
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+    constants: Mapping[str, object] = field(default_factory=dict)
+    input_names: Sequence[str] | None = None
+    output_names: Sequence[str] | None = None
+    dynamic_axes: DynamicAxes = field(default_factory=dict)
+    opset: int = 20
+    fold: bool = True
+    training: bool | None = False
+    state: Mapping[str, TensorSpec] = field(default_factory=dict)
+    freeze_state: bool = False
+    options: Options = field(default_factory=Options)
+
+
+@dataclass
+class Conversion:
+    """The result: a finished builder with the graph's inputs and outputs, and what to report."""
+
+    builder: Builder
+    inputs: list[ir.Value]
+    outputs: list[ir.Value]
+    initial_state: dict[str, np.ndarray]
+    warnings: list[str]
+    preconditions: list[str]
+
+
+def convert(request: Request) -> Conversion:
+    """Stage a method, again where it turns out to have state; see `state`."""
+    archive = request.archive
+    program = Program(archive.code, archive.constants, archive.source_ranges)
+    declared = program.class_type(archive.root.type_name)
+    function = declared.methods.get(request.method)
+    if function is None:
+        known = ", ".join(declared.methods) or "none"
+        raise InputError(f"{archive.name} has no method {request.method!r}; its methods: {known}")
+    specs: dict[str, dict[str, states.StateSpec]] = {}
+    for _ in range(STATE_ROUNDS):
+        attempt = _Attempt(request, program, function, specs)
+        attempt.run()
+        if request.freeze_state:
+            return attempt.finish()
+        settled = attempt.next_specs()
+        if settled == specs:
+            return attempt.finish()
+        specs = settled
+    raise InputError("the types of the module's state do not settle; declare them with `state`")
+
+
+class _Attempt:
+    """One run of the method with a given idea of what is state."""
+
+    def __init__(
+        self,
+        request: Request,
+        program: Program,
+        function: Function,
+        specs: dict[str, dict[str, states.StateSpec]],
+    ) -> None:
+        self.request = request
+        self.function = function
+        self.specs = specs
+        self.g = Builder(request.opset, fold=request.fold)
+        self.interpreter = Interpreter(self.g, program, request.options)
+        self.inputs = Inputs(
+            self.g, program, _names(request.input_names), request.dynamic_axes
+        )
+        self.arguments = _arguments(request, function, self.inputs)
+        _check_names(request, self.inputs)
+        self.initial: dict[str, np.ndarray] = {}
+        self.state: dict[str, Value] = {}
+        archive = request.archive
+        self.tree = ModuleTree(self.interpreter, archive.root, training=request.training)
+        if specs:
+            for qualified, owner, name in self.tree.attributes():
+                if qualified in specs:
+                    value = owner.attributes[name]
+                    self.initial.update(states.initial_arrays(self.g, qualified, value))
+                    self.state[qualified] = states.make_state(
+                        self.inputs, self.g, qualified, value, specs[qualified]
+                    )
+            self.tree = ModuleTree(
+                self.interpreter, archive.root, training=request.training, state=self.state
+            )
+        self.result: Value = None
+        self.frame = self.interpreter.journal.open()
+
+    def run(self) -> None:
+        """Run the method."""
+        try:
+            self.result = self.interpreter.run_function(
+                self.function, [self.tree.root, *self.arguments], path=""
+            )
+        except MissingSymbolicError as error:
+            raise missing_operators(
+                error, self.interpreter.program, self.tree.root, self.request.method
+            ) from None
+
+    def next_specs(self) -> dict[str, dict[str, states.StateSpec]]:
+        """The state's types as this run showed them; the same as before once they have settled."""
+        result: dict[str, dict[str, states.StateSpec]] = {}
+        changed = set(states.written(self.tree, self.frame)) | set(self.specs)
+        for qualified, owner, name in self.tree.attributes():
+            if qualified not in changed or qualified in result:
+                continue
+            value = owner.attributes[name]
+            if qualified in self.specs:
+                known = self.specs[qualified]
+                outs = dict(flatten(self.g, value, qualified))
+                if set(outs) != set(known):
+                    raise InputError(f"the state {qualified} changes its structure")
+                result[qualified] = {
+                    n: spec if n in self.request.state else states.widen(n, spec, outs[n])
+                    for n, spec in known.items()
+                }
+            else:
+                before = self.frame.before.get(owner, owner.attributes).get(name)
+                fresh = ModuleTree(
+                    self.interpreter, self.request.archive.root, training=self.request.training
+                )
+                before = next(
+                    o.attributes[a] for q, o, a in fresh.attributes() if q == qualified
+                )
+                result[qualified] = {
+                    n: self._declared(n, spec)
+                    for n, spec in states.specs_of(self.g, qualified, before).items()
+                }
+        return result
+
+    def _declared(self, name: str, spec: states.StateSpec) -> states.StateSpec:
+        given = self.request.state.get(name)
+        if given is None:
+            return spec
+        return states.StateSpec(given.onnx_dtype, given.shape, spec.is_number)
+
+    def finish(self) -> Conversion:
+        """Make the outputs."""
+        outputs = Outputs(self.g, self.request.output_names)
+        outputs.add_all(self.result)
+        done: set[str] = set()
+        for qualified, owner, name in self.tree.attributes():
+            if qualified in self.specs and qualified not in done:
+                done.add(qualified)
+                for n, tensor in flatten(self.g, owner.attributes[name], qualified):
+                    outputs.add(f"{n}_out", tensor)
+        for value in outputs.values:
+            self._label(value)
+        return Conversion(
+            self.g,
+            self.inputs.values,
+            outputs.values,
+            self.initial,
+            self.interpreter.warnings,
+            self.interpreter.preconditions,
+        )
+
+    def _label(self, value: ir.Value) -> None:
+        """Use the user's names for output dims that only the data decides."""
+        labels = self.request.dynamic_axes.get(str(value.name), {})
+        if value.shape is None or not labels:
+            return
+        dims = list(value.shape.dims)
+        for axis, label in labels.items():
+            if -len(dims) <= axis < len(dims) and not isinstance(dims[axis], int):
+                text = str(dims[axis])
+                if "." in text:
+                    dims[axis] = ir.SymbolicDim(label)
+        value.shape = ir.Shape(dims)
+
+
+def metadata(conversion: Conversion) -> dict[str, str]:
+    """What travels with the model: the state's names and initial values' types."""
+    found = {}
+    if conversion.initial_state:
+        described = {
+            name: {"dtype": str(a.dtype), "shape": list(a.shape)}
+            for name, a in conversion.initial_state.items()
+        }
+        found["ts2onnx.state"] = json.dumps(described)
+    if conversion.preconditions:
+        found["ts2onnx.preconditions"] = json.dumps(conversion.preconditions)
+    return found
+
+
+def _names(names: Sequence[str] | None) -> Sequence[str] | None:
+    if names is not None and len(set(names)) != len(names):
+        raise InputError("input_names has the same name twice")
+    return names
+
+
+def _check_names(request: Request, inputs: Inputs) -> None:
+    count = len(inputs.values)
+    if request.input_names is not None and len(request.input_names) > count:
+        raise InputError(
+            f"{len(request.input_names)} input_names for {count} inputs: {', '.join(inputs.names)}"
+        )
+    known = {*inputs.names, *(request.output_names or ())}
+    for name in request.dynamic_axes:
+        if name not in known and not name.startswith("output"):
+            raise InputError(
+                f"dynamic_axes: there is no input or output {name!r}",
+                (f"inputs: {', '.join(inputs.names)}",),
+            )
+
+
+def _arguments(request: Request, function: Function, inputs: Inputs) -> list[Value]:
+    parameters = function.parameters[1:]
+    args = request.args
+    if args is None and not request.kwargs:
+        args = request.archive.traced_inputs.get(request.method)
+    given = list(args or ())
+    if len(given) > len(parameters):
+        raise InputError(f"{len(given)} arguments for {len(parameters)} parameters: {_list(parameters)}")
+    names = {p.name for p in parameters}
+    for name in (*request.kwargs, *request.constants):
+        if name not in names:
+            raise InputError(f"there is no parameter {name!r}; there are: {_list(parameters)}")
+    values = []
+    for i, parameter in enumerate(parameters):
+        if parameter.name in request.constants:
+            values.append(request.constants[parameter.name])
+        elif i < len(given):
+            values.append(inputs.argument(parameter.name, parameter.type, _example(given[i])))
+        elif parameter.name in request.kwargs:
+            example = _example(request.kwargs[parameter.name])
+            values.append(inputs.argument(parameter.name, parameter.type, example))
+        else:
+            values.append(_unspecified(parameter, inputs))
+    return values
+
+
+def _example(given: object) -> object:
+    """Stored example inputs as specs."""
+    if isinstance(given, TensorData):
+        return TensorSpec(given.dtype.name.lower(), given.shape)
+    if isinstance(given, tuple):
+        return tuple(_example(g) for g in given)
+    if isinstance(given, list):
+        return [_example(g) for g in given]
+    if isinstance(given, dict):
+        return {k: _example(v) for k, v in given.items()}
+    return given
+
+
+def _unspecified(parameter: Parameter, inputs: Inputs) -> Value:
+    """A parameter nothing was given for: its default, or an input if its type says enough."""
+    if parameter.has_default:
+        return _literal(parameter.default)
+    kind = parameter.type
+    if isinstance(kind, (OptionalType, NoneType_)):
+        return None
+    for number, sample in ((BoolType, False), (IntType, 0), (FloatType, 0.0)):
+        if isinstance(kind, number):
+            return inputs.number(parameter.name, sample)
+    what = "its dtype and shape" if isinstance(kind, TensorType) else "an example"
+    raise InputError(
+        f"the argument {parameter.name} ({kind}) is not given; say {what}",
+        (
+            'in Python  args=(..., TensorSpec("float32", ("batch", 3)))',
+            f'command    --input "{parameter.name}=float32[batch,3]"',
+        ),
+    )
+
+
+def _literal(value: object) -> Value:
+    """A default that is a plain number, string or None stands for itself."""
+    if isinstance(value, (list, tuple)):
+        return ListValue([_literal(v) for v in value])
+    return value
+
+
+def _list(parameters: Sequence[Parameter]) -> str:
+    return ", ".join(f"{p.type} {p.name}" for p in parameters) or "none"

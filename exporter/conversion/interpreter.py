@@ -1,0 +1,296 @@
+"""The staged interpreter: runs the IR, computing what is known and emitting the rest as ONNX.
+
+The walk is one loop over a block's nodes. Most of what a program does (module attributes, shapes,
+containers, assertions, strings) simply runs. Tensor operators go to the symbolics; `prim::If` and
+`prim::Loop` whose course is only known at run time are staged by `branches` and `loops` with this
+same loop, in the body of an ONNX node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from exporter.conversion import containers, numbers, properties, strings  # noqa: F401
+from exporter.conversion.builtin import BUILTINS
+from exporter.conversion.journal import Journal
+from exporter.conversion.objects import (
+    BoundMethod,
+    DictValue,
+    FunctionValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    Value,
+    type_name,
+)
+from exporter.conversion.operators import call_operator, item
+from exporter.conversion.prims import PRIMS
+from exporter.conversion.tensors import TensorRef
+from exporter.errors import ConversionError, UnsupportedError
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
+from exporter.torchscript.graph import Block, Function, Node
+from exporter.torchscript.graph import Value as IrValue
+from exporter.torchscript.program import Program
+
+__all__ = ["Environment", "Interpreter", "Options", "RaisedError"]
+
+Environment: TypeAlias = dict[IrValue, Value]
+
+
+class RaisedError(ConversionError):
+    """The program raises: `prim::RaiseException` was reached on a path that is certainly taken."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user may decide about the conversion.
+
+    A loop of a known trip count is unrolled if it has at most `unroll_trips` trips and emits at
+    most `unroll_nodes` nodes; otherwise it becomes an ONNX `Loop`.
+    """
+
+    unroll_trips: int = 64
+    unroll_nodes: int = 2000
+
+
+@dataclass
+class Frame:
+    """One active call: the function and, in a method, the path of its module."""
+
+    function: Function
+    path: str
+
+
+@dataclass
+class Interpreter:
+    """Runs functions of a program over a builder; see the module's docstring."""
+
+    g: Builder
+    program: Program
+    options: Options = field(default_factory=Options)
+    journal: Journal = field(default_factory=Journal)
+    frames: list[Frame] = field(default_factory=list)
+    preconditions: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    node: Node | None = None
+
+    # ------------------------------------------------------------ calls
+
+    def run_function(
+        self,
+        function: Function,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None = None,
+        path: str | None = None,
+    ) -> Value:
+        """Call a function or method (`self` is the first argument)."""
+        if path is None:
+            path = self.frames[-1].path if self.frames else ""
+        bound = self._parameters(function, args, kwargs or {})
+        graph = function.graph
+        environment: Environment = dict(zip(graph.block.inputs, bound, strict=True))
+        outer_path, outer_node = self.g.module_path, self.node
+        self.frames.append(Frame(function, path))
+        self.g.module_path = path
+        try:
+            results = self.run_block(graph.block, environment)
+        finally:
+            self.frames.pop()
+            self.g.module_path, self.node = outer_path, outer_node
+        if not results:
+            return None
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def _parameters(
+        self, function: Function, args: Sequence[Value], kwargs: Mapping[str, Value]
+    ) -> list[Value]:
+        bound = list(args)
+        for parameter in function.parameters[len(bound) :]:
+            if parameter.name in kwargs:
+                bound.append(kwargs[parameter.name])
+            elif parameter.has_default:
+                bound.append(self.literal(parameter.default))
+            else:
+                raise UnsupportedError(f"{function.name} needs an argument {parameter.name!r}")
+        return bound
+
+    def call_method(
+        self,
+        owner: Value,
+        name: str,
+        args: Sequence[Value],
+        kwargs: Mapping[str, Value] | None = None,
+    ) -> Value:
+        """Call a method of a module or script-class object."""
+        if isinstance(owner, OptionalValue):
+            owner = owner.value
+        if not isinstance(owner, ObjectValue):
+            raise UnsupportedError(f"a {type_name(owner)} has no method {name}")
+        method = owner.type.methods.get(name)
+        if method is None:
+            raise UnsupportedError(f"{owner.type.name} has no method {name}")
+        is_module = owner.type.kind == "module"
+        return self.run_function(method, [owner, *args], kwargs, owner.path if is_module else None)
+
+    def call_value(self, callee: Value, args: Sequence[Value], kwargs: Mapping[str, Value]) -> Value:
+        """Call a function or method held as a value."""
+        if isinstance(callee, FunctionValue):
+            return self.run_function(callee.function, args, kwargs)
+        if isinstance(callee, BoundMethod):
+            return self.call_method(callee.owner, callee.name, args, kwargs)
+        if isinstance(callee, ObjectValue):
+            return self.call_method(callee, "forward", args, kwargs)
+        raise UnsupportedError(f"a {type_name(callee)} can't be called")
+
+    # ------------------------------------------------------------ the loop
+
+    def run_block(self, block: Block, environment: Environment) -> list[Value]:
+        """Run the nodes of a block; returns its outputs' values."""
+        for node in block.nodes:
+            self.run_node(node, environment)
+        return [environment[v] for v in block.outputs]
+
+    def run_node(self, node: Node, environment: Environment) -> None:
+        """Run one node and bind its outputs."""
+        self.node = node
+        self.g.source = node
+        try:
+            results = self._results(node, environment)
+        except ConversionError as error:
+            self._locate(error, node)
+            raise
+        if len(results) != len(node.outputs):
+            raise ConversionError(
+                f"{node.kind} gives {len(results)} values where {len(node.outputs)} are wanted"
+            )
+        for output, result in zip(node.outputs, results, strict=True):
+            environment[output] = result
+
+    def _results(self, node: Node, environment: Environment) -> Sequence[Value]:
+        prim = PRIMS.get(node.kind)
+        if prim is not None:
+            return prim(self, node, environment)
+        values = [environment[v] for v in node.inputs]
+        split = len(values) - len(node.keywords)
+        kwargs = dict(zip(node.keywords, values[split:], strict=True))
+        return self.spread(node, self.call(node.kind, values[:split], kwargs))
+
+    def spread(self, node: Node, result: Value) -> Sequence[Value]:
+        """A call's result as the node's outputs: one value, the items of a tuple, or none."""
+        count = len(node.outputs)
+        if count == 1:
+            return [result]
+        if count == 0:
+            return []
+        return self.items(result)
+
+    def call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> Value:
+        """Call an operator: a builtin if it is one for these values, else a symbolic."""
+        function = BUILTINS.get(kind)
+        if function is not None:
+            result = function(self, *args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        if len(args) == 2 and not kwargs:
+            a, b = args
+            if kind == "aten::add" and isinstance(a, (ListValue, tuple, str)):
+                return containers.concatenated(self, a, b)
+            if kind == "aten::mul" and isinstance(a, ListValue):
+                return containers.repeated(self, a, b)
+        return call_operator(self, kind, args, kwargs)
+
+    def builtin(self, kind: str, *args: Value) -> Value:
+        """Call an operator on values, from within a builtin."""
+        return self.call(kind, args, {})
+
+    # ------------------------------------------------------------ values
+
+    def literal(self, value: object) -> Value:
+        """A default argument or constant as a value of its own."""
+        if isinstance(value, list):
+            return ListValue([self.literal(v) for v in value])
+        if isinstance(value, dict):
+            return DictValue({k: self.literal(v) for k, v in value.items()})
+        if isinstance(value, tuple):
+            return tuple(self.literal(v) for v in value)
+        return value
+
+    def items(self, value: Value) -> list[Value]:
+        """The items of a list, tuple, or of a tensor along dim 0 (whose size must be known)."""
+        if isinstance(value, OptionalValue):
+            value = value.value
+        if isinstance(value, NamedTuple):
+            return list(value.values)
+        if isinstance(value, ListValue):
+            if value.runtime is not None:
+                raise UnsupportedError("the items of a list whose length is only known at run time")
+            return value.items
+        if isinstance(value, (tuple, list, str)):
+            return list(value)
+        if isinstance(value, DictValue):
+            return list(value.items)
+        if isinstance(value, TensorRef):
+            return self.items(self.call("aten::unbind", [value, 0], {}))
+        raise UnsupportedError(f"a {type_name(value)} has no items")
+
+    def runtime_items(self, value: ListValue) -> Tensor:
+        """The ONNX value of a list of run-time length, for symbolics that take it whole."""
+        assert value.runtime is not None
+        return value.runtime.value
+
+    def dict_key(self, key: Value) -> Value:
+        """A key, which must be known."""
+        if isinstance(key, TensorRef):
+            key = item(self, key)
+        if isinstance(key, (SymInt, SymScalar)):
+            raise UnsupportedError("a dict key that is only known at run time")
+        return key
+
+    def equal(self, a: Value, b: Value) -> bool | SymBool:
+        """`a == b` as a bool, for items of containers."""
+        if is_number(a) and is_number(b):
+            return numbers.equal(self, a, b)
+        if isinstance(a, TensorRef) and isinstance(b, TensorRef):
+            return self.builtin("aten::equal", a, b)  # type: ignore[no-any-return]
+        result = self.builtin("aten::eq", a, b)
+        return result  # type: ignore[no-any-return]
+
+    def containers_equal(self, a: Value, b: Value) -> Value:
+        """`a == b` for lists, tuples and dicts."""
+        return containers.containers_equal(self, a, b)
+
+    # ------------------------------------------------------------ messages
+
+    def describe_call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> str:
+        """An operator by its schema where PyTorch has one, else by its argument types."""
+        from exporter.conversion.missing import described  # noqa: PLC0415  only on errors
+
+        return described(kind, args, kwargs)
+
+    def _locate(self, error: ConversionError, node: Node) -> None:
+        """Say once where in the model and in the user's source an error arose."""
+        if getattr(error, "located", False):
+            return
+        error.located = True  # type: ignore[attr-defined]
+        frame = self.frames[-1]
+        where = frame.path or "the model itself"
+        error.notes.insert(0, f"in   {where}  ({short_name(frame.function.name)})")
+        source = node.source
+        if source is not None:
+            text = f"    {source.text.strip()}" if source.text else ""
+            error.notes.insert(1, f"at   {source.filename}:{source.line}{text}")
+        else:
+            error.notes.insert(1, f"at   {node!r}")
+
+
+def short_name(qualified: str) -> str:
+    """`__torch__.model.Net.forward` as `Net.forward`."""
+    return ".".join(qualified.split(".")[-2:])
+
+
+Prim: TypeAlias = Callable[[Interpreter, Node, Environment], Sequence[Value]]

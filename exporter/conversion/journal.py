@@ -1,0 +1,77 @@
+"""What a program can change, and the journal that lets a change be undone.
+
+Cells (tensor storages), lists, dicts and objects are `Mutable`: before one is changed it is
+`touch`ed, which records its state in the innermost open frame. A branch or a loop body is staged in
+a frame of its own; closing the frame tells what was touched and puts the state back, so that the
+other branch starts from the same point and a discarded round leaves no trace.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+__all__ = ["Frame", "Journal", "Mutable"]
+
+_serial = itertools.count()
+
+
+class Mutable:
+    """Something that a program can change in place; compared by identity."""
+
+    __slots__ = ("born",)
+
+    def __init__(self) -> None:
+        self.born = next(_serial)
+
+    def snapshot(self) -> Any:
+        """The state, as a value that later changes don't reach."""
+        raise NotImplementedError
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        raise NotImplementedError
+
+
+class Frame:
+    """The states, at the frame's start, of what was touched since; `start` is when it was opened."""
+
+    def __init__(self) -> None:
+        self.start = next(_serial)
+        self.before: dict[Mutable, Any] = {}
+
+    def outer(self) -> list[Mutable]:
+        """What was touched and is older than the frame."""
+        return [m for m in self.before if m.born < self.start]
+
+
+class Journal:
+    """The open frames, innermost last."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = [Frame()]
+
+    def touch(self, mutable: Mutable) -> None:
+        """Record the state of something that is about to change."""
+        before = self.frames[-1].before
+        if mutable not in before:
+            before[mutable] = mutable.snapshot()
+
+    def open(self) -> Frame:
+        """Start a frame."""
+        frame = Frame()
+        self.frames.append(frame)
+        return frame
+
+    def undo(self, frame: Frame) -> None:
+        """Close the innermost frame and put everything back as it was when it was opened."""
+        assert self.frames.pop() is frame
+        for mutable, state in frame.before.items():
+            mutable.restore(state)
+
+    def keep(self, frame: Frame) -> None:
+        """Close the innermost frame; what was touched in it counts as touched in the one around."""
+        assert self.frames.pop() is frame
+        around = self.frames[-1].before
+        for mutable, state in frame.before.items():
+            around.setdefault(mutable, state)

@@ -1,0 +1,197 @@
+"""The values of a program that are not tensors or numbers: containers, objects, functions.
+
+None, bool, int, float, complex and str stand for themselves, a tuple is a Python tuple. Lists,
+dicts and objects have reference semantics, so they are classes here. A list whose length is only
+known at run time is a `RuntimeList`; a value whose presence is, an `OptionalValue`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from exporter.archive import Device, EnumMember
+from exporter.conversion.journal import Mutable
+from exporter.conversion.tensors import TensorRef
+from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
+from exporter.onnx_graph.symbolic import SymInt
+
+if TYPE_CHECKING:
+    from exporter.torchscript.graph import ClassType, Function
+    from exporter.torchscript.types import Type
+
+__all__ = [
+    "UNINITIALIZED",
+    "BoundMethod",
+    "Device",
+    "DictValue",
+    "EnumMember",
+    "FunctionValue",
+    "ListValue",
+    "NamedTuple",
+    "ObjectValue",
+    "OptionalValue",
+    "RuntimeList",
+    "Value",
+    "type_name",
+]
+
+Value = Any
+
+
+class _Uninitialized:
+    """The value of a variable on a path that never reads it (`prim::Uninitialized`)."""
+
+    def __repr__(self) -> str:
+        return "UNINITIALIZED"
+
+
+UNINITIALIZED = _Uninitialized()
+
+
+class ListValue(Mutable):
+    """A list. `runtime` holds its contents where the length is only known at run time."""
+
+    __slots__ = ("element_type", "items", "runtime")
+
+    def __init__(self, items: list[Value], element_type: Type | None = None) -> None:
+        super().__init__()
+        self.items = items
+        self.element_type = element_type
+        self.runtime: RuntimeList | None = None
+
+    def snapshot(self) -> Any:
+        """Items and run-time contents."""
+        return list(self.items), self.runtime
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        self.items, self.runtime = list(state[0]), state[1]
+
+    def __repr__(self) -> str:
+        return f"list({self.runtime or self.items})"
+
+
+@dataclass(frozen=True, eq=False)
+class RuntimeList:
+    """Contents of a list of run-time length, as one ONNX value.
+
+    `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor.
+    """
+
+    kind: str
+    value: Tensor
+
+    def __repr__(self) -> str:
+        return f"{self.kind}s of run-time length"
+
+
+class DictValue(Mutable):
+    """A dict in insertion order."""
+
+    __slots__ = ("items", "key_type", "value_type")
+
+    def __init__(self, items: dict[Value, Value]) -> None:
+        super().__init__()
+        self.items = items
+
+    def snapshot(self) -> Any:
+        """The items."""
+        return dict(self.items)
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        self.items = dict(state)
+
+    def __repr__(self) -> str:
+        return f"dict({self.items})"
+
+
+class ObjectValue(Mutable):
+    """A module or an instance of a script class; `path` is its name in the module tree."""
+
+    __slots__ = ("attributes", "path", "type")
+
+    def __init__(self, type: ClassType, attributes: dict[str, Value], path: str = "") -> None:  # noqa: A002
+        super().__init__()
+        self.type = type
+        self.attributes = attributes
+        self.path = path
+
+    def snapshot(self) -> Any:
+        """The attributes."""
+        return dict(self.attributes)
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        self.attributes = dict(state)
+
+    def __repr__(self) -> str:
+        return f"<{self.type.name}>"
+
+
+@dataclass(frozen=True, eq=False)
+class NamedTuple:
+    """A named tuple: its class's name and the fields in order."""
+
+    type_name: str
+    fields: dict[str, Value]
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The fields as a plain tuple."""
+        return tuple(self.fields.values())
+
+
+@dataclass(frozen=True, eq=False)
+class OptionalValue:
+    """A value that is there if `present` holds; where it isn't, `value` is a placeholder."""
+
+    present: SymBool
+    value: Value
+
+
+@dataclass(frozen=True, eq=False)
+class FunctionValue:
+    """A function held as a value."""
+
+    function: Function
+
+
+@dataclass(frozen=True, eq=False)
+class BoundMethod:
+    """A method of an object held as a value."""
+
+    owner: ObjectValue
+    name: str
+
+
+def type_name(value: Value) -> str:
+    """What TorchScript calls the type of a value, for messages."""
+    if value is None:
+        return "None"
+    if isinstance(value, (TensorRef, Tensor)):
+        return "Tensor"
+    if isinstance(value, (bool, SymBool)):
+        return "bool"
+    if isinstance(value, (int, SymInt)):
+        return "int"
+    if isinstance(value, (float, SymScalar)):
+        return "float"
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, complex):
+        return "complex"
+    if isinstance(value, ListValue):
+        inner = type_name(value.items[0]) if value.items else str(value.element_type or "")
+        return f"{inner}[]"
+    if isinstance(value, DictValue):
+        return "dict"
+    if isinstance(value, (tuple, NamedTuple)):
+        items = value if isinstance(value, tuple) else value.values
+        return f"({', '.join(map(type_name, items))})"
+    if isinstance(value, ObjectValue):
+        return value.type.name
+    if isinstance(value, OptionalValue):
+        return f"{type_name(value.value)}?"
+    return type(value).__name__

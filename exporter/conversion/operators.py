@@ -1,0 +1,358 @@
+"""Calls of operators on tensors: overload, symbolic, and what the schema says of views and writes.
+
+The functional form of an operator is the only one that has a symbolic. Derived by rule are
+`add_` (the functional form, then a write to `self`), `add(..., out=t)` (then a write to `t`), and
+views: a result that the schema's alias annotations tie to an argument becomes a view of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.conversion.binding import choose
+from exporter.conversion.numbers import boolean
+from exporter.conversion.objects import ListValue, RuntimeList, Value
+from exporter.conversion.strides import view_strides
+from exporter.conversion.tensors import TensorRef, View
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.values import SymFloat, Tensor, is_number
+from exporter.torchscript.types import (
+    BoolType,
+    FloatType,
+    IntType,
+    ListType,
+    NumberType,
+    OptionalType,
+    TensorType,
+    Type,
+)
+from symbolics.registry import Overload, overloads
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+
+__all__ = ["MissingSymbolicError", "call_operator", "has_symbolic", "item"]
+
+# A view where strides allow it, else a copy.
+_VIEW_OR_COPY = {
+    "aten::reshape",
+    "aten::reshape_as",
+    "aten::flatten",
+    "aten::ravel",
+    "aten::contiguous",
+}
+# The argument itself, where there is nothing to do.
+_SELF_OR_COPY = {
+    "aten::to",
+    "aten::type_as",
+    "aten::dropout",
+    "aten::feature_dropout",
+    "aten::alpha_dropout",
+    "aten::feature_alpha_dropout",
+    "aten::contiguous",
+    "aten::_autocast_to_reduced_precision",
+    "aten::_autocast_to_full_precision",
+    "aten::float",
+    "aten::expand",
+    "aten::expand_as",
+    "aten::broadcast_to",
+    "aten::cpu",
+    "aten::cuda",
+    "aten::view_as",
+}
+
+
+class MissingSymbolicError(UnsupportedError):
+    """An operator (or overload) that nothing is registered for."""
+
+    def __init__(self, kind: str, described: str) -> None:
+        super().__init__(f"no symbolic for {described}")
+        self.kind = kind
+
+
+def functional_name(kind: str) -> str | None:
+    """The functional operator that an in-place one is derived from, or None."""
+    namespace, _, name = kind.partition("::")
+    if name.startswith("__i") and name.endswith("__"):
+        return f"{namespace}::__{name[3:]}"
+    if name.endswith("_") and not name.endswith("__") and name != "_":
+        return f"{namespace}::{name[:-1]}"
+    return None
+
+
+def has_symbolic(kind: str) -> bool:
+    """Whether an operator of this name converts, at least in one overload."""
+    functional = functional_name(kind)
+    return bool(overloads(kind)) or bool(functional and overloads(functional))
+
+
+def call_operator(
+    interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
+) -> Value:
+    """Convert one call; tensors come back as `TensorRef`."""
+    found = choose(overloads(kind), args, kwargs)
+    if found is not None:
+        overload, bound = found
+        return _call(interpreter, kind, overload, bound)
+    if "out" in kwargs or _has_out_tuple(kwargs):
+        return _call_out(interpreter, kind, args, kwargs)
+    functional = functional_name(kind)
+    if functional is not None and args and isinstance(args[0], TensorRef):
+        found = choose(overloads(functional), args, kwargs)
+        if found is not None:
+            overload, bound = found
+            result = _run(interpreter, overload, bound)
+            if not isinstance(result, Tensor):
+                raise UnsupportedError(f"{kind}: an in-place operator with several results")
+            write(interpreter, args[0], result)
+            return args[0]
+    raise MissingSymbolicError(kind, interpreter.describe_call(kind, args, kwargs))
+
+
+def _has_out_tuple(kwargs: Mapping[str, Value]) -> bool:
+    return any(name in kwargs for name in ("values", "indices")) and any(
+        isinstance(v, TensorRef) for v in kwargs.values()
+    )
+
+
+def _call_out(
+    interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
+) -> Value:
+    names = [n for n in ("out", "values", "indices", "out0", "out1", "out2") if n in kwargs]
+    rest = {k: v for k, v in kwargs.items() if k not in names}
+    result = call_operator(interpreter, kind, args, rest)
+    results = result if isinstance(result, tuple) else (result,)
+    targets = [kwargs[n] for n in names]
+    if len(targets) == 1 and isinstance(targets[0], (tuple, ListValue)):
+        targets = interpreter.items(targets[0])
+    for target, value in zip(targets, results, strict=True):
+        # `out` is resized to the result, so unlike an in-place write this may change its shape.
+        tensor = interpreter.g.cast(value.read(interpreter.g), target.read(interpreter.g).dtype)
+        target.write(interpreter.g, interpreter.journal, tensor)
+        if target.base is None and tensor.shape is not None:
+            target.strides = TensorRef.fresh(tensor).strides
+    return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
+    """Write to a tensor in place: the value takes on its dtype and shape."""
+    g = interpreter.g
+    old = target.read(g)
+    value = g.cast(value, old.dtype)
+    if value.shape != old.shape:
+        if value.rank is not None and old.rank is not None and value.rank < old.rank:
+            value = g.Expand(value, g.shape(old))
+        elif value.array is not None and old.static_shape is not None:
+            value = g.constant(np.broadcast_to(value.array, old.static_shape).copy())
+        if value.rank == old.rank and value.array is None:
+            # In-place results have the shape of what they are written to.
+            value = Tensor(
+                value.dtype,
+                old.shape,
+                value=g.value(value),
+                scope=value.scope if value.value is not None else g.scope,
+            )
+    target.write(g, interpreter.journal, value)
+
+
+def _arguments(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) -> dict[str, Any]:
+    """Bound arguments as symbolics take them: tensors read, implicit conversions done."""
+    return {
+        a.name: _argument(interpreter, a.type, bound[a.name]) for a in overload.schema.arguments
+    }
+
+
+def _argument(interpreter: Interpreter, type: Type, value: Value) -> Any:  # noqa: A002
+    if isinstance(type, OptionalType):
+        return None if value is None else _argument(interpreter, type.element, value)
+    if isinstance(value, TensorRef):
+        if isinstance(type, (IntType, BoolType, FloatType, NumberType)):
+            return item(interpreter, value, type)
+        return value.read(interpreter.g)
+    if isinstance(type, TensorType) and is_number(value):
+        return interpreter.g.constant(value)
+    if isinstance(type, FloatType) and isinstance(value, SymInt):
+        return interpreter.builtin("aten::Float", value)
+    if isinstance(type, ListType):
+        if isinstance(value, ListValue) and value.runtime is not None:
+            return interpreter.runtime_items(value)
+        if isinstance(value, list):
+            return [_argument(interpreter, type.element, v) for v in value]
+    return value
+
+
+def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> Value:  # noqa: A002
+    """The one element of a tensor as a Python number."""
+    tensor = ref.read(interpreter.g)
+    g = interpreter.g
+    if isinstance(type, BoolType) or (type is None and tensor.dtype == ir.DataType.BOOL):
+        return interpreter.builtin("aten::Bool", ref)
+    integral = tensor.dtype.name.startswith(("INT", "UINT"))
+    if isinstance(type, IntType) or (not isinstance(type, FloatType) and integral):
+        return g.integer(tensor)
+    if isinstance(type, NumberType) and tensor.dtype == ir.DataType.BOOL:
+        return boolean(g.reshape(tensor, []))
+    wide = g.cast(g.reshape(tensor, []), ir.DataType.DOUBLE)
+    return float(wide.array.item()) if wide.array is not None else SymFloat(wide)
+
+
+def _run(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) -> Any:
+    arguments = _arguments(interpreter, overload, bound)
+    return overload.function(interpreter.g, **_python_names(arguments))
+
+
+def _python_names(arguments: dict[str, Any]) -> dict[str, Any]:
+    """`from` and its like are keywords in Python: symbolics call the parameter `from_`."""
+    return {_PYTHON_NAME.get(k, k): v for k, v in arguments.items()}
+
+
+_PYTHON_NAME = {"from": "from_", "lambda": "lambd", "global": "global_"}
+
+
+def _call(
+    interpreter: Interpreter, kind: str, overload: Overload, bound: dict[str, Value]
+) -> Value:
+    schema = overload.schema
+    arguments = _arguments(interpreter, overload, bound)
+    result = overload.function(interpreter.g, **_python_names(arguments))
+    returns = schema.returns
+    if len(returns) == 0:
+        return None
+    aliased = [
+        next((a.name for a in schema.arguments if a.alias_set and _ties(a.alias_set, r.alias_set)), None)
+        if r.alias_set
+        else None
+        for r in returns
+    ]
+    results = result if isinstance(result, tuple) and len(returns) > 1 else (result,)
+    if len(results) != len(returns):
+        raise TypeError(f"{schema.qualified_name} returns {len(returns)} values, got {len(results)}")
+    dense = all(
+        v.is_contiguous(interpreter.g) is True
+        for v in bound.values()
+        if isinstance(v, TensorRef)
+    )
+    wrapped = []
+    for value, declared, source in zip(results, returns, aliased, strict=True):
+        base = bound.get(source) if source else None
+        if isinstance(base, TensorRef):
+            wrapped.append(_aliased(interpreter, kind, overload, bound, arguments, base, source, value))
+        elif kind in _SELF_OR_COPY and isinstance(value, Tensor):
+            wrapped.append(_self_or_copy(bound, arguments, value, dense))
+        else:
+            wrapped.append(_wrap(declared.type, value, dense))
+    return wrapped[0] if len(returns) == 1 else tuple(wrapped)
+
+
+def _ties(argument: str, result: str | None) -> bool:
+    """Whether two alias annotations name the same set, such as "a -> *" and "a"."""
+    if result is None:
+        return False
+    return argument.split("!")[0].split("->")[0].strip() == result.split("!")[0].split("->")[0].strip()
+
+
+def _wrap(type: Type, value: Any, dense: bool) -> Value:  # noqa: A002
+    if isinstance(value, Tensor):
+        if isinstance(type, (BoolType,)):
+            return boolean(value)
+        return TensorRef.fresh(value, dense=dense)
+    if isinstance(value, list):
+        element = type.element if isinstance(type, ListType) else TensorType()
+        return ListValue([_wrap(element, v, dense) for v in value], element)
+    if isinstance(value, RuntimeList):
+        runtime = ListValue([])
+        runtime.runtime = value
+        return runtime
+    return value
+
+
+def _self_or_copy(
+    bound: dict[str, Value], arguments: dict[str, Any], value: Tensor, dense: bool
+) -> TensorRef:
+    """The very argument if the symbolic returned it, else a new tensor."""
+    for name, given in arguments.items():
+        if given is value and isinstance(bound[name], TensorRef):
+            return bound[name]  # type: ignore[no-any-return]
+    return TensorRef.fresh(value, dense=dense)
+
+
+def _aliased(
+    interpreter: Interpreter,
+    kind: str,
+    overload: Overload,
+    bound: dict[str, Value],
+    arguments: dict[str, Any],
+    base: TensorRef,
+    source: str | None,
+    value: Any,
+) -> Value:
+    """Results of an operator whose schema says that they are views of `base`."""
+    g = interpreter.g
+    assert source is not None
+    current = arguments[source]
+    if kind in _SELF_OR_COPY:
+        if value is current:
+            contiguous = kind != "aten::contiguous" or base.is_contiguous(g)
+            if contiguous:
+                return base
+        elif kind not in ("aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"):
+            return TensorRef.fresh(value)
+    if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
+        copy = TensorRef.fresh(value)
+        # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
+        if kind != "aten::contiguous" or base.is_contiguous(g) is None:
+            copy.cell.pair(base.cell, interpreter.journal)
+        return copy
+    rest = {k: v for k, v in arguments.items() if k != source}
+    if isinstance(value, list):
+        return ListValue(
+            [_view(interpreter, kind, overload, base, source, rest, v, i) for i, v in enumerate(value)],
+            TensorType(),
+        )
+    if isinstance(value, RuntimeList):
+        return _wrap(ListType(TensorType()), value, False)
+    return _view(interpreter, kind, overload, base, source, rest, value, None)
+
+
+def _view(
+    interpreter: Interpreter,
+    kind: str,
+    overload: Overload,
+    base: TensorRef,
+    source: str,
+    rest: dict[str, Any],
+    value: Tensor,
+    index: int | None,
+) -> TensorRef:
+    named = _python_names(rest)
+
+    def take(g: Any, tensor: Tensor) -> Tensor:
+        result = overload.function(g, **{source: tensor}, **named)
+        return result if index is None else result[index]  # type: ignore[no-any-return]
+
+    def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:
+        if overload.write is not None:
+            extra = {} if index is None else {"index": index}
+            return overload.write(g, tensor, new, **named, **extra)  # type: ignore[no-any-return]
+        return scatter_through_indices(g, tensor, new, take)
+
+    ref = TensorRef(base.cell, base, View(take, put))
+    ref.seed(base.read(interpreter.g), value)
+    ref.strides = view_strides(kind, base, interpreter.g, rest, value, index)
+    return ref
+
+
+def scatter_through_indices(g: Any, base: Tensor, new: Tensor, take: Any) -> Tensor:
+    """Write through any view: take the same view of the base's element numbers and scatter there."""
+    count = g.Size(base)
+    numbers = g.Range(g.constant(0), count, g.constant(1))
+    places = take(g, g.Reshape(numbers, g.shape(base)) if base.shape is None else g.reshape(numbers, base.shape))
+    flat = g.reshape(base, [-1])
+    updates = g.reshape(new, [-1])
+    written = g.ScatterElements(flat, g.reshape(places, [-1]), updates, axis=0)
+    return g.reshape(written, base.shape) if base.shape is not None else g.Reshape(written, g.shape(base))  # type: ignore[no-any-return]

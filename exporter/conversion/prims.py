@@ -1,0 +1,408 @@
+"""The `prim::` nodes: constants, attributes, calls, containers, types, exceptions.
+
+Each is a function `(interpreter, node, environment) -> the outputs' values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from exporter.archive import TensorData
+from exporter.conversion import branches, loops, numbers
+from exporter.conversion.constants import tensor_from_archive
+from exporter.conversion.objects import (
+    UNINITIALIZED,
+    BoundMethod,
+    Device,
+    DictValue,
+    EnumMember,
+    FunctionValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    Value,
+    type_name,
+)
+from exporter.conversion.operators import item
+from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.values import SymBool, SymFloat
+from exporter.torchscript.types import (
+    AnyType,
+    BoolType,
+    ClassRef,
+    ComplexType,
+    DeviceType,
+    DictType,
+    FloatType,
+    IntType,
+    ListType,
+    NoneType_,
+    NumberType,
+    OptionalType,
+    StrType,
+    TensorType,
+    TupleType,
+    Type,
+    UnionType,
+)
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Environment, Interpreter
+    from exporter.torchscript.graph import Node
+
+__all__ = ["PRIMS"]
+
+Handler = Callable[..., Sequence[Value]]
+F = TypeVar("F", bound=Handler)
+PRIMS: dict[str, Handler] = {}
+
+
+def prim(*kinds: str) -> Callable[[F], F]:
+    """Register the handler of `prim::` nodes."""
+
+    def register(function: F) -> F:
+        for kind in kinds:
+            PRIMS[kind] = function
+        return function
+
+    return register
+
+
+def _arguments(
+    node: Node, environment: Environment, skip: int = 0
+) -> tuple[list[Value], Mapping[str, Value]]:
+    values = [environment[v] for v in node.inputs]
+    split = len(values) - len(node.keywords)
+    return values[skip:split], dict(zip(node.keywords, values[split:], strict=True))
+
+
+@prim("prim::Constant")
+def constant(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A literal, or a tensor or object of `CONSTANTS`."""
+    value = node.attributes.get("value")
+    if isinstance(value, TensorData):
+        return [tensor_from_archive(interpreter.g, value, None)]
+    return [interpreter.literal(value)]
+
+
+@prim("prim::GetAttr")
+def get_attribute(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`object.name`: an attribute, a constant of the class, a field, a method."""
+    owner = environment[node.inputs[0]]
+    name: Any = node.attributes["name"]
+    return [attribute(interpreter, owner, name)]
+
+
+def attribute(interpreter: Interpreter, owner: Value, name: str) -> Value:
+    """The value of `owner.name`."""
+    if isinstance(owner, OptionalValue):
+        owner = owner.value
+    if isinstance(owner, NamedTuple):
+        return owner.fields[name]
+    if isinstance(owner, EnumMember):
+        return owner.value if name == "value" else _member_name(interpreter, owner)
+    if isinstance(owner, TensorRef):
+        return interpreter.builtin(f"prim::{name}", owner)
+    if not isinstance(owner, ObjectValue):
+        raise UnsupportedError(f"a {type_name(owner)} has no attribute {name}")
+    if name in owner.attributes:
+        return owner.attributes[name]
+    if name in owner.type.constants:
+        return interpreter.literal(owner.type.constants[name])
+    if name in owner.type.methods:
+        return BoundMethod(owner, name)
+    raise UnsupportedError(f"{owner.type.name} has no attribute {name}")
+
+
+def _member_name(interpreter: Interpreter, member: EnumMember) -> str:
+    members = interpreter.program.class_type(member.type_name).members
+    return next(name for name, value in members.items() if value == member.value)
+
+
+@prim("prim::HasAttr")
+def has_attribute(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """`hasattr(object, name)`."""
+    owner = environment[node.inputs[0]]
+    name: Any = node.attributes["name"]
+    held = isinstance(owner, ObjectValue)
+    return [held and (name in owner.attributes or name in owner.type.attributes)]
+
+
+@prim("prim::SetAttr")
+def set_attribute(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`object.name = value`."""
+    owner = environment[node.inputs[0]]
+    name: Any = node.attributes["name"]
+    if not isinstance(owner, ObjectValue):
+        raise UnsupportedError(f"setting an attribute of a {type_name(owner)}")
+    interpreter.journal.touch(owner)
+    owner.attributes[name] = environment[node.inputs[1]]
+    return []
+
+
+@prim("prim::CallMethod")
+def call_method(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`object.name(...)`."""
+    owner = environment[node.inputs[0]]
+    args, kwargs = _arguments(node, environment, 1)
+    name: Any = node.attributes["name"]
+    if isinstance(owner, ObjectValue) and name in owner.type.methods:
+        return interpreter.spread(node, interpreter.call_method(owner, name, args, kwargs))
+    if isinstance(owner, ObjectValue) and name in owner.attributes:
+        callee = owner.attributes[name]
+        return interpreter.spread(node, interpreter.call_value(callee, args, kwargs))
+    if isinstance(owner, (str, ListValue, DictValue, TensorRef)):
+        return interpreter.spread(node, interpreter.call(f"aten::{name}", [owner, *args], kwargs))
+    return interpreter.spread(node, interpreter.call_method(owner, name, args, kwargs))
+
+
+@prim("prim::CallFunction")
+def call_function(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A call of a free function of the archive."""
+    args, kwargs = _arguments(node, environment)
+    name: Any = node.attributes["name"]
+    function = interpreter.program.function(name)
+    return interpreter.spread(node, interpreter.run_function(function, args, kwargs))
+
+
+@prim("prim::CallValue")
+def call_value(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A call of a function held as a value."""
+    callee = environment[node.inputs[0]]
+    args, kwargs = _arguments(node, environment, 1)
+    return interpreter.spread(node, interpreter.call_value(callee, args, kwargs))
+
+
+@prim("prim::Function")
+def function_value(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A function of the archive as a value."""
+    name: Any = node.attributes["name"]
+    return [FunctionValue(interpreter.program.function(name))]
+
+
+@prim("prim::CreateObject")
+def create_object(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A new instance of a script class; `__init__` is a call of its own."""
+    name: Any = node.attributes["name"]
+    return [ObjectValue(interpreter.program.class_type(name), {})]
+
+
+@prim("prim::NamedTupleConstruct")
+def named_tuple(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A named tuple; fields that are left out have defaults."""
+    name: Any = node.attributes["name"]
+    declared = interpreter.program.class_type(name)
+    args, kwargs = _arguments(node, environment)
+    fields: dict[str, Value] = dict(zip(declared.attributes, args, strict=False))
+    for field in list(declared.attributes)[len(args) :]:
+        if field in kwargs:
+            fields[field] = kwargs[field]
+        else:
+            fields[field] = interpreter.literal(declared.defaults[field])
+    return [NamedTuple(name, fields)]
+
+
+@prim("prim::EnumMember")
+def enum_member(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A member of an enum class."""
+    name: Any = node.attributes["name"]
+    member: Any = node.attributes["member"]
+    return [EnumMember(name, interpreter.program.class_type(name).members[member])]
+
+
+# ---------------------------------------------------------------- containers
+
+
+@prim("prim::TupleConstruct")
+def tuple_construct(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A tuple."""
+    return [tuple(environment[v] for v in node.inputs)]
+
+
+@prim("prim::ListConstruct")
+def list_construct(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A list."""
+    declared = node.outputs[0].type if node.outputs else None
+    if isinstance(declared, OptionalType):
+        declared = declared.element
+    element = declared.element if isinstance(declared, ListType) else None
+    return [ListValue([environment[v] for v in node.inputs], element)]
+
+
+@prim("prim::DictConstruct")
+def dict_construct(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A dict from keys and values in turn."""
+    values = [environment[v] for v in node.inputs]
+    keys = map(interpreter.dict_key, values[::2])
+    return [DictValue(dict(zip(keys, values[1::2], strict=True)))]
+
+
+@prim("prim::TupleUnpack", "prim::ListUnpack")
+def unpack(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """The items of a tuple or list, of a known number."""
+    value = environment[node.inputs[0]]
+    if isinstance(value, OptionalValue):
+        value = value.value
+    if isinstance(value, ListValue) and value.runtime is not None:
+        return [interpreter.builtin("aten::__getitem__", value, i) for i in range(len(node.outputs))]
+    found = interpreter.items(value)
+    if len(found) != len(node.outputs):
+        raise UnsupportedError(f"{len(found)} values to unpack where {len(node.outputs)} are wanted")
+    return found
+
+
+# ---------------------------------------------------------------- types
+
+
+@prim("prim::annotate")
+def annotate(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`annotate(T, x)`: the value itself, but for tensors where a number is wanted."""
+    value = environment[node.inputs[0]]
+    declared: Any = node.attributes["type"]
+    if isinstance(value, TensorRef):
+        if isinstance(declared, (IntType, FloatType, BoolType)):
+            return [item(interpreter, value, declared)]
+        if isinstance(declared, (NumberType, ComplexType)):
+            return [item(interpreter, value)]
+    if isinstance(value, ListValue) and isinstance(declared, ListType) and not value.element_type:
+        value.element_type = declared.element
+    return [value]
+
+
+@prim("prim::unchecked_cast", "prim::unchecked_unwrap_optional")
+def unchecked_cast(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A value whose type the program has tested."""
+    value = environment[node.inputs[0]]
+    return [value.value if isinstance(value, OptionalValue) else value]
+
+
+@prim("aten::_unwrap_optional")
+def unwrap_optional(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A value that must not be None."""
+    value = environment[node.inputs[0]]
+    if value is None:
+        raise UnsupportedError("unwrapping None: the program fails here")
+    return [value.value if isinstance(value, OptionalValue) else value]
+
+
+@prim("prim::Uninitialized")
+def uninitialized(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """A value that no path reads."""
+    return [UNINITIALIZED]
+
+
+@prim("prim::isinstance")
+def is_instance(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`isinstance(x, T)`."""
+    value = environment[node.inputs[0]]
+    types: Any = node.attributes["types"]
+    if isinstance(value, OptionalValue):
+        inside = any(fits(interpreter, value.value, t) for t in types)
+        absent = any(fits(interpreter, None, t) for t in types)
+        if inside == absent:
+            return [inside]
+        present = value.present
+        return [present if inside else numbers.logical_not(interpreter, present)]
+    return [any(fits(interpreter, value, t) for t in types)]
+
+
+def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:
+    """Whether a value is of a type."""
+    if isinstance(declared, AnyType):
+        return True
+    if isinstance(declared, OptionalType):
+        return value is None or fits(interpreter, value, declared.element)
+    if isinstance(declared, UnionType):
+        return any(fits(interpreter, value, t) for t in declared.members)
+    if isinstance(declared, ListType):
+        if not isinstance(value, ListValue):
+            return False
+        if value.items:
+            return fits(interpreter, value.items[0], declared.element)
+        return value.element_type is None or value.element_type == declared.element
+    if isinstance(declared, DictType):
+        return isinstance(value, DictValue)
+    if isinstance(declared, TupleType):
+        if isinstance(value, NamedTuple):
+            value = value.values
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(declared.elements)
+            and all(map(lambda v, t: fits(interpreter, v, t), value, declared.elements))
+        )
+    if isinstance(declared, ClassRef):
+        names = (
+            value.type.name if isinstance(value, ObjectValue) else None,
+            value.type_name if isinstance(value, (NamedTuple, EnumMember)) else None,
+        )
+        return declared.name in names
+    classes = _CLASSES.get(type(declared))
+    if classes is None:
+        return False
+    if isinstance(value, (bool, SymBool)):
+        return bool in classes
+    return isinstance(value, classes)
+
+
+_CLASSES: dict[type[Type], tuple[type, ...]] = {
+    TensorType: (TensorRef,),
+    IntType: (int, SymInt),
+    FloatType: (float, SymFloat),
+    BoolType: (bool, SymBool),
+    StrType: (str,),
+    ComplexType: (complex,),
+    NumberType: (bool, int, float, complex, SymInt, SymFloat),
+    NoneType_: (type(None),),
+    DeviceType: (Device,),
+}
+
+
+@prim("prim::tolist")
+def to_list(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`tensor.tolist()`, for tensors of a known size, or 1-D ones as a run-time list."""
+    from exporter.conversion.tolist import tolist  # noqa: PLC0415  rarely needed
+
+    return [tolist(interpreter, environment[node.inputs[0]])]
+
+
+# ---------------------------------------------------------------- effects and control flow
+
+
+@prim("prim::RaiseException")
+def raise_exception(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """`raise`; where it is only one branch of an `If`, that branch is dropped."""
+    from exporter.conversion.interpreter import RaisedError  # noqa: PLC0415  a cycle otherwise
+
+    message = environment[node.inputs[0]]
+    raise RaisedError(f"the program raises: {message}")
+
+
+@prim("prim::Print", "aten::warn", "aten::_assert_async", "aten::_warn")
+def ignored(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """Printing and warnings have no place in a graph."""
+    return [None] * len(node.outputs)
+
+
+@prim("prim::Enter", "prim::Exit")
+def context(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """Entering and leaving `torch.no_grad()` and the like: nothing to do at inference."""
+    return [environment[node.inputs[0]]] * len(node.outputs)
+
+
+@prim("prim::If")
+def branch(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A branch: taken if its condition is known, else an ONNX `If`."""
+    condition = numbers.truth(interpreter, environment[node.inputs[0]])
+    if isinstance(condition, SymBool):
+        return branches.stage(interpreter, node, environment, condition)
+    return interpreter.run_block(node.blocks[0 if condition else 1], environment)
+
+
+@prim("prim::Loop")
+def loop(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A loop: unrolled if its course is known and it is small, else an ONNX `Loop`."""
+    return loops.run(interpreter, node, environment)

@@ -1,0 +1,201 @@
+"""Lists whose length is only known at run time.
+
+A list of tensors is an ONNX Sequence, a list of numbers a 1-D tensor. Sequences hold one dtype;
+lists of lists, tuples or objects of run-time length do not exist in ONNX.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.conversion.objects import ListValue, RuntimeList, Value, type_name
+from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.values import SymBool, SymFloat, Tensor, is_number
+from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+
+__all__ = [
+    "append", "concatenate", "convert", "get", "insert", "kind_of", "length", "remove_at", "repeat",
+    "reverse", "set_at", "slice_of", "total",
+]  # fmt: skip
+
+_DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+_LARGEST = 2**63 - 1
+
+
+def kind_of(items: Sequence[Value], element: Type | None) -> str | None:
+    """The kind of run-time list that can hold these items; None if there is none, or no telling."""
+    for item in items:
+        if isinstance(item, TensorRef):
+            return "tensor"
+        if isinstance(item, (bool, SymBool)):
+            return "bool"
+        if isinstance(item, (int, SymInt)):
+            return "int"
+        if isinstance(item, (float, SymFloat)):
+            return "float"
+        return None
+    known = {TensorType: "tensor", IntType: "int", FloatType: "float", BoolType: "bool"}
+    return known.get(type(element))
+
+
+def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None) -> RuntimeList:
+    """A list as a run-time list."""
+    if values.runtime is not None:
+        return values.runtime
+    g = interpreter.g
+    kind = kind or kind_of(values.items, values.element_type)
+    if kind is None:
+        what = type_name(values.items[0]) if values.items else values.element_type
+        raise UnsupportedError(f"a list of {what} whose length is only known at run time")
+    if kind != "tensor":
+        if not values.items:
+            return RuntimeList(kind, g.constant([], _DTYPES[kind]))
+        return RuntimeList(kind, g.cast(g.constant(values.items, _DTYPES[kind]), _DTYPES[kind]))
+    tensors = [_read(interpreter, i) for i in values.items]
+    if tensors:
+        return RuntimeList(kind, g.SequenceConstruct(*tensors))
+    return RuntimeList(kind, g.SequenceEmpty())
+
+
+def empty(interpreter: Interpreter, dtype: ir.DataType) -> RuntimeList:
+    """An empty list of tensors of a dtype."""
+    return RuntimeList("tensor", interpreter.g.SequenceEmpty(dtype=dtype))
+
+
+def _read(interpreter: Interpreter, item: Value) -> Tensor:
+    if not isinstance(item, TensorRef):
+        raise UnsupportedError(f"a {type_name(item)} in a list of tensors of run-time length")
+    return item.read(interpreter.g)
+
+
+def _element(interpreter: Interpreter, self: RuntimeList, item: Value) -> Tensor:
+    """An item as a 1-D tensor of length 1."""
+    if not is_number(item):
+        raise UnsupportedError(f"a {type_name(item)} in a list of {self.kind}s of run-time length")
+    g = interpreter.g
+    return g.reshape(g.constant(item, _DTYPES[self.kind]), [1])
+
+
+def length(interpreter: Interpreter, self: RuntimeList) -> Dim:
+    """The number of items."""
+    g = interpreter.g
+    if self.kind != "tensor":
+        return self.value.require_shape()[0]
+    return g.integer(g.SequenceLength(self.value))
+
+
+def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
+    """The item at an index, negative from the end."""
+    g = interpreter.g
+    if self.kind == "tensor":
+        return TensorRef.fresh(g.SequenceAt(self.value, g.constant(index, ir.DataType.INT64)))
+    found = g.Gather(self.value, index)
+    if self.kind == "int":
+        return g.integer(found)
+    return SymBool(found) if self.kind == "bool" else SymFloat(found)
+
+
+def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeList:
+    """With an item at the end."""
+    g = interpreter.g
+    if self.kind == "tensor":
+        return RuntimeList("tensor", g.SequenceInsert(self.value, _read(interpreter, item)))
+    return RuntimeList(self.kind, g.Concat(self.value, _element(interpreter, self, item), axis=0))
+
+
+def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
+    """With an item before an index."""
+    g = interpreter.g
+    if self.kind == "tensor":
+        position = g.constant(index, ir.DataType.INT64)
+        return RuntimeList("tensor", g.SequenceInsert(self.value, _read(interpreter, item), position))
+    parts = [
+        slice_of(interpreter, self, None, index, 1).value,
+        _element(interpreter, self, item),
+        slice_of(interpreter, self, index, None, 1).value,
+    ]
+    return RuntimeList(self.kind, g.Concat(*parts, axis=0))
+
+
+def remove_at(interpreter: Interpreter, self: RuntimeList, index: Dim) -> RuntimeList:
+    """Without the item at an index."""
+    g = interpreter.g
+    if self.kind == "tensor":
+        erased = g.SequenceErase(self.value, g.constant(index, ir.DataType.INT64))
+        return RuntimeList("tensor", erased)
+    if isinstance(index, int) and index == -1:
+        return slice_of(interpreter, self, None, -1, 1)
+    parts = [
+        slice_of(interpreter, self, None, index, 1).value,
+        slice_of(interpreter, self, index + 1, None, 1).value,
+    ]
+    return RuntimeList(self.kind, g.Concat(*parts, axis=0))
+
+
+def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
+    """With another item at an index."""
+    g = interpreter.g
+    if self.kind == "tensor":
+        position = g.constant(index, ir.DataType.INT64)
+        erased = g.SequenceErase(self.value, position)
+        if isinstance(index, int) and index < 0:
+            if index == -1:
+                return append(interpreter, RuntimeList("tensor", erased), item)
+            # After erasing, the position counted from the end is one less far.
+            position = g.constant(index + 1, ir.DataType.INT64)
+        return RuntimeList("tensor", g.SequenceInsert(erased, _read(interpreter, item), position))
+    where = g.reshape(g.constant(index, ir.DataType.INT64), [1])
+    element = _element(interpreter, self, item)
+    return RuntimeList(self.kind, g.ScatterElements(self.value, where, element, axis=0))
+
+
+def slice_of(
+    interpreter: Interpreter, self: RuntimeList, start: Dim | None, end: Dim | None, step: Dim | None
+) -> RuntimeList:
+    """`self[start:end:step]`."""
+    g = interpreter.g
+    if self.kind == "tensor":
+        raise UnsupportedError("a slice of a list of tensors of run-time length")
+    low = 0 if start is None else start
+    high = _LARGEST if end is None else end
+    sliced = g.Slice(self.value, [low], [high], [0], [1 if step is None else step])
+    return RuntimeList(self.kind, sliced)
+
+
+def reverse(interpreter: Interpreter, self: RuntimeList) -> RuntimeList:
+    """The items in reverse order."""
+    if self.kind == "tensor":
+        raise UnsupportedError("reversing a list of tensors of run-time length")
+    sliced = interpreter.g.Slice(self.value, [-1], [-_LARGEST - 1], [0], [-1])
+    return RuntimeList(self.kind, sliced)
+
+
+def concatenate(interpreter: Interpreter, self: RuntimeList, other: RuntimeList) -> RuntimeList:
+    """The items of one list after those of another."""
+    if self.kind == "tensor":
+        raise UnsupportedError("joining two lists of tensors of run-time length")
+    return RuntimeList(self.kind, interpreter.g.Concat(self.value, other.value, axis=0))
+
+
+def repeat(interpreter: Interpreter, self: RuntimeList, count: Dim) -> RuntimeList:
+    """`self * count`."""
+    if self.kind == "tensor":
+        raise UnsupportedError("repeating a list of tensors a run-time number of times")
+    g = interpreter.g
+    times = g.Max(g.constant(count, ir.DataType.INT64), 0)
+    return RuntimeList(self.kind, g.Tile(self.value, g.reshape(times, [1])))
+
+
+def total(interpreter: Interpreter, self: RuntimeList) -> Value:
+    """The sum of a list of numbers."""
+    g = interpreter.g
+    summed = g.ReduceSum(self.value, keepdims=False)
+    return g.integer(summed) if self.kind == "int" else SymFloat(summed)

@@ -1,0 +1,163 @@
+"""Tensors as the program sees them: handles onto storages, with views and writes.
+
+Tensors that share storage share a `Cell`. A view remembers its base and how it was taken; reading
+a view after its base was written takes it again, writing to a view puts the new value into the
+base. So in-place operators are their functional form plus a write.
+
+Whether `reshape`, `contiguous` and the like return a view depends on strides. Where those are not
+known the result is a copy, and the two cells are *twins*: if one is written, reading the other is
+an error instead of a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from exporter.conversion.journal import Journal, Mutable
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim, Shape
+from exporter.onnx_graph.values import Tensor
+
+__all__ = ["Cell", "TensorRef", "View", "dense_strides"]
+
+
+class Cell(Mutable):
+    """A storage: the current value of the tensor that owns it."""
+
+    __slots__ = ("poison", "twins", "value")
+
+    def __init__(self, value: Tensor) -> None:
+        super().__init__()
+        self.value = value
+        self.twins: list[Cell] = []
+        self.poison: str | None = None
+
+    def snapshot(self) -> Any:
+        """Value, twins and poison."""
+        return self.value, list(self.twins), self.poison
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        self.value, self.twins, self.poison = state[0], list(state[1]), state[2]
+
+    def write(self, journal: Journal, value: Tensor) -> None:
+        """Replace the value."""
+        journal.touch(self)
+        self.value = value
+        for twin in self.twins:
+            if twin.poison is None:
+                journal.touch(twin)
+                twin.poison = (
+                    "this tensor may share memory with one that was written in place; "
+                    "whether it does depends on strides that are not known"
+                )
+
+    def read(self) -> Tensor:
+        """The value, unless nobody can know it any more."""
+        if self.poison is not None:
+            raise UnsupportedError(self.poison)
+        return self.value
+
+    def pair(self, other: Cell, journal: Journal) -> None:
+        """Make two cells twins."""
+        if other is not self:
+            journal.touch(self)
+            journal.touch(other)
+            self.twins.append(other)
+            other.twins.append(self)
+
+
+class View:
+    """How a view is taken from its base, and how a new value is put back into the base."""
+
+    __slots__ = ("put", "take")
+
+    def __init__(
+        self,
+        take: Callable[[Builder, Tensor], Tensor],
+        put: Callable[[Builder, Tensor, Tensor], Tensor],
+    ) -> None:
+        self.take = take
+        self.put = put
+
+
+class TensorRef:
+    """A tensor of the program: a storage of its own, or a view of another tensor.
+
+    `strides` in elements, None where they are not known.
+    """
+
+    __slots__ = ("_current", "_taken_from", "base", "cell", "strides", "view")
+
+    def __init__(self, cell: Cell, base: TensorRef | None = None, view: View | None = None) -> None:
+        self.cell = cell
+        self.base = base
+        self.view = view
+        self.strides: Shape | None = None
+        self._current: Tensor | None = None
+        self._taken_from: Tensor | None = None
+
+    @staticmethod
+    def fresh(value: Tensor, *, dense: bool = True) -> TensorRef:
+        """A tensor with a new storage; `dense` if it certainly is contiguous."""
+        ref = TensorRef(Cell(value))
+        if dense and value.shape is not None:
+            ref.strides = dense_strides(value.shape)
+        return ref
+
+    def is_contiguous(self, g: Builder) -> bool | None:
+        """Whether the elements lie in row-major order; None where that is not known."""
+        if self.strides is None:
+            return None
+        shape = self.read(g).shape
+        if shape is None:
+            return None
+        unsure = False
+        for size, stride, dense in zip(shape, self.strides, dense_strides(shape), strict=True):
+            if stride == dense or size == 1:
+                continue
+            if isinstance(stride, int) and isinstance(dense, int) and isinstance(size, int):
+                return 0 in shape
+            unsure = True
+        return None if unsure else True
+
+    def read(self, g: Builder) -> Tensor:
+        """The current value."""
+        if self.base is None:
+            return self.cell.read()
+        assert self.view is not None
+        base = self.base.read(g)
+        if (
+            self._current is None
+            or self._taken_from is not base
+            or not g.scope.sees(self._current)
+        ):
+            self._current = self.view.take(g, base)
+            self._taken_from = base
+        return self._current
+
+    def seed(self, base: Tensor, value: Tensor) -> None:
+        """Note a value already taken from this state of the base."""
+        self._taken_from, self._current = base, value
+
+    def write(self, g: Builder, journal: Journal, value: Tensor) -> None:
+        """Replace the value, in the base too where this is a view."""
+        if self.base is None:
+            self.cell.write(journal, value)
+            return
+        assert self.view is not None
+        self.base.write(g, journal, self.view.put(g, self.base.read(g), value))
+        self.seed(self.base.read(g), value)
+
+
+def dense_strides(shape: Shape) -> Shape:
+    """The strides, in elements, of a contiguous tensor."""
+    strides: list[Dim] = []
+    step: Dim = 1
+    for size in reversed(shape):
+        strides.append(step)
+        # A dim of size 0 counts as 1, as in PyTorch.
+        step = step * (1 if isinstance(size, int) and size == 0 else size)
+    return tuple(reversed(strides))
