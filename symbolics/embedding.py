@@ -1,0 +1,150 @@
+"""Looking up rows of a table, and bags of them. `one_hot` is with indexing."""
+
+from __future__ import annotations
+
+import math
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.values import Tensor
+from symbolics.registry import Unsupported, symbolic
+from symbolics.rules import INT64
+from symbolics.windows import consecutive
+
+__all__ = ["embedding"]
+
+SUM, MEAN, MAX = 0, 1, 2
+
+
+@symbolic(
+    "aten::embedding(Tensor weight, Tensor indices, SymInt padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False) -> Tensor"
+)
+def embedding(
+    g: Builder,
+    weight: Tensor,
+    indices: Tensor,
+    padding_idx: int = -1,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """Rows of the table. The padding index, like the rest, only matters to gradients."""
+    return g.Gather(weight, indices, axis=0)  # type: ignore[no-any-return]
+
+
+def bags(
+    g: Builder,
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    mode: int,
+    per_sample_weights: Tensor | None,
+    include_last_offset: bool,
+    padding_idx: int | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The sum, mean or maximum of the rows of each bag, zero for an empty one.
+
+    Bag b goes from offsets[b] to the next offset, or to the end. Also returned, as PyTorch does:
+    the bag of each index, the size of each bag, and, again, the size (in place of the positions of
+    the maxima, which only gradients use).
+
+    1. The bag of an index is the number of offsets up to its place, less one.
+    2. Rows are scattered into a table of zeros (of -inf, for the maximum) by their bags.
+    3. What is equal to the padding index goes to a bag of its own behind the others.
+    """
+    if indices.require_rank() != 1:
+        raise Unsupported(f"embedding_bag with {indices.rank}-D indices")
+    count = indices.require_shape()[0]
+    starts = g.cast(offsets, INT64)
+    number: Dim = offsets.require_shape()[0]
+    if include_last_offset:
+        number = number - 1
+        starts = g.Slice(starts, [0], [number], [0])
+    places = g.reshape(consecutive(g, count), [count, 1])
+    begun = g.LessOrEqual(g.reshape(starts, [1, number]), places)
+    bag = g.Sub(g.ReduceSum(g.cast(begun, INT64), axes=[1], keepdims=False), 1)
+    target = bag
+    if padding_idx is not None:
+        wanted = padding_idx % weight.require_shape()[0] if padding_idx < 0 else padding_idx
+        is_padding = g.Equal(g.cast(indices, INT64), g.constant(wanted, INT64))
+        target = g.Where(is_padding, g.constant(number, INT64), bag)
+    target = g.reshape(target, [count, 1])
+    rows = g.Gather(weight, indices, axis=0)
+    if per_sample_weights is not None:
+        rows = g.Mul(rows, g.reshape(g.cast(per_sample_weights, rows.dtype), [count, 1]))
+    width = weight.require_shape()[1]
+    fill = g.constant(-math.inf if mode == MAX else 0, rows.dtype)
+    table = g.Expand(fill, g.constant([number + 1, width], INT64))
+    table = g.ScatterND(table, target, rows, reduction="max" if mode == MAX else "add")
+    result = g.Slice(table, [0], [number], [0])
+    zeros = g.Expand(g.constant(0, INT64), g.constant([number + 1], INT64))
+    ones = g.Expand(g.constant(1, INT64), g.constant([count], INT64))
+    sizes = g.Slice(g.ScatterND(zeros, target, ones, reduction="add"), [0], [number], [0])
+    column = g.reshape(sizes, [number, 1])
+    if mode == MEAN:
+        result = g.Div(result, g.cast(g.Max(column, g.constant(1, INT64)), rows.dtype))
+    elif mode == MAX:
+        empty = g.Equal(column, g.constant(0, INT64))
+        result = g.Where(empty, g.constant(0, rows.dtype), result)
+    return result, bag, sizes, sizes
+
+
+@symbolic(
+    "aten::embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+def embedding_bag(
+    g: Builder,
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+) -> tuple[Tensor, ...]:
+    """Bags of rows; see `bags`."""
+    return bags(g, weight, indices, offsets, mode, per_sample_weights, include_last_offset, None)
+
+
+@symbolic(
+    "aten::embedding_bag.padding_idx(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq, int mode, bool sparse, Tensor? per_sample_weights, bool include_last_offset, int? padding_idx) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+def embedding_bag_padding_idx(
+    g: Builder,
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool,
+    mode: int,
+    sparse: bool,
+    per_sample_weights: Tensor | None,
+    include_last_offset: bool,
+    padding_idx: int | None,
+) -> tuple[Tensor, ...]:
+    """Bags of rows; those at the padding index do not count."""
+    return bags(
+        g, weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding_idx
+    )
+
+
+@symbolic(
+    "aten::_embedding_bag_forward_only(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+@symbolic(
+    "aten::_embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int padding_idx=-1) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+def _embedding_bag(
+    g: Builder,
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = 0,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int = -1,
+) -> tuple[Tensor, ...]:
+    """Bags of rows; here a padding index below zero means that there is none."""
+    padding = None if padding_idx < 0 else padding_idx
+    return bags(g, weight, indices, offsets, mode, per_sample_weights, include_last_offset, padding)

@@ -1,0 +1,128 @@
+"""Padding: with a constant, by reflection, by replication, and around the circle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim, is_ge
+from exporter.onnx_graph.values import Number, Tensor
+from symbolics.registry import Unsupported, symbolic
+
+__all__ = ["constant_pad_nd", "pad"]
+
+
+def by_dim(self: Tensor, pads: Sequence[Dim]) -> list[tuple[Dim, Dim]]:
+    """(before, after) for each dim, from the front; PyTorch's list starts with the last dim."""
+    rank = self.require_rank()
+    if len(pads) % 2 or len(pads) > 2 * rank:
+        raise Unsupported(f"pad={list(pads)} for a tensor with {rank} dims")
+    pairs = [(pads[i], pads[i + 1]) for i in range(0, len(pads), 2)]
+    return [(0, 0)] * (rank - len(pairs)) + pairs[::-1]
+
+
+def is_negative(amount: Dim) -> bool:
+    """Whether a pad certainly takes away instead of adding."""
+    return is_ge(amount, 0) is False
+
+
+def cropped(g: Builder, self: Tensor, pairs: Sequence[tuple[Dim, Dim]]) -> Tensor:
+    """What pads below zero leave."""
+    axes, starts, ends = [], [], []
+    for axis, ((before, after), size) in enumerate(zip(pairs, self.require_shape(), strict=True)):
+        if is_negative(before) or is_negative(after):
+            axes.append(axis)
+            starts.append(-before if is_negative(before) else 0)
+            ends.append(size + after if is_negative(after) else size)
+    return g.Slice(self, starts, ends, axes) if axes else self
+
+
+def padded(
+    g: Builder, self: Tensor, pairs: Sequence[tuple[Dim, Dim]], mode: str, value: Tensor | None
+) -> Tensor:
+    """ONNX Pad with the pads that are not below zero."""
+    begins = [0 if is_negative(before) else before for before, _ in pairs]
+    ends = [0 if is_negative(after) else after for _, after in pairs]
+    if all(isinstance(p, int) and p == 0 for p in (*begins, *ends)):
+        return self
+    return g.Pad(self, [*begins, *ends], value, mode=mode)  # type: ignore[no-any-return]
+
+
+@symbolic("aten::constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor")
+def constant_pad_nd(g: Builder, self: Tensor, pad: Sequence[Dim], value: Number = 0) -> Tensor:
+    """A border of one value; a pad below zero takes away."""
+    pairs = by_dim(self, pad)
+    fill = g.constant(value, self.dtype)
+    return padded(g, cropped(g, self, pairs), pairs, "constant", fill)
+
+
+def bordered(g: Builder, self: Tensor, pads: Sequence[Dim], mode: str) -> Tensor:
+    """A border made of the tensor itself. Pads below zero take away afterwards, in PyTorch's order."""
+    pairs = by_dim(self, pads)
+    result = padded(g, self, pairs, mode, None)
+    return cropped(g, result, pairs)
+
+
+@symbolic("aten::reflection_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
+@symbolic("aten::reflection_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
+@symbolic("aten::reflection_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
+def reflection_pad(g: Builder, self: Tensor, padding: Sequence[Dim]) -> Tensor:
+    """A border that mirrors the tensor; its outermost elements are not repeated."""
+    return bordered(g, self, padding, "reflect")
+
+
+@symbolic("aten::replication_pad1d(Tensor self, SymInt[2] padding) -> Tensor")
+@symbolic("aten::replication_pad2d(Tensor self, SymInt[4] padding) -> Tensor")
+@symbolic("aten::replication_pad3d(Tensor self, SymInt[6] padding) -> Tensor")
+def replication_pad(g: Builder, self: Tensor, padding: Sequence[Dim]) -> Tensor:
+    """A border that repeats the outermost elements."""
+    return bordered(g, self, padding, "edge")
+
+
+@symbolic("aten::_pad_circular(Tensor self, SymInt[] pad) -> Tensor")
+def _pad_circular(g: Builder, self: Tensor, pad: Sequence[Dim]) -> Tensor:
+    """A border that goes on at the other side; pads below zero take away before that."""
+    pairs = by_dim(self, pad)
+    result = cropped(g, self, pairs)
+    for axis, (before, after) in enumerate(pairs):
+        size = result.require_shape()[axis]
+        pieces = [result]
+        if not (isinstance(before, int) and before <= 0):
+            pieces.insert(0, g.Slice(result, [size - before], [size], [axis]))
+        if not (isinstance(after, int) and after <= 0):
+            pieces.append(g.Slice(result, [0], [after], [axis]))
+        if len(pieces) > 1:
+            result = g.Concat(*pieces, axis=axis)
+    return result
+
+
+@symbolic('aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor')
+def pad(
+    g: Builder,
+    self: Tensor,
+    pad: Sequence[Dim],
+    mode: str = "constant",
+    value: float | None = None,
+) -> Tensor:
+    """Any kind of padding by name."""
+    if mode == "constant":
+        return constant_pad_nd(g, self, pad, 0 if value is None else value)
+    if mode == "reflect":
+        return bordered(g, self, pad, "reflect")
+    if mode == "replicate":
+        return bordered(g, self, pad, "edge")
+    if mode == "circular":
+        return _pad_circular(g, self, pad)
+    raise Unsupported(f"pad with mode={mode!r}")
+
+
+@symbolic("aten::_pad_enum(Tensor self, SymInt[] pad, int mode, float? value=None) -> Tensor")
+def _pad_enum(
+    g: Builder, self: Tensor, pad: Sequence[Dim], mode: int, value: float | None = None
+) -> Tensor:
+    """`pad` with its mode by number."""
+    names = ("constant", "reflect", "replicate", "circular")
+    return _by_name(g, self, pad, names[int(mode)], value)
+
+
+_by_name = pad
