@@ -6,11 +6,14 @@ each is the view's own symbolic under another schema.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from symbolics import registry, shape, splitting, views
 
 __all__: list[str] = []
 
-_COPIES = {
+_COPIES: dict[str, Callable[..., Any]] = {
     "aten::_reshape_copy(Tensor self, SymInt[] size) -> Tensor": shape.view,
     "aten::_reshape_alias_copy(Tensor self, SymInt[] size, SymInt[] stride) -> Tensor": shape._reshape_alias,
     "aten::alias_copy(Tensor self) -> Tensor": shape.alias,

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.reduction import any_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, promote, wrapped_dim
 from symbolics.shape import at_least, broadcast_tensors, expand_to, move_dims
@@ -192,17 +192,17 @@ def take_along_dim(g: Builder, self: Tensor, indices: Tensor, dim: int | None = 
     """`gather`, where the other dims are broadcast; without a dim both are flattened."""
     if dim is None:
         return gather(g, flat(g, self), 0, flat(g, indices))
-    shape, picked = list(self.require_shape()), list(indices.require_shape())
-    if len(shape) != len(picked):
+    if self.require_rank() != indices.require_rank():
         raise Unsupported("take_along_dim with another number of dims in the indices")
-    at = wrapped_dim(dim, len(shape))
-    common = broadcast(*(tuple(dims[:at] + dims[at + 1 :]) for dims in (shape, picked)))
-    if common is None or None in common:
-        raise Unsupported("take_along_dim of sizes that are only known to broadcast at run time")
-    target = [d for d in common if d is not None]
-    target.insert(at, -1)
-    self, indices = expand_to(g, self, target), expand_to(g, indices, target)
+    at = wrapped_dim(dim, self.require_rank())
+    self = _broadcast_beside(g, self, indices, at)
+    indices = _broadcast_beside(g, indices, self, at)
     return gather(g, self, at, indices)
+
+
+def _broadcast_beside(g: Builder, self: Tensor, other: Tensor, dim: int) -> Tensor:
+    """Broadcast by another tensor of as many dims, but for one dim."""
+    return expand_to(g, self, [1 if i == dim else d for i, d in enumerate(other.require_shape())])
 
 
 # ------------------------------------------------------------ masks
@@ -262,14 +262,10 @@ def one_hot(g: Builder, self: Tensor, num_classes: int = -1) -> Tensor:
 
 
 def is_in(g: Builder, elements: Tensor | Number, test: Tensor | Number, invert: bool) -> Tensor:
-    """Which elements are equal to any of the others.
-
-    They are summed as numbers, since a sum over no elements at all is 0.
-    """
+    """Which elements are equal to any of the others."""
     left, right = promote(g, elements, test)
-    equal = g.Equal(g.Unsqueeze(left, axes=[-1]), flat(g, right))
-    found = g.ReduceSum(g.cast(equal, onnx_dtype(3)), axes=[-1], keepdims=False)
-    return g.Equal(found, 0) if invert else g.Greater(found, 0)
+    found = any_dim(g, g.Equal(g.Unsqueeze(left, axes=[-1]), flat(g, right)), -1)
+    return g.Not(found) if invert else found
 
 
 @symbolic(

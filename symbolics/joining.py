@@ -107,7 +107,8 @@ def block_diag(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
     total: Dim = 0
     for block in blocks:
         total = total + g.size(block, 1)
-    rows, left = [], 0
+    rows: list[Tensor] = []
+    left: Dim = 0
     for block in blocks:
         right = total - left - g.size(block, 1)
         rows.append(block if left == right == 0 else g.Pad(block, [0, left, 0, right]))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
+from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, element_count, wrapped_dim, wrapped_dims
@@ -68,9 +68,12 @@ def roll(g: Builder, self: Tensor, shifts: Sequence[Dim], dims: Sequence[int] = 
 
 
 def _rolled(g: Builder, self: Tensor, shift: Dim, dim: int) -> Tensor:
-    """The end of a dim before its start."""
+    """The end of a dim before its start; of a size that is not known index by index."""
     size = g.size(self, dim)
-    places = shift % sym_max(size, 1)
+    if isinstance(size, SymInt) or isinstance(shift, SymInt):
+        unrolled = g.Sub(arange(g, size), g.constant(shift, INT64))
+        return g.Gather(self, g.Mod(unrolled, g.constant(size, INT64)), axis=dim)
+    places = shift % size if size else 0
     if places == 0:
         return self
     end = slice_tensor(g, self, dim, size - places)

@@ -203,10 +203,14 @@ def flatten(g: Builder, self: Tensor, start_dim: int = 0, end_dim: int = -1) -> 
                 "flatten of these dims: the number of dims of the tensor is not known"
             )
         return g.Reshape(self, [*[0] * start_dim, -1])
-    start, end = wrapped_dims((start_dim, end_dim), len(self.shape))
+    rank = len(self.shape)
+    start, end = wrapped_dims((start_dim, end_dim), rank)
     if start > end:
         raise Unsupported(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
-    middle = element_count(g, self, range(start, min(end + 1, len(self.shape))))
+    if start == 1 and end == rank - 1 and self.static_shape is None:
+        # Unlike a Reshape to [0, -1], it also takes a tensor without elements.
+        return g.Flatten(self, axis=1)
+    middle = element_count(g, self, range(start, min(end + 1, rank)))
     return g.reshape(self, (*self.shape[:start], middle, *self.shape[end + 1 :]))
 
 

@@ -68,7 +68,7 @@ def slice_range(size: int, start: Dim | None, end: Dim | None, step: Dim) -> ran
     """The indices that a slice of a known size takes, where all its bounds are known."""
     if any(isinstance(v, SymInt) for v in (start, end, step)):
         return None
-    return range(size)[slice(start, end, step)]  # type: ignore[misc]
+    return range(size)[slice(start, end, step)]
 
 
 def strided_index(g: Builder, size: Sequence[Dim], stride: Sequence[Dim], offset: Dim) -> Tensor:
