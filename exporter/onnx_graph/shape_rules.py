@@ -152,6 +152,20 @@ def _rest(source: Shape, dims: Sequence[Dim | None]) -> Dim | None:
     return total // divisor
 
 
+def _flatten(call: Call) -> Sequence[PartialShape]:
+    shape = call.tensor(0).shape
+    if shape is None:
+        return [(None, None)]
+    axis = call.attributes.get("axis", 1)
+    rows: Dim = 1
+    for dim in shape[:axis]:
+        rows = rows * dim
+    columns: Dim = 1
+    for dim in shape[axis:]:
+        columns = columns * dim
+    return [(rows, columns)]
+
+
 def _unsqueeze(call: Call) -> Sequence[PartialShape] | None:
     shape, axes = call.tensor(0).shape, ints(call, 1, "axes")
     if shape is None or axes is None:
@@ -267,6 +281,7 @@ RULES: dict[str, Rule] = {
     "Size": lambda call: [()],  # noqa: ARG005
     "Transpose": _transpose,
     "Reshape": _reshape,
+    "Flatten": _flatten,
     "Unsqueeze": _unsqueeze,
     "Squeeze": _squeeze,
     "Concat": _concat,
