@@ -273,30 +273,3 @@ def pairwise_distance(
     """The norm over the last dim of the difference, to which `eps` is added first."""
     difference = g.Sub(*promote(g, x1, x2))
     return vector_norm(g, g.Add(difference, eps), p, -1, keepdim)
-
-
-# ---------------------------------------------------------------- weight norm
-
-
-@symbolic("aten::norm_except_dim(Tensor v, int pow=2, int dim=0) -> Tensor")
-def norm_except_dim(g: Builder, v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """The norm over all dims but one, which stay as 1; over all of them, to a 0-d tensor, if -1."""
-    if dim == -1:
-        return vector_norm(g, v, pow, None, False)
-    others = [i for i in range(v.require_rank()) if i != dim]
-    return vector_norm(g, v, pow, others, True) if others else g.Abs(v)
-
-
-@symbolic("aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor")
-def _weight_norm(builder: Builder, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    """The direction of `v` with the magnitude `g`."""
-    return builder.Mul(v, builder.Div(g, norm_except_dim(builder, v, 2, dim)))
-
-
-@symbolic("aten::_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)")
-def _weight_norm_interface(
-    builder: Builder, v: Tensor, g: Tensor, dim: int = 0
-) -> tuple[Tensor, Tensor]:
-    """The direction of `v` with the magnitude `g`, and the norms of `v`."""
-    norms = norm_except_dim(builder, v, 2, dim)
-    return builder.Mul(v, builder.Div(g, norms)), norms
