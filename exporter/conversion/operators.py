@@ -77,6 +77,9 @@ class MissingSymbolicError(UnsupportedError):
 
 def functional_name(kind: str) -> str | None:
     """The functional operator that an in-place one is derived from, or None."""
+    if kind == "aten::normal_":
+        # `aten::normal` draws a tensor of its own, with other arguments.
+        return "aten::normal_functional"
     namespace, _, name = kind.partition("::")
     if name.startswith("__i") and name.endswith("__"):
         return f"{namespace}::__{name[3:]}"

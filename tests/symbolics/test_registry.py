@@ -20,8 +20,11 @@ def head(schema: str) -> str:
 
 
 def normal(schema: str) -> str:
-    """A schema's text in one spelling: SymInt is printed as int, quotes are double."""
+    """A schema's text in one spelling: SymInt is int, quotes are double, floats are shortest."""
     text = re.sub(r"\bSymInt\b", "int", schema).replace("'", '"')
+    text = re.sub(
+        r"=(-?\d+\.\d*(?:e[-+]?\d+)?|-?\d+e[-+]?\d+)", lambda m: f"={float(m[1])!r}", text
+    )
     return re.sub(r"\s+", " ", text).strip()
 
 
@@ -53,7 +56,8 @@ def mismatch(overload: Overload) -> str | None:
     """How a function's parameters differ from its schema's arguments; None where they agree."""
     parameters = list(inspect.signature(overload.function).parameters.values())[1:]
     arguments = overload.schema.arguments
-    if [p.name for p in parameters] != [a.name for a in arguments]:
+    # `from` is a keyword of Python: its parameter is `from_`.
+    if [p.name.removesuffix("_") for p in parameters] != [a.name for a in arguments]:
         return f"{[p.name for p in parameters]} for {[a.name for a in arguments]}"
     for parameter, argument in zip(parameters, arguments, strict=True):
         keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY
