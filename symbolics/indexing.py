@@ -17,7 +17,7 @@ from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, pro
 from symbolics.shape import at_least, broadcast_tensors, expand_to, move_dims
 from symbolics.views import slice_tensor
 
-__all__ = ["Picked", "flat", "is_mask", "pick"]
+__all__ = ["Picked", "flat", "in_range", "is_mask", "pick"]
 
 
 # ------------------------------------------------------------ helpers
@@ -154,6 +154,36 @@ def _unsafe_index_hacked_twin(g: Builder, self: Tensor, indices: Sequence[Tensor
     return index_tensor(g, self, indices)
 
 
+def in_range(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Integer indices clamped to what their dims have."""
+    result: list[Tensor | None] = []
+    for size, index in zip(self.require_shape(), indices, strict=False):
+        if index is None or is_mask(index):
+            result.append(index)
+        else:
+            index = g.cast(index, INT64)
+            low, high = g.constant(-size, INT64), g.constant(size - 1, INT64)
+            result.append(g.Clip(index, low, high))
+    return result
+
+
+@symbolic(
+    "aten::_unsafe_masked_index(Tensor self, Tensor mask, Tensor?[] indices, Scalar fill) -> Tensor"
+)
+def _unsafe_masked_index(
+    g: Builder, self: Tensor, mask: Tensor, indices: Sequence[Tensor | None], fill: Number
+) -> Tensor:
+    """`index` where a mask is true, a number elsewhere; there the indices may be out of range."""
+    if 0 in self.require_shape():
+        given = [g.Mul(g.cast(i, INT64), 0) for i in indices if i is not None]
+        zeros = g.cast(mask, INT64)
+        for index in given:
+            zeros = g.Add(zeros, index)
+        return expand_to(g, g.constant(fill, self.dtype), zeros.require_shape())
+    picked = index_tensor(g, self, in_range(g, self, indices))
+    return g.Where(g.cast(mask, BOOL), picked, g.constant(fill, self.dtype))
+
+
 # ------------------------------------------------------------ along a dim
 
 
@@ -255,10 +285,10 @@ def nonzero_static(g: Builder, self: Tensor, *, size: Dim, fill_value: int = -1)
 @symbolic("aten::one_hot(Tensor self, int num_classes=-1) -> Tensor")
 def one_hot(g: Builder, self: Tensor, num_classes: int = -1) -> Tensor:
     """A new last dim that is 1 at the class and 0 elsewhere; -1 classes: as many as are needed."""
-    classes: Dim | Tensor = num_classes
+    classes: Dim = num_classes
     if num_classes == -1:
-        classes = g.Add(g.ReduceMax(self, keepdims=False), 1)
-    return g.OneHot(self, classes, g.constant([0, 1], INT64), axis=-1)
+        classes = g.integer(g.Add(g.ReduceMax(self, keepdims=False), 1))
+    return g.OneHot(self, g.constant(classes, INT64), g.constant([0, 1], INT64), axis=-1)
 
 
 def is_in(g: Builder, elements: Tensor | Number, test: Tensor | Number, invert: bool) -> Tensor:

@@ -96,7 +96,7 @@ def column_stack(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
     columns = []
     for tensor in tensors:
         rank = tensor.require_rank()
-        columns.append(g.Unsqueeze(tensor, axes=[1, 0][rank:]) if rank < 2 else tensor)
+        columns.append(g.Unsqueeze(tensor, axes=[0, 1][rank:]) if rank < 2 else tensor)
     return cat(g, columns, 1)
 
 

@@ -211,6 +211,33 @@ def _unsafe_index_put(
     return index_put(g, self, indices, values, accumulate)
 
 
+@symbolic(
+    "aten::_unsafe_index_put.hacked_twin(Tensor self, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor"
+)
+def _unsafe_index_put_hacked_twin(
+    g: Builder,
+    self: Tensor,
+    indices: Sequence[Tensor | None],
+    values: Tensor,
+    accumulate: bool = False,
+) -> Tensor:
+    """`_unsafe_index_put` with a list that has no None."""
+    return index_put(g, self, indices, values, accumulate)
+
+
+@symbolic(
+    "aten::_unsafe_masked_index_put_accumulate(Tensor self, Tensor mask, Tensor?[] indices, Tensor values) -> Tensor"
+)
+def _unsafe_masked_index_put_accumulate(
+    g: Builder, self: Tensor, mask: Tensor, indices: Sequence[Tensor | None], values: Tensor
+) -> Tensor:
+    """Add where a mask is true; elsewhere the indices may be out of range, and 0 is added."""
+    if 0 in self.require_shape():
+        return self
+    added = g.Where(g.cast(mask, BOOL), values, g.constant(0, values.dtype))
+    return index_put(g, self, in_range(g, self, indices), added, True)
+
+
 # ------------------------------------------------------------ whole slices along a dim
 
 

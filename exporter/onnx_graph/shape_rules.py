@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Union
 
+from exporter.onnx_graph.indexing_rules import INDEXING_RULES
+from exporter.onnx_graph.spatial_rules import SPATIAL_RULES
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "broadcast"]
 
-PartialShape = Union[tuple[Union[Dim, None], ...], None]
-Rule = Callable[["Call"], Union[Sequence[PartialShape], None]]
+PartialShape = Union[tuple[Dim | None, ...], None]
+Rule = Callable[["Call"], Sequence[PartialShape] | None]
 
 
 def broadcast(*shapes: Shape | None) -> PartialShape:
@@ -215,6 +217,14 @@ def _gather(call: Call) -> Sequence[PartialShape]:
     return [shape[:axis] + indices + shape[axis + 1 :]]
 
 
+def _one_hot(call: Call) -> Sequence[PartialShape]:
+    shape, depth = call.tensor(0).shape, call.tensor(1).elements
+    if shape is None:
+        return [None]
+    axis = call.attributes.get("axis", -1) % (len(shape) + 1)
+    return [(*shape[:axis], depth[0] if depth else None, *shape[axis:])]
+
+
 def _matmul(call: Call) -> Sequence[PartialShape]:
     left, right = call.tensor(0).shape, call.tensor(1).shape
     if left is None or right is None or not left or not right:
@@ -253,26 +263,122 @@ def _constant_of_shape(call: Call) -> Sequence[PartialShape]:
 
 
 RULES: dict[str, Rule] = {
+    **INDEXING_RULES,
+    **SPATIAL_RULES,
     **dict.fromkeys(
-        ("Add", "Sub", "Mul", "Div", "Pow", "Mod", "And", "Or", "Xor", "Equal", "Greater", "Less",
-         "GreaterOrEqual", "LessOrEqual", "Max", "Min", "Sum", "Mean", "Where", "BitShift",
-         "BitwiseAnd", "BitwiseOr", "BitwiseXor", "PRelu"),
+        (
+            "Add",
+            "Sub",
+            "Mul",
+            "Div",
+            "Pow",
+            "Mod",
+            "And",
+            "Or",
+            "Xor",
+            "Equal",
+            "Greater",
+            "Less",
+            "GreaterOrEqual",
+            "LessOrEqual",
+            "Max",
+            "Min",
+            "Sum",
+            "Mean",
+            "Where",
+            "BitShift",
+            "BitwiseAnd",
+            "BitwiseOr",
+            "BitwiseXor",
+            "PRelu",
+        ),
         _elementwise,
     ),
     **dict.fromkeys(
-        ("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Cast", "CastLike",
-         "Ceil", "Celu", "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid",
-         "HardSwish", "Hardmax", "Identity", "InstanceNormalization", "IsInf", "IsNaN",
-         "LeakyRelu", "Log", "LogSoftmax", "Mish", "Neg", "Not", "Reciprocal", "Relu", "Round",
-         "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign",
-         "Sqrt", "Tan", "Tanh", "ThresholdedRelu", "Trilu", "CumSum", "ScatterElements",
-         "ScatterND", "Scatter", "GroupNormalization", "EyeLike", "RandomNormalLike",
-         "RandomUniformLike", "Bernoulli", "LRN", "LpNormalization", "ReverseSequence"),
+        (
+            "Abs",
+            "Acos",
+            "Acosh",
+            "Asin",
+            "Asinh",
+            "Atan",
+            "Atanh",
+            "BitwiseNot",
+            "Cast",
+            "CastLike",
+            "Ceil",
+            "Celu",
+            "Clip",
+            "Cos",
+            "Cosh",
+            "Elu",
+            "Erf",
+            "Exp",
+            "Floor",
+            "Gelu",
+            "HardSigmoid",
+            "HardSwish",
+            "Hardmax",
+            "Identity",
+            "InstanceNormalization",
+            "IsInf",
+            "IsNaN",
+            "LeakyRelu",
+            "Log",
+            "LogSoftmax",
+            "Mish",
+            "Neg",
+            "Not",
+            "Reciprocal",
+            "Relu",
+            "Round",
+            "Selu",
+            "Shrink",
+            "Sigmoid",
+            "Sign",
+            "Sin",
+            "Sinh",
+            "Softmax",
+            "Softplus",
+            "Softsign",
+            "Sqrt",
+            "Tan",
+            "Tanh",
+            "ThresholdedRelu",
+            "Trilu",
+            "CumSum",
+            "ScatterElements",
+            "ScatterND",
+            "Scatter",
+            "GroupNormalization",
+            "EyeLike",
+            "RandomNormalLike",
+            "RandomUniformLike",
+            "Bernoulli",
+            "LRN",
+            "LpNormalization",
+            "ReverseSequence",
+            "Swish",
+            "RMSNormalization",
+            "MeanVarianceNormalization",
+            "QuantizeLinear",
+            "DequantizeLinear",
+        ),
         _same,
     ),
     **dict.fromkeys(
-        ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
-         "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
+        (
+            "ReduceSum",
+            "ReduceMean",
+            "ReduceMax",
+            "ReduceMin",
+            "ReduceProd",
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceLogSum",
+            "ReduceLogSumExp",
+            "ReduceSumSquare",
+        ),
         _reduce,
     ),
     "ArgMax": _arg_reduce,
@@ -287,6 +393,7 @@ RULES: dict[str, Rule] = {
     "Concat": _concat,
     "Gather": _gather,
     "GatherElements": lambda call: [call.tensor(1).shape],
+    "OneHot": _one_hot,
     "MatMul": _matmul,
     "Gemm": _gemm,
     "Expand": _expand,
