@@ -13,7 +13,7 @@ import numpy as np
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.indexing import flat, is_mask, pick
+from symbolics.indexing import flat, in_range, is_mask, pick
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
