@@ -173,6 +173,8 @@ class Builder:
             else:
                 if dtype is None:
                     dtype = _natural_dtype(arg, legal, first)
+                    variable = parameter.type_variable
+                    dtype = kernels.detour(signature, variable, dtype, self.opset) or dtype
                     bound[parameter.type_variable] = dtype
                 result.append(self.constant(arg, dtype))
         return result, outer
@@ -468,6 +470,15 @@ class Builder:
         finally:
             self.scope, self.module_path = outer, path
 
+    @contextmanager
+    def inside(self, scope: Scope) -> Iterator[None]:
+        """Emit into a scope that was opened before."""
+        outer, self.scope = self.scope, scope
+        try:
+            yield
+        finally:
+            self.scope = outer
+
     def close(
         self, scope: Scope, inputs: Sequence[ir.Value], outputs: Sequence[Tensor]
     ) -> ir.Graph:
@@ -641,10 +652,8 @@ class Builder:
         if all(v is not None and v >= 0 for v in low):
             return self._node("Div", [left, right], ())
         # ONNX Div truncates; subtracting the remainder of the floored division first makes it exact.
-        if self.opset >= 10:
-            rest = self._node("Mod", [left, right], ())
-            return self._node("Div", [self._node("Sub", [left, rest], ()), right], ())
-        raise UnsupportedError("floor division of a negative integer needs opset 10")
+        rest = self._node("Mod", [left, right], ()) if self.opset >= 10 else self.Mod(left, right)
+        return self._node("Div", [self._node("Sub", [left, rest], ()), right], ())
 
 
 def _natural_dtype(

@@ -27,6 +27,7 @@ class Scope:
         self.nodes: list[ir.Node] = []
         self.values: set[ir.Value] = set()
         self.cache: dict[Hashable, Tensor] = {}
+        self.merged: Scope | None = None
 
     def chain(self) -> Iterator[Scope]:
         """This scope and those around it, from the inside out."""
@@ -37,7 +38,19 @@ class Scope:
 
     def sees(self, tensor: Tensor) -> bool:
         """Whether a tensor can be used here."""
-        return tensor.scope is None or any(s is tensor.scope for s in self.chain())
+        home = tensor.scope
+        while home is not None and home.merged is not None:
+            home = home.merged
+        return home is None or any(s is home for s in self.chain())
+
+    def merge(self) -> None:
+        """Become part of the scope around: what was emitted here now stands there."""
+        around = self.parent
+        assert around is not None
+        around.nodes.extend(self.nodes)
+        around.values |= self.values
+        around.cache.update(self.cache)
+        self.merged = around
 
     def cached(self, key: Hashable) -> Tensor | None:
         """What was cached under this key, here or in a scope around this one."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputType", "PartialShape", "infer"]
 
-PartialShape = Union[tuple[Union[Dim, None], ...], None]
+PartialShape = Union[tuple[Dim | None, ...], None]
 
 
 @dataclass(frozen=True)
@@ -102,14 +102,14 @@ def _dtypes(call: Call) -> list[ir.DataType | None]:
             result.append(bound[parameter.type_variable])
         elif len(legal) == 1:
             result.append(next(iter(legal)))
+        elif call.op_type == "LayerNormalization":
+            result.append(ir.DataType(call.attributes.get("stash_type", 1)))
         elif call.op_type in _DEFAULT_DTYPE:
             result.append(_DEFAULT_DTYPE[call.op_type])
         elif call.op_type == "ConstantOfShape":
             value = call.attributes.get("value")
             result.append(ir.DataType.FLOAT if value is None else ir.tensor(value).dtype)
-        elif call.op_type in _DTYPE_ATTRIBUTE and call.inputs:
-            result.append(call.tensor(0).dtype)
-        elif call.op_type.startswith("Sequence") or call.op_type == "SplitToSequence":
+        elif (call.op_type in _DTYPE_ATTRIBUTE and call.inputs) or call.op_type.startswith("Sequence") or call.op_type == "SplitToSequence":
             result.append(call.tensor(0).dtype)
         else:
             result.append(None)
@@ -121,6 +121,9 @@ _DEFAULT_DTYPE = {
     "RandomNormal": ir.DataType.FLOAT,
     "RandomUniform": ir.DataType.FLOAT,
     "SequenceEmpty": ir.DataType.FLOAT,
+    "BlackmanWindow": ir.DataType.FLOAT,
+    "HannWindow": ir.DataType.FLOAT,
+    "HammingWindow": ir.DataType.FLOAT,
 }
 
 

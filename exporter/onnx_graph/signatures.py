@@ -23,9 +23,8 @@ __all__ = ["Parameter", "Placed", "Signature", "place", "signature"]
 RENAMED = {
     ("Pad", "constant_value"): "value",
     ("TopK", "K"): "k",
-    ("Upsample", "scales"): "scales",
-    ("Clip", "min"): "min",
-    ("GroupNormalization", "X"): "X",
+    ("BatchNormalization", "input_mean"): "mean",
+    ("BatchNormalization", "input_var"): "var",
 }
 NEWEST = 26
 

@@ -59,7 +59,7 @@ class Apply:
         return f"{self.operator}({', '.join(inner)})"
 
 
-Atom: TypeAlias = Union[Symbol, Apply]
+Atom: TypeAlias = Symbol | Apply
 Monomial: TypeAlias = tuple[Atom, ...]
 Dim: TypeAlias = Union[int, "SymInt"]
 Shape: TypeAlias = tuple[Dim, ...]

@@ -8,7 +8,7 @@ A `Tensor` never changes: views and writes are the interpreter's business.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -141,7 +141,7 @@ class SymBool(SymScalar):
     dtype = ir.DataType.BOOL
 
 
-Number: TypeAlias = Union[bool, int, float, complex, SymInt, SymFloat, SymBool]
+Number: TypeAlias = bool | int | float | complex | SymInt | SymFloat | SymBool
 
 
 def is_number(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,19 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 
 
-def graph_input(g: Builder, name: str, array: np.ndarray, *, dynamic: bool) -> Tensor:
-    """A model input like this array, with all its dims named if `dynamic`."""
-    names = [f"{name}_{i}" for i in range(array.ndim)]
+def graph_input(
+    g: Builder, name: str, array: np.ndarray, *, dynamic: bool, known: Collection[int] = ()
+) -> Tensor:
+    """A model input like this array, with all its dims but the `known` named if `dynamic`."""
+    names = [array.shape[i] if i in known else f"{name}_{i}" for i in range(array.ndim)]
     dtype = ir.DataType.from_numpy(array.dtype)
     shape = ir.Shape(names if dynamic else array.shape)
     value = ir.Value(name=name, type=ir.TensorType(dtype), shape=shape)
     tensor = Tensor(dtype, array.shape, value=value, scope=g.scope)
     if dynamic:
-        tensor.shape = tuple(g.symbol(n, tensor, i) for i, n in enumerate(names))
+        tensor.shape = tuple(
+            n if isinstance(n, int) else g.symbol(n, tensor, i) for i, n in enumerate(names)
+        )
     return tensor
 
 
@@ -62,16 +66,24 @@ def run(
     opset: int = 20,
     dynamic: bool = False,
     fold: bool = True,
+    known: Collection[tuple[int, int]] = (),
 ) -> list[np.ndarray]:
     """What `function(g, *tensors)` computes; dtypes and shapes must be as inferred."""
     g = Builder(opset, fold=fold)
-    inputs = [graph_input(g, f"x{i}", a, dynamic=dynamic) for i, a in enumerate(arrays)]
+    inputs = [
+        graph_input(g, f"x{i}", a, dynamic=dynamic, known=[d for j, d in known if j == i])
+        for i, a in enumerate(arrays)
+    ]
     found = function(g, *inputs)
     tensors = list(found) if isinstance(found, (tuple, list)) else [found]
-    feeds = {f"x{i}": a for i, a in enumerate(arrays)}
-    bindings = {s.name: a.shape[i] for t, a in zip(inputs, arrays, strict=True)
-                for i, s in enumerate(d.as_symbol() for d in t.shape if not isinstance(d, int))
-                } if dynamic else {}  # fmt: skip
+    # Copies: onnxruntime's BatchNormalization writes its running statistics into its inputs.
+    feeds = {f"x{i}": a.copy() for i, a in enumerate(arrays)}
+    bindings = {
+        d.as_symbol().name: array.shape[i]
+        for tensor, array in zip(inputs, arrays, strict=True)
+        for i, d in enumerate(tensor.shape)
+        if not isinstance(d, int)
+    }
     results = session(g, inputs, tensors).run(None, feeds)
     for tensor, result in zip(tensors, results, strict=True):
         assert ir.DataType.from_numpy(result.dtype) == tensor.dtype

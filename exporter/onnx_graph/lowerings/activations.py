@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
-from exporter.onnx_graph.lowerings.registry import lowering
+from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ D = ir.DataType
 
 @lowering("Gelu", before=20)
 def gelu_from_erf(g: Builder, x: Tensor, *, approximate: str = "none") -> Tensor:
-    """x times the normal CDF, (1 + erf(x / sqrt 2)) / 2; a tanh can stand for the erf."""
+    """X times the normal CDF, (1 + erf(x / sqrt 2)) / 2; a tanh can stand for the erf."""
     if approximate == "tanh":
         cubic = g.Mul(g.Mul(g.Mul(x, x), x), 0.044715)
         erf = g.Tanh(g.Mul(g.Add(x, cubic), math.sqrt(2 / math.pi)))
@@ -31,19 +31,19 @@ def gelu_from_erf(g: Builder, x: Tensor, *, approximate: str = "none") -> Tensor
 
 @lowering("Mish", before=18)
 def mish(g: Builder, x: Tensor) -> Tensor:
-    """x * tanh(log(1 + exp(x)))."""
+    """X * tanh(log(1 + exp(x)))."""
     return g.Mul(x, g.Tanh(g.Softplus(x)))  # type: ignore[no-any-return]
 
 
 @lowering("HardSwish", before=14)
 def hard_swish(g: Builder, x: Tensor) -> Tensor:
-    """x * min(max(x / 6 + 1/2, 0), 1)."""
+    """X * min(max(x / 6 + 1/2, 0), 1)."""
     return g.Mul(x, g.HardSigmoid(x, alpha=1 / 6, beta=0.5))  # type: ignore[no-any-return]
 
 
-@lowering("Swish", before=24)
+@lowering("Swish", before=ALWAYS)
 def swish(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """x * sigmoid(alpha * x)."""
+    """X * sigmoid(alpha * x); onnxruntime 1.31 does not know opset 24's operator."""
     return g.Mul(x, g.Sigmoid(x if alpha == 1 else g.Mul(x, alpha)))  # type: ignore[no-any-return]
 
 
@@ -55,7 +55,7 @@ def celu(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
 
 @lowering("ThresholdedRelu", before=10)
 def thresholded_relu(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """x where it is above alpha, else 0."""
+    """X where it is above alpha, else 0."""
     return g.Where(g.Greater(x, alpha), x, 0)  # type: ignore[no-any-return]
 
 

@@ -59,12 +59,17 @@ def _extreme(g: Builder, op_type: str, test: str, operands: Sequence[Operand]) -
     return result
 
 
-@lowering("Clip", before=12)
+@lowering("Clip", before=ALWAYS)
 def clip_by_extremes(
     g: Builder, input: Tensor, min: Operand | None = None, max: Operand | None = None
 ) -> Tensor:
-    """min(max(x, low), high): bounds are inputs from opset 11 on, integers come with 12."""
-    if g.opset >= 11 and input.dtype in FLOATS:
+    """min(max(x, low), high): bounds are inputs from opset 11 on, integers come with 12.
+
+    An open bound is no bound: onnxruntime would take the smallest finite number for it, and move
+    an infinity there.
+    """
+    both = min is not None and max is not None
+    if both and (g.opset >= 12 or (g.opset == 11 and input.dtype in FLOATS)):
         return g.native("Clip", input, min, max)  # type: ignore[no-any-return]
     if min is not None:
         input = g.Max(input, min)
@@ -125,7 +130,7 @@ def non_zero_of_any(g: Builder, x: Tensor) -> Tensor:
 
 @lowering("Mod", before=10)
 def mod_by_division(g: Builder, a: Operand, b: Operand, *, fmod: int = 0) -> Tensor:
-    """a - b * (a / b) truncated, moved to the divisor's sign unless `fmod`; integers only."""
+    """A - b * (a / b) truncated, moved to the divisor's sign unless `fmod`; integers only."""
     a, b = tensors(g, a, b)
     if a.dtype in FLOATS:
         raise Unsupported("Mod of floats needs opset 10")
@@ -170,7 +175,7 @@ def round_half_to_even(g: Builder, x: Tensor) -> Tensor:
 
 @lowering("Range", before=11)
 def range_by_counting(g: Builder, start: Operand, limit: Operand, delta: Operand) -> Tensor:
-    """start + i * delta for the i below (limit - start) / delta, counted by NonZero over ones."""
+    """Start + i * delta for the i below (limit - start) / delta, counted by NonZero over ones."""
     start, limit, delta = tensors(g, start, limit, delta)
     dtype = start.dtype
     if dtype in FLOATS:
@@ -204,9 +209,7 @@ def cumsum_by_scan(
     shape = x.require_shape()
     along = int(g.integer(g.constant(axis, D.INT64))) % len(shape)
     rest = shape[:along] + shape[along + 1 :]
-    start = g.ConstantOfShape(
-        g.constant(list(rest), D.INT64), value=np.zeros(1, x.dtype.numpy())
-    )
+    start = g.ConstantOfShape(g.constant(list(rest), D.INT64), value=np.zeros(1, x.dtype.numpy()))
     from exporter.onnx_graph.shapes import OutputType  # imports the rules, which need this package
 
     with g.body("cumsum") as scope:
@@ -280,7 +283,8 @@ def _bitwise(g: Builder, logical: str, of_bits: str, a: Operand, b: Operand) -> 
     if of_bits == "Sub":
         bits = g.Abs(bits)
     weights = np.array([*(1 << k for k in range(63)), -(1 << 63)], np.int64)
-    return g.cast(g.ReduceSum(g.Mul(bits, weights), axes=[-1], keepdims=False), dtype)
+    # MatMul adds integers up as such; onnxruntime's ReduceSum goes through doubles.
+    return g.cast(g.MatMul(bits, weights), dtype)
 
 
 def _bits(g: Builder, x: Tensor) -> Tensor:

@@ -106,7 +106,7 @@ def gather_nd(g: Builder, data: Tensor, indices: Tensor, *, batch_dims: int = 0)
 
 @lowering("Trilu", before=14)
 def trilu(g: Builder, input: Tensor, k: Any = None, *, upper: int = 1) -> Tensor:
-    """x where column - row is at least (upper) or at most (lower) k, else zero."""
+    """X where column - row is at least (upper) or at most (lower) k, else zero."""
     shape = input.require_shape()
     offset = 0 if k is None else k
     rows, columns = coordinates(g, shape[-2:], 0), coordinates(g, shape[-2:], 1)
@@ -116,9 +116,7 @@ def trilu(g: Builder, input: Tensor, k: Any = None, *, upper: int = 1) -> Tensor
 
 
 @lowering("OneHot", before=ALWAYS)
-def one_hot(
-    g: Builder, indices: Tensor, depth: Any, values: Any, *, axis: int = -1
-) -> Tensor:
+def one_hot(g: Builder, indices: Tensor, depth: Any, values: Any, *, axis: int = -1) -> Tensor:
     """Onnxruntime has few kernels: int64 indices and depth, with int64 or float values.
 
     Other values are selected by the ones and zeros of these.
@@ -179,9 +177,7 @@ def _arg_extreme(
         return g.native(op_type, data, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
     size = data.require_shape()[axis]
     reverse = g.Sub(g.constant(size - 1, D.INT64), arange(g, size))
-    found = g.native(
-        op_type, g.Gather(data, reverse, axis=axis), axis=axis, keepdims=keepdims
-    )
+    found = g.native(op_type, g.Gather(data, reverse, axis=axis), axis=axis, keepdims=keepdims)
     return g.Sub(g.constant(size - 1, D.INT64), found)  # type: ignore[no-any-return]
 
 

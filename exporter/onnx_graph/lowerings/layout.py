@@ -9,9 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
+from exporter.onnx_graph.indexing_rules import slice_bounds
 from exporter.onnx_graph.lowerings.arithmetic import arange
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
-from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -150,22 +151,9 @@ def slice_by_gather(
 
 def _slice_one(g: Builder, data: Tensor, start: Dim, end: Dim, axis: int, step: int) -> Tensor:
     """The elements start, start + step, ... of a dim, as a Gather."""
-    size = data.require_shape()[axis]
-    first = _bound(start, size, 0, size if step > 0 else size - 1)
-    last = _bound(end, size, 0 if step > 0 else -1, size)
-    count = sym_max(-((first - last) // step), 0)
+    first, count = slice_bounds(start, end, step, data.require_shape()[axis])
     indices = g.Add(g.Mul(arange(g, count), step), g.constant(first, D.INT64))
     return g.Gather(data, indices, axis=axis)  # type: ignore[no-any-return]
-
-
-def _bound(value: Dim, size: Dim, low: Dim, high: Dim) -> Dim:
-    """A bound of a slice, counted from the front and kept within the dim."""
-    negative = is_ge(-1, value)
-    if negative is None:
-        raise Unsupported(f"Slice with a bound of unknown sign ({value}) needs opset 10")
-    if negative:
-        value = value + size
-    return sym_min(sym_max(value, low), high)
 
 
 @lowering("Split", before=18)

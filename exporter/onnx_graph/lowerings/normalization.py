@@ -130,9 +130,7 @@ def batch_normalization(
     variance = g.ReduceMean(g.Mul(centred, centred), axes=axes, keepdims=True)
     per_channel: Sequence[Dim] = [x.require_shape()[1], *([1] * (rank - 2))]
     normal = g.Div(centred, g.Sqrt(g.Add(variance, epsilon)))
-    result = g.Add(
-        g.Mul(normal, g.reshape(scale, per_channel)), g.reshape(bias, per_channel)
-    )
+    result = g.Add(g.Mul(normal, g.reshape(scale, per_channel)), g.reshape(bias, per_channel))
 
     def running(old: Tensor, new: Tensor) -> Tensor:
         flat = g.cast(g.reshape(new, [-1]), old.dtype)

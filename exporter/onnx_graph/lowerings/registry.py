@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 __all__ = ["ALWAYS", "find_lowering", "lowering"]
@@ -31,7 +31,7 @@ def find_lowering(op_type: str, opset: int) -> Callable[..., Any] | None:
     return _at(opset).get(op_type)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _at(opset: int) -> dict[str, Callable[..., Any]]:
     """All lowerings of an opset."""
     rows = sorted((r for r in _ROWS if opset < r[1]), key=lambda row: -row[1])

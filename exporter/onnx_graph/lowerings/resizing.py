@@ -189,9 +189,7 @@ def _along(
     return total
 
 
-def _coordinates(
-    g: Builder, size: Dim, wanted: Dim, factor: float | None, mode: str
-) -> Tensor:
+def _coordinates(g: Builder, size: Dim, wanted: Dim, factor: float | None, mode: str) -> Tensor:
     """Where the outputs lie in the input, as float32."""
     index = g.cast(arange(g, wanted), D.FLOAT)
     old, new = g.constant(size, D.FLOAT), g.constant(wanted, D.FLOAT)
@@ -229,7 +227,7 @@ def cubic_weights(g: Builder, t: Tensor, a: float) -> list[Tensor]:
         return g.Add(g.Mul(g.Mul(inner, s), s), 1)  # type: ignore[no-any-return]
 
     def far(s: Tensor) -> Tensor:
-        """a s^3 - 5a s^2 + 8a s - 4a, for distances from 1 to 2."""
+        """A s^3 - 5a s^2 + 8a s - 4a, for distances from 1 to 2."""
         inner = g.Add(g.Mul(g.Sub(g.Mul(s, a), 5 * a), s), 8 * a)
         return g.Sub(g.Mul(inner, s), 4 * a)  # type: ignore[no-any-return]
 

@@ -52,9 +52,6 @@ def scatter_elements(
         )
     if reduction == "none":
         return g.native("Scatter", data, indices, updates, axis=axis)  # type: ignore[no-any-return]
-    # Updates beyond the indices are left out, as the operator does.
-    if updates.shape != indices.shape:
-        raise Unsupported(f"ScatterElements with {reduction} and other updates needs opset 18")
     position = g.reshape(element_positions(g, data, indices, axis), [-1])
     flat = _rounds(g, g.reshape(data, [-1]), position, g.reshape(updates, [-1]), reduction)
     return g.reshape(flat, list(data.require_shape()))
@@ -98,9 +95,7 @@ def _put_rows(g: Builder, rows: Tensor, position: Tensor, new: Tensor) -> Tensor
     return g.ScatterElements(rows, where, new, axis=0)  # type: ignore[no-any-return]
 
 
-def _rounds(
-    g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str
-) -> Tensor:
+def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str) -> Tensor:
     """Combine `new` into `rows` at `position`, in rounds; see the module's docstring.
 
     1. each pending update writes its number to its place: who can read it back there has won
@@ -123,6 +118,7 @@ def _rounds(
 
         trip, _ = entering("trip", D.INT64, ())
         going, _ = entering("going", D.BOOL, ())
+        trip.shape = going.shape = ir.Shape(())
         rows_in, current = entering("rows", rows.dtype, shape)
         pending_in, waiting = entering("pending", D.BOOL, (count,))
         chosen = g.Compress(number, waiting, axis=0)

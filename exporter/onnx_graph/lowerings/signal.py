@@ -171,9 +171,7 @@ def col2im(
     ]
     weight = np.tile(np.eye(places, dtype=np.float32), (channels, 1))
     # What the strides do not reach at the end of the image.
-    reached = [
-        (counts[i] - 1) * steps[i] + spread[i] * (kernel[i] - 1) + 1 for i in range(dims)
-    ]
+    reached = [(counts[i] - 1) * steps[i] + spread[i] * (kernel[i] - 1) + 1 for i in range(dims)]
     missing = [image[i] + margins[i] + margins[i + dims] - reached[i] for i in range(dims)]
     folded = g.ConvTranspose(
         g.reshape(input, [batch, columns, *counts]),
@@ -266,9 +264,7 @@ class _Sampler:
             turns = g.Floor(g.Div(away, span))
             rest = g.Sub(away, g.Mul(turns, span))
             odd = g.Sub(turns, g.Mul(g.Floor(g.Div(turns, 2)), 2))
-            position = g.Add(
-                g.Where(g.Greater(odd, 0), g.Sub(span, rest), rest), low
-            )
+            position = g.Add(g.Where(g.Greater(odd, 0), g.Sub(span, rest), rest), low)
         return g.Min(g.Max(position, 0), g.Sub(self._size(dim), 1))  # type: ignore[no-any-return]
 
     def _value(self, corner: Sequence[Tensor]) -> Tensor:
@@ -288,9 +284,7 @@ class _Sampler:
         assert total is not None
         batch = g.Mul(arange(g, self.shape[0]), g.constant(self.area, D.INT64))
         ones = [1] * (len(self.points) - 2)
-        picked = g.Gather(
-            self.rows, g.Add(total, g.reshape(batch, [self.shape[0], *ones])), axis=0
-        )
+        picked = g.Gather(self.rows, g.Add(total, g.reshape(batch, [self.shape[0], *ones])), axis=0)
         if outside is not None:
             picked = g.Where(g.Unsqueeze(outside, [-1]), 0, picked)
         return picked  # type: ignore[no-any-return]
