@@ -1,6 +1,6 @@
 """`einsum` and `tensordot`: contractions over named dims, written as transposes and MatMuls.
 
-ONNX has an Einsum, but from opset 12 only; onnxruntime's refuses some equations with "..." and
+ONNX has an Einsum, but not in its older versions; onnxruntime's refuses some equations with "..." and
 fuses nothing into it, where a MatMul with its Transpose is one kernel.
 """
 

@@ -1,6 +1,6 @@
 """Pooling over windows of a given size. Pooling to a given size is in `adaptive_pooling`.
 
-`ceil_mode` is not left to ONNX, whose rule for the last window has changed between opsets and
+`ceil_mode` is not left to ONNX, whose rule for the last window has changed between versions and
 differs between runtimes. The end of the input is padded by what the last window needs instead.
 """
 
@@ -185,7 +185,7 @@ def max_pool(
 
 
 def dilated(windows: Sequence[Windows]) -> list[int] | None:
-    """The dilations; None (which every opset knows) where there are none."""
+    """The dilations; None (which every version knows) where there are none."""
     dilations = [w.dilation for w in windows]
     return None if all(d == 1 for d in dilations) else dilations
 

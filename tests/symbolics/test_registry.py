@@ -65,8 +65,12 @@ def mismatch(overload: Overload) -> str | None:
             return f"{argument.name}: keyword-only in one of the two"
         if argument.has_default != (parameter.default is not inspect.Parameter.empty):
             return f"{argument.name}: a default in one of the two"
-        if argument.has_default and parameter.default != argument.default:
-            return f"{argument.name}: default {parameter.default!r} for {argument.default!r}"
+        default = parameter.default
+        if isinstance(default, tuple):
+            # What a function must not change is a tuple where the schema has a list.
+            default = list(default)
+        if argument.has_default and default != argument.default:
+            return f"{argument.name}: default {default!r} for {argument.default!r}"
     return None
 
 
@@ -82,11 +86,12 @@ def test_every_function_has_its_schemas_parameters() -> None:
 
 def test_derived_forms_are_not_registered() -> None:
     """In-place and out= forms come from the functional operator by rule."""
-    found = [
-        head(o.text)
-        for o in registered()
-        if o.text.startswith("aten::") and re.search(r"\(\w+!\)", o.text)
-    ]
+    found = []
+    for overload in registered():
+        name, _, variant = head(overload.text).partition(".")
+        in_place = name.endswith("_") and not name.endswith("__")
+        if name.startswith("aten::") and (in_place or "out" in variant.split("_")):
+            found.append(overload.text)
     assert not found
 
 
