@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.reduction import any_dim
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, wrapped_dim
+from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, promote, wrapped_dim
 from symbolics.shape import at_least, broadcast_tensors, expand_to, move_dims
 from symbolics.views import slice_tensor
 
@@ -278,7 +279,7 @@ def nonzero_static(g: Builder, self: Tensor, *, size: Dim, fill_value: int = -1)
     return slice_tensor(g, g.Concat(nonzero(g, self), filler, axis=0), 0, 0, size)
 
 
-# ------------------------------------------------------------ classes
+# ------------------------------------------------------------ classes and sets
 
 
 @symbolic("aten::one_hot(Tensor self, int num_classes=-1) -> Tensor")
@@ -290,3 +291,55 @@ def one_hot(g: Builder, self: Tensor, num_classes: int = -1) -> Tensor:
     rows = at_least(g, self, 1)
     result = g.OneHot(rows, g.constant(classes, INT64), g.constant([0, 1], INT64), axis=-1)
     return g.Squeeze(result, axes=[0]) if self.shape == () else result
+
+
+def is_in(g: Builder, elements: Tensor | Number, test: Tensor | Number, invert: bool) -> Tensor:
+    """Which elements are equal to any of the others."""
+    left, right = promote(g, elements, test)
+    found = any_dim(g, g.Equal(g.Unsqueeze(left, axes=[-1]), flat(g, right)), -1)
+    return g.Not(found) if invert else found
+
+
+@symbolic(
+    "aten::isin.Tensor_Tensor(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor"
+)
+def isin(
+    g: Builder,
+    elements: Tensor,
+    test_elements: Tensor,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Tensor:
+    """Which elements are among the others."""
+    return is_in(g, elements, test_elements, invert)
+
+
+@symbolic(
+    "aten::isin.Tensor_Scalar(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor"
+)
+def isin_scalar(
+    g: Builder,
+    elements: Tensor,
+    test_element: Number,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Tensor:
+    """Which elements are equal to a number."""
+    return is_in(g, elements, test_element, invert)
+
+
+@symbolic(
+    "aten::isin.Scalar_Tensor(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor"
+)
+def isin_element(
+    g: Builder,
+    element: Number,
+    test_elements: Tensor,
+    *,
+    assume_unique: bool = False,
+    invert: bool = False,
+) -> Tensor:
+    """Whether a number is among the elements."""
+    return is_in(g, element, test_elements, invert)
