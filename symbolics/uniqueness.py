@@ -69,15 +69,18 @@ def unique_dim(
     return_inverse: bool = False,
     return_counts: bool = False,
 ) -> Three:
-    """The distinct slices across `dim`, in the order of their elements."""
+    """The distinct slices across `dim`, in the order of their elements.
+
+    With a dim PyTorch returns the inverse and the counts whether asked for or not.
+    """
     axis = wrapped_dim(dim, self.require_rank())
     values, _, inverse, counts = g.Unique(
         g.cast(self, _kernel_dtype(self.dtype)), axis=axis, sorted=1, outputs=4
     )
     return (
         g.cast(values, self.dtype),
-        inverse if return_inverse else _none(g),
-        counts if return_counts else _none(g),
+        inverse,
+        counts,
     )
 
 
@@ -95,10 +98,12 @@ def unique_consecutive(
     if dim is not None:
         return unique_dim_consecutive(g, self, dim, return_inverse, return_counts)
     flat = g.reshape(self, [-1])
-    values, inverse, counts = unique_dim_consecutive(g, flat, 0, return_inverse, return_counts)
-    if return_inverse:
-        inverse = g.reshape(inverse, self.require_shape())
-    return values, inverse, counts
+    values, inverse, counts = unique_dim_consecutive(g, flat, 0)
+    return (
+        values,
+        g.reshape(inverse, self.require_shape()) if return_inverse else _none(g),
+        counts if return_counts else _none(g),
+    )
 
 
 @symbolic(
@@ -115,6 +120,7 @@ def unique_dim_consecutive(
 
     1. A run starts at the first slice, and where a slice differs from the one before.
     2. The number of starts so far tells the run; the distance of starts tells its length.
+       With a dim PyTorch returns both whether asked for or not.
     """
     rank = self.require_rank()
     axis = wrapped_dim(dim, rank)
@@ -132,9 +138,7 @@ def unique_dim_consecutive(
     first = g.Expand(g.constant(1, INT64), [sym_min(size, 1)])
     starts = g.Concat(first, g.cast(differs, INT64), axis=0)
     at = g.reshape(g.NonZero(starts), [-1])
-    inverse = g.Sub(g.CumSum(starts, 0), 1) if return_inverse else _none(g)
-    counts = _none(g)
-    if return_counts:
-        following = g.Concat(at, [size], axis=0)
-        counts = g.Sub(g.Slice(following, [1], [2**63 - 1], [0]), at)
+    inverse = g.Sub(g.CumSum(starts, 0), 1)
+    following = g.Concat(at, [size], axis=0)
+    counts = g.Sub(g.Slice(following, [1], [2**63 - 1], [0]), at)
     return g.Compress(self, g.cast(starts, BOOL), axis=axis), inverse, counts
