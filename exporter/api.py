@@ -109,7 +109,9 @@ def export(
     if training not in ("eval", "preserve", "train"):
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
     arguments = _argument_tuple(args)
-    archive, arguments, named = _archive(model, arguments, dict(kwargs or {}), training, method)
+    archive, arguments, named, notes = _archive(
+        model, arguments, dict(kwargs or {}), training, method
+    )
     conversion = convert(
         Request(
             archive,
@@ -129,6 +131,7 @@ def export(
         )
     )
     result = _finished(conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets)
+    result.report.warnings[:0] = notes
     result.report.seconds = time.perf_counter() - started
     if path is not None:
         result.save(path, external_data)
@@ -141,21 +144,22 @@ def export(
 
 def _archive(
     model: Any, args: Sequence[Any] | None, kwargs: dict[str, Any], training: str, method: str
-) -> tuple[Archive, Sequence[Any] | None, dict[str, Any]]:
-    """The archive to convert, and the arguments as arrays, numbers and specs."""
+) -> tuple[Archive, Sequence[Any] | None, dict[str, Any], list[str]]:
+    """The archive to convert, the arguments as arrays, numbers and specs, and warnings."""
     if isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(model, "read"):
         archive = open_archive(model)
         if args is None and not kwargs:
-            return archive, None, {}
+            return archive, None, {}, []
         if not _has_tensors((args, kwargs)):
-            return archive, args, kwargs
+            return archive, args, kwargs, []
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 
-        return archive, live.to_arrays(args), live.to_arrays(kwargs)
+        return archive, live.to_arrays(args), live.to_arrays(kwargs), []
     from exporter import live  # noqa: PLC0415  imports torch
 
-    data = live.to_archive(model, args, kwargs, training=training, method=method)
-    return open_archive(data), live.to_arrays(args), live.to_arrays(kwargs)
+    saved = live.to_archive(model, args, kwargs, training=training, method=method)
+    arguments = live.to_arrays(saved.args)
+    return open_archive(saved.content), arguments, live.to_arrays(saved.kwargs), saved.warnings
 
 
 def _has_tensors(value: Any) -> bool:

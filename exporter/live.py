@@ -1,40 +1,374 @@
-"""Live PyTorch objects: modules are traced and saved to an archive in memory. Imports torch."""
+"""Live PyTorch objects: an archive of them in memory, their tensors as arrays, their results.
+
+The only module that imports torch, and it is imported only once there is something live at hand.
+A module is traced on the way; afterwards it is what it was: the same tensors with the same values,
+each submodule in its own mode, the same class, the same hooks.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
+from typing import Any, BinaryIO, NamedTuple
 
+import ml_dtypes
+import numpy as np
 import torch
+from torch import nn
 
-__all__ = ["to_archive", "to_arrays"]
+from exporter.errors import ConversionError, InputError
+from exporter.live_calls import Adapter
+
+__all__ = ["Saved", "ArchiveProgram", "to_archive", "to_arrays", "flat_arrays"]
+
+MODES = ("eval", "preserve", "train")
+
+# What NumPy has no type of its own for: integers of the same width, and the type to see in them.
+_EXTENSION_TYPES: dict[torch.dtype, tuple[torch.dtype, Any]] = {
+    getattr(torch, name): (as_integer, getattr(ml_dtypes, name))
+    for name, as_integer in [
+        ("bfloat16", torch.int16),
+        ("float8_e4m3fn", torch.uint8),
+        ("float8_e4m3fnuz", torch.uint8),
+        ("float8_e5m2", torch.uint8),
+        ("float8_e5m2fnuz", torch.uint8),
+        ("float8_e8m0fnu", torch.uint8),
+    ]
+    if hasattr(torch, name)
+}
+_FROM_EXTENSION = {
+    np.dtype(numpy_type): (as_integer, dtype)
+    for dtype, (as_integer, numpy_type) in _EXTENSION_TYPES.items()
+}
+
+
+class Saved(NamedTuple):
+    """An archive, and the arguments that its method takes for those that were given.
+
+    Tracing leaves out what is no tensor (None, strings) and passes the rest by position.
+    """
+
+    content: memoryview
+    args: tuple[Any, ...] | None
+    kwargs: dict[str, Any]
+    warnings: list[str]
 
 
 def to_archive(
-    model: Any,
-    args: Sequence[Any] | None,
-    kwargs: Mapping[str, Any],
-    *,
+    model: object,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     training: str = "eval",
     method: str = "forward",
-) -> bytes:
-    """The archive that `torch.jit.save` writes for a live object."""
-    if not isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
-        model = torch.jit.trace(model, tuple(args or ()), example_kwarg_inputs=dict(kwargs) or None, check_trace=False)
-    buffer = io.BytesIO()
-    torch.jit.save(model, buffer)
-    return buffer.getvalue()
+) -> Saved:
+    """Save a live object in memory; a plain module is traced with the arguments first.
+
+    Scripted and traced objects are saved as they are. The training flags in their archive are
+    those of the object: whoever reads it sets them by `training`.
+    """
+    if training not in MODES:
+        raise InputError(f"training is one of {', '.join(MODES)}, not {training!r}")
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        raise InputError(
+            f"a {type(model).__name__} can't be exported",
+            ("export the module that it wraps: model.module",),
+        )
+    if isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+        given = None if args is None else tuple(to_arrays(args))
+        return Saved(_saved(model), given, dict(to_arrays(kwargs or {})), [])
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"a {type(model).__name__} can't be exported: give an nn.Module, a ScriptModule, "
+            "a ScriptFunction, or the path, bytes or file object of an archive"
+        )
+    if args is None and not kwargs:
+        raise InputError(
+            f"{type(model).__name__} must be traced, and there are no arguments to trace it with",
+            ("give example arguments, or script the module: torch.jit.script(module)",),
+        )
+    return _traced(model, tuple(args or ()), dict(kwargs or {}), training, method)
+
+
+def _traced(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: str, method: str
+) -> Saved:
+    if not callable(getattr(model, method, None)):
+        raise InputError(f"{type(model).__name__} has no method {method!r}")
+    given = (_to_tensors(args), _to_tensors(kwargs))
+    adapter = Adapter(model, method, *given)
+    arrays = tuple(to_arrays(value) for value in adapter.arguments)
+    notes: list[str] = []
+    with _restored(model), _mode(model, training), _recorded_notes(notes):
+        try:
+            with _plain_operators(), torch.no_grad(), adapter.installed():
+                traced = torch.jit.trace_module(
+                    model,
+                    {method: adapter.arguments},
+                    check_trace=False,
+                    strict=False,
+                )
+        except Exception as error:
+            reason = str(error).strip() or type(error).__name__
+            raise ConversionError(
+                f"tracing {type(model).__name__}.{method} failed: {reason.splitlines()[0]}",
+                (
+                    *(f"  {line}" for line in reason.splitlines()[1:12]),
+                    "a module that can't be traced may still script: torch.jit.script(module)",
+                ),
+            ) from error
+    # The traced module shares its tensors with the model: only now they are those of the start.
+    return Saved(_saved(traced), arrays, {}, notes)
+
+
+def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> memoryview:
+    try:
+        if hasattr(model, "save_to_buffer"):
+            return memoryview(model.save_to_buffer())
+        buffer = BytesIO()
+        torch.jit.save(model, buffer)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()
+        raise ConversionError(
+            f"PyTorch can't save {type(model).__name__}: {reason[0]}", tuple(reason[1:12])
+        ) from error
+    return buffer.getbuffer()
+
+
+@contextmanager
+def _restored(model: nn.Module) -> Iterator[None]:
+    """Afterwards each submodule holds the same objects as before, and tensors the same values.
+
+    A forward may write to them (running statistics, a cached state), replace them or add to them.
+    """
+    held: list[Any] = []
+    for module in model.modules():
+        held += [module._parameters, module._buffers, module.__dict__]
+        held += [value for value in module.__dict__.values() if type(value) in (dict, list)]
+    before = [content.copy() for content in held]
+    tensors = {
+        id(value): value
+        for content in held
+        for value in (content.values() if isinstance(content, dict) else content)
+        if isinstance(value, torch.Tensor)
+    }
+    with torch.no_grad():
+        values = {key: tensor.detach().clone() for key, tensor in tensors.items()}
+    try:
+        yield
+    finally:
+        for content, old in zip(held, before, strict=True):
+            if isinstance(content, dict):
+                for name in content.keys() - old.keys():
+                    del content[name]
+                content.update(old)
+            else:
+                content[:] = old
+        with torch.no_grad():
+            # Not by `_version`: batch normalization writes its statistics without counting.
+            for key, value in values.items():
+                if not torch.equal(tensors[key], value):
+                    tensors[key].copy_(value)
+
+
+@contextmanager
+def _mode(model: nn.Module, training: str) -> Iterator[None]:
+    """Put the module in the mode asked for; afterwards each submodule has its own again."""
+    flags = [(module, module.training) for module in model.modules()]
+    try:
+        if training != "preserve":
+            model.train(training == "train")
+        yield
+    finally:
+        for module, flag in flags:
+            module.training = flag
+
+
+@contextmanager
+def _plain_operators() -> Iterator[None]:
+    """Trace operators that other runtimes know, and see into autograd functions.
+
+    nn.TransformerEncoder and nn.MultiheadAttention have fused operators for inference, and a
+    trace of a `torch.autograd.Function` is a call to Python, which no archive holds.
+    """
+    fast = torch.backends.mha.get_fastpath_enabled()
+    apply = torch.autograd.Function.__dict__["apply"]
+    torch.backends.mha.set_fastpath_enabled(False)
+    torch.autograd.Function.apply = classmethod(_forward_of)
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = apply
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+class _Context:
+    """What a `torch.autograd.Function` gets as `ctx`, where there is no backward pass."""
+
+    def __init__(self, args: tuple[Any, ...]) -> None:
+        self.needs_input_grad = (False,) * len(args)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name in (
+            "save_for_backward",
+            "save_for_forward",
+            "mark_dirty",
+            "mark_non_differentiable",
+            "set_materialize_grads",
+        ):
+            return lambda *_: None
+        raise AttributeError(name)
+
+
+def _forward_of(function: Any, *args: Any) -> Any:
+    context = _Context(args)
+    if function.setup_context is torch.autograd.Function.setup_context:
+        return function.forward(context, *args)
+    result = function.forward(*args)
+    function.setup_context(context, args, result)
+    return result
+
+
+@contextmanager
+def _recorded_notes(notes: list[str]) -> Iterator[None]:
+    """Collect what the tracer warns of; other warnings of the user's code are passed on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if issubclass(warning.category, torch.jit.TracerWarning):
+            reason = str(warning.message).partition(" We can't record")[0]
+            notes.append(f"{warning.filename}:{warning.lineno}: {reason}")
+        elif not issubclass(warning.category, DeprecationWarning):
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def to_arrays(value: Any) -> Any:
-    """Tensors in nested arguments as arrays."""
+    """Tensors as arrays, in nested tuples, lists and dicts; all else is left as it is."""
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
-    if isinstance(value, tuple):
-        return tuple(to_arrays(v) for v in value)
-    if isinstance(value, list):
-        return [to_arrays(v) for v in value]
+        return _array(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(to_arrays(item) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(to_arrays(item) for item in value)
     if isinstance(value, Mapping):
-        return {k: to_arrays(v) for k, v in value.items()}
+        return {key: to_arrays(item) for key, item in value.items()}
+    return value
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    if tensor.layout is not torch.strided or tensor.is_quantized:
+        raise InputError(f"a {'quantized' if tensor.is_quantized else 'sparse'} tensor as argument")
+    tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
+    if tensor.dtype in _EXTENSION_TYPES:
+        as_integer, numpy_type = _EXTENSION_TYPES[tensor.dtype]
+        viewed: np.ndarray[Any, Any] = tensor.contiguous().view(as_integer).numpy().view(numpy_type)
+        return viewed
+    array: np.ndarray[Any, Any] = tensor.numpy()
+    return array
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    if array.dtype in _FROM_EXTENSION:
+        as_integer, dtype = _FROM_EXTENSION[array.dtype]
+        bits = array.view(np.int16 if as_integer is torch.int16 else np.uint8)
+        return torch.from_numpy(bits.copy()).view(dtype)
+    return torch.from_numpy(np.array(array))
+
+
+def _to_tensors(value: Any) -> Any:
+    """Arrays, numbers and specs as tensors to trace with.
+
+    A number is a tensor without dims, so that it stays an input. A spec's values are made up.
+    """
+    from exporter.verification.samples import array_for
+
+    if isinstance(value, torch.Tensor):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _tensor(np.asarray(value))
+    if isinstance(value, (bool, int)):
+        return torch.tensor(value)
+    if isinstance(value, float):
+        return torch.tensor(value, dtype=torch.float32)
+    if type(value).__name__ == "TensorSpec":
+        return _tensor(array_for(value.dtype, value.shape))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_to_tensors(item) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_tensors(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _to_tensors(item) for key, item in value.items()}
+    return value
+
+
+def flat_arrays(value: Any) -> list[np.ndarray[Any, Any]]:
+    """The tensors and numbers of a result in order, depth-first; None and strings drop out."""
+    if isinstance(value, torch.Tensor):
+        return [np.array(_array(value))]
+    if isinstance(value, bool):
+        return [np.asarray(value)]
+    if isinstance(value, int):
+        return [np.asarray(value, np.int64)]
+    if isinstance(value, float):
+        return [np.asarray(value, np.float64)]
+    if isinstance(value, Mapping):
+        return [array for item in value.values() for array in flat_arrays(item)]
+    if isinstance(value, (list, tuple)):
+        return [array for item in value for array in flat_arrays(item)]
+    return []
+
+
+class ArchiveProgram:
+    """An archive that PyTorch runs: a fresh copy, whose state changes from call to call."""
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes | memoryview | BinaryIO,
+        method: str = "forward",
+        training: str = "eval",
+    ) -> None:
+        """Load the archive onto the CPU."""
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            source = BytesIO(source)
+        elif isinstance(source, os.PathLike):
+            source = os.fspath(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self._module = torch.jit.load(source, map_location="cpu")
+        if training != "preserve":
+            self._module.train(training == "train")
+        self._method = method
+
+    def __call__(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> list[np.ndarray[Any, Any]]:
+        """Run the method on arrays and numbers; the result's tensors in order."""
+        with torch.no_grad():
+            result = getattr(self._module, self._method)(
+                *(_run_argument(value) for value in args),
+                **{name: _run_argument(value) for name, value in kwargs.items()},
+            )
+        return flat_arrays(result)
+
+    def state(self, name: str) -> list[np.ndarray[Any, Any]]:
+        """The tensors of an attribute, by its qualified name."""
+        value: Any = self._module
+        for part in name.split("."):
+            value = value[int(part)] if isinstance(value, (list, tuple)) else getattr(value, part)
+        return flat_arrays(value)
+
+
+def _run_argument(value: Any) -> Any:
+    """Arrays as tensors; numbers stay numbers."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _tensor(np.asarray(value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_run_argument(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _run_argument(item) for key, item in value.items()}
     return value

@@ -1,3 +1,214 @@
-from exporter.errors import UnsupportedError
-def stage(*a):
-    raise UnsupportedError("branches are not there yet")
+"""`prim::If` whose condition is only known at run time, as an ONNX `If`.
+
+    if c:                     c ──► If ──► y
+        y = x + 1                   then: Add(x, 1)
+    else:                           else: Neg(x)
+        y = -x
+
+Both branches are staged from the same state, each in a body of its own. What they give (results,
+and the states of outer things that either wrote) is joined: what is the same on both sides stays as
+it is, the rest becomes outputs of the `If`. If nothing differs there is no `If`. A branch that must
+raise is dropped: the other one is taken, and the condition noted as a precondition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.conversion.effects import Effects, put_state, state_of
+from exporter.conversion.joining import (
+    Form,
+    NumberForm,
+    form_of,
+    freeze,
+    output_types,
+    rebuild,
+    tensors_of,
+    widen,
+)
+from exporter.conversion.journal import Frame, Mutable
+from exporter.conversion.numbers import as_tensor, logical_not
+from exporter.conversion.objects import OptionalValue, Value
+from exporter.conversion.tensors import TensorRef
+from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.values import SymBool, SymFloat
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Environment, Interpreter
+    from exporter.torchscript.graph import Block, Node
+
+__all__ = ["stage"]
+
+
+@dataclass
+class _Side:
+    """One staged branch: its graph, results and effects, and what is needed to describe them."""
+
+    scope: Scope
+    frame: Frame
+    results: list[Value]
+    frozen: list[Value]
+    forms: list[Form]
+    effects: Effects
+    state_forms: dict[Mutable, Form]
+
+
+def stage(
+    interpreter: Interpreter, node: Node, environment: Environment, condition: SymBool
+) -> Sequence[Value]:
+    """Stage both branches and join them; returns the node's outputs' values."""
+    from exporter.conversion.interpreter import RaisedError  # noqa: PLC0415  a cycle otherwise
+
+    order = (1, 0) if _raises(node.blocks[1]) else (0, 1)
+    sides: dict[int, _Side] = {}
+    for index in order:
+        try:
+            sides[index] = _stage_block(interpreter, node.blocks[index], environment, index)
+        except RaisedError as error:
+            interpreter.preconditions.append(_precondition(node, error.message))
+            return interpreter.run_block(node.blocks[1 - index], environment)
+    return _join(interpreter, condition, sides[0], sides[1])
+
+
+def _raises(block: Block) -> bool:
+    return any(n.kind == "prim::RaiseException" for n in block.nodes)
+
+
+def _precondition(node: Node, message: str) -> str:
+    source = node.source
+    where = f" ({source.filename}:{source.line})" if source else ""
+    return f"{message.removeprefix('the program raises: ')}{where}"
+
+
+def _stage_block(
+    interpreter: Interpreter, block: Block, environment: Environment, index: int
+) -> _Side:
+    journal = interpreter.journal
+    frame = journal.open()
+    depth = len(interpreter.frames)
+    try:
+        with interpreter.g.body("else" if index else "then") as scope:
+            results = interpreter.run_block(block, environment)
+            effects = Effects.of(frame)
+            forms = [form_of(interpreter, r) for r in results]
+            state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
+            frozen = [freeze(interpreter, r) for r in results]
+            effects.states = {m: freeze(interpreter, s) for m, s in effects.states.items()}
+    finally:
+        del interpreter.frames[depth:]
+        journal.undo(frame)
+    return _Side(scope, frame, results, frozen, forms, effects, state_forms)
+
+
+def _join(
+    interpreter: Interpreter, condition: SymBool, then: _Side, other: _Side
+) -> Sequence[Value]:
+    g = interpreter.g
+    touched = list(dict.fromkeys([*then.effects.states, *other.effects.states]))
+    pairs: list[tuple[Value, Value]] = list(zip(then.frozen, other.frozen, strict=True))
+    forms = [widen(a, b, g.scope) for a, b in zip(then.forms, other.forms, strict=True)]
+    for mutable in touched:
+        before = state_of(mutable)
+        pair = (
+            then.effects.states.get(mutable, before),
+            other.effects.states.get(mutable, before),
+        )
+        sides = (
+            then.state_forms.get(mutable) or form_of(interpreter, before),
+            other.state_forms.get(mutable) or form_of(interpreter, before),
+        )
+        pairs.append(pair)
+        forms.append(widen(*sides, g.scope))
+    joined = _emit(interpreter, condition, then.scope, other.scope, pairs, forms)
+    for side in (then, other):
+        side.effects.tie(interpreter.journal)
+    for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
+        put_state(interpreter, mutable, state)
+    results = joined[: len(then.results)]
+    for result, a, b in zip(results, then.results, other.results, strict=True):
+        _pair_with_sources(interpreter, result, (a, b), then.frame)
+    return results
+
+
+def _emit(
+    interpreter: Interpreter,
+    condition: SymBool,
+    then: Scope,
+    other: Scope,
+    pairs: Sequence[tuple[Value, Value]],
+    forms: Sequence[Form],
+) -> list[Value]:
+    """Emit the `If` for what differs; values that need none are made without."""
+    g = interpreter.g
+    direct = [
+        _without_if(interpreter, condition, pair, form)
+        for pair, form in zip(pairs, forms, strict=True)
+    ]
+    left, right, types = [], [], []
+    for (a, b), form, value in zip(pairs, forms, direct, strict=True):
+        if value is not None:
+            continue
+        with g.inside(then):
+            left += list(tensors_of(interpreter, a, form))
+        with g.inside(other):
+            right += list(tensors_of(interpreter, b, form))
+        types += list(output_types(form))
+    outputs = []
+    if types:
+        with g.inside(then):
+            then_graph = g.close(then, [], left)
+        with g.inside(other):
+            else_graph = g.close(other, [], right)
+        outputs = g.emit(
+            "If",
+            [g.value(condition.tensor)],
+            {"then_branch": then_graph, "else_branch": else_graph},
+            types,
+        )
+    tensors = iter(outputs)
+    return [
+        rebuild(interpreter, form, tensors) if value is None else value.value
+        for form, value in zip(forms, direct, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Direct:
+    value: Value
+
+
+def _without_if(
+    interpreter: Interpreter, condition: SymBool, pair: tuple[Value, Value], form: Form
+) -> _Direct | None:
+    """A number that follows from the condition without an `If`."""
+    a, b = pair
+    g = interpreter.g
+    if not isinstance(form, NumberForm):
+        return None
+    if isinstance(a, bool) and isinstance(b, bool):
+        return _Direct(condition if a else logical_not(interpreter, condition))
+    plain = (bool, int, float)
+    if isinstance(a, plain) and isinstance(b, plain):
+        dtype = None if form.kind != "float" else SymFloat.dtype
+        chosen = g.Where(condition.tensor, as_tensor(g, a, dtype), as_tensor(g, b, dtype))
+        return _Direct(g.integer(chosen) if form.kind == "int" else SymFloat(chosen))
+    return None
+
+
+def _pair_with_sources(
+    interpreter: Interpreter, result: Value, sources: tuple[Value, Value], frame: Frame
+) -> None:
+    """A tensor chosen from two may share memory with either."""
+    if isinstance(result, OptionalValue):
+        result = result.value
+    if isinstance(result, TensorRef):
+        for source in sources:
+            if isinstance(source, TensorRef) and source is not result:
+                if source.cell.born < frame.start and source.cell is not result.cell:
+                    result.cell.pair(source.cell, interpreter.journal)
+    elif isinstance(result, tuple):
+        for i, item in enumerate(result):
+            inner = tuple(s[i] if isinstance(s, tuple) else None for s in sources)
+            _pair_with_sources(interpreter, item, (inner[0], inner[1]), frame)

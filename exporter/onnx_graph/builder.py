@@ -85,6 +85,8 @@ class Builder:
         self.fold = fold
         self.scope = Scope()
         self.initializers: dict[str, ir.Value] = {}
+        # The initializers that hold the model's own weights, by name.
+        self.parameters: set[str] = set()
         self.domains: dict[str, int] = {}
         self.module_path = ""
         self.source: object = None
@@ -524,6 +526,8 @@ class Builder:
                 const_value=ir.Tensor(array, dtype=tensor.dtype, name=name),
             )
             self.initializers[name] = value
+            if tensor.name is not None:
+                self.parameters.add(name)
             self._shared[key] = value
         return value
 

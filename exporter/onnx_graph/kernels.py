@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.signatures import Signature
 
-__all__ = ["LETTERS", "LOSSY", "detour", "kernel_dtypes"]
+__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "kernel_dtypes"]
 
 D = ir.DataType
 
@@ -49,7 +49,7 @@ LETTERS = {
 _DTYPES = {letter: D[name.upper()] for name, letter in LETTERS.items()}
 
 # Every value of the dtype is a value of each of these, so nothing is lost on the way.
-_WIDER: dict[D, tuple[D, ...]] = {
+WIDER: dict[D, tuple[D, ...]] = {
     D.BOOL: (D.UINT8, D.INT32, D.INT64, D.FLOAT, D.DOUBLE),
     D.UINT8: (D.INT32, D.INT64, D.INT16, D.FLOAT, D.DOUBLE),
     D.INT8: (D.INT32, D.INT64, D.INT16, D.FLOAT, D.DOUBLE),
@@ -101,7 +101,7 @@ def detour(signature: Signature, variable: str, dtype: D, opset: int) -> D | Non
     if dtype == _CAST_BY_RUNTIME and dtype in legal and runs is not None and D.FLOAT in runs:
         return None
     usable = legal if runs is None else legal & runs
-    for candidate in _WIDER.get(dtype, ()):
+    for candidate in WIDER.get(dtype, ()):
         if candidate in usable:
             return candidate
     for candidate in LOSSY.get(dtype, ()):

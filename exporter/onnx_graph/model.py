@@ -1,16 +1,33 @@
-"""Finishing a model: the graph as an `onnx_ir.Model`, its passes, and writing it."""
+"""Finishing a model: the graph as an `onnx_ir.Model`, and writing it."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
+from importlib import metadata as distributions
+from pathlib import Path
 from typing import BinaryIO
 
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.passes import optimize
 
-__all__ = ["finish", "write"]
+__all__ = ["finish", "weight_bytes", "write"]
+
+# A protobuf message holds at most 2 GiB; what is not weights needs room as well.
+LARGEST_MESSAGE = int(1.8 * (1 << 30))
+# Smaller tensors stay in the message beside external data: shapes and scalars are read from there.
+SMALLEST_EXTERNAL = 1024
+
+# The IR version of the first ONNX release with each opset: what runtimes that know the opset read.
+_IR_VERSIONS = {9: 4, 10: 5, 11: 6, 12: 7, 15: 8, 19: 9, 21: 10, 23: 11, 25: 12, 26: 13}
+
+
+def ir_version(opset: int) -> int:
+    """The oldest IR version that goes with an opset."""
+    return max(version for first, version in _IR_VERSIONS.items() if first <= opset)
 
 
 def finish(
@@ -23,8 +40,14 @@ def finish(
     export_params: bool = True,
     keep_initializers_as_inputs: bool = False,
     source_locations: bool = False,
+    fold_weights: bool = True,
 ) -> ir.Model:
-    """The builder's main graph as a model."""
+    """The builder's main graph as a model, after all passes.
+
+    Without `export_params` the weights become inputs, to be given at run time. With
+    `keep_initializers_as_inputs` they are inputs that have a default. `source_locations` writes
+    where each node comes from into its doc string. `fold_weights` lets passes change weights.
+    """
     graph = ir.Graph(
         inputs,
         outputs,
@@ -33,16 +56,80 @@ def finish(
         name=graph_name,
         opset_imports={"": builder.opset, **builder.domains},
     )
-    model = ir.Model(graph, ir_version=10, producer_name="ts2onnx")
+    model = ir.Model(
+        graph,
+        ir_version=ir_version(builder.opset),
+        producer_name="ts2onnx",
+        producer_version=_version(),
+    )
     model.metadata_props.update(metadata or {})
-    from onnx_ir.passes.common import RemoveUnusedNodesPass
-    RemoveUnusedNodesPass()(model)
+    replaceable = keep_initializers_as_inputs or not export_params
+    optimize(model, fold_weights=fold_weights and not replaceable)
+    if replaceable:
+        for name, value in list(graph.initializers.items()):
+            if name not in builder.parameters:
+                continue
+            if not export_params:
+                del graph.initializers[name]
+                value.const_value = None
+            graph.inputs.append(value)
+    if source_locations:
+        for node in ir.traversal.RecursiveGraphIterator(graph):
+            if "source" in node.meta:
+                node.doc_string = str(node.meta["source"])
     return model
 
 
-def write(model: ir.Model, path: str | os.PathLike[str] | BinaryIO, *, external_data: bool | str = "auto") -> None:
-    """Write a model."""
-    if hasattr(path, "write"):
-        path.write(ir.serde.serialize_model(model).SerializeToString())
-    else:
-        ir.save(model, path)
+def _version() -> str:
+    try:
+        return distributions.version("ts2onnx")
+    except distributions.PackageNotFoundError:  # run from a source tree
+        return "0"
+
+
+def weight_bytes(model: ir.Model) -> int:
+    """The size of all tensors that a message would have to hold."""
+    return sum(
+        value.const_value.nbytes
+        for graph in model.graphs()
+        for value in graph.initializers.values()
+        if value.const_value is not None and not isinstance(value.const_value, ir.ExternalTensor)
+    )
+
+
+def write(
+    model: ir.Model,
+    target: str | os.PathLike[str] | BinaryIO,
+    *,
+    external_data: bool | str = "auto",
+) -> list[Path]:
+    """Write a model to a path or a binary file; the files that were written.
+
+    External data goes into `NAME.data` beside the model: where it is asked for, or where the model
+    is too large for one message. The files appear when they are complete, made in a folder beside
+    their place: a failed write leaves what was there before.
+    """
+    external = weight_bytes(model) > LARGEST_MESSAGE if external_data == "auto" else external_data
+    if not isinstance(target, (str, os.PathLike)):
+        if external:
+            raise ValueError("external data needs a path: a file object has no place beside it")
+        target.write(ir.serde.serialize_model(model).SerializeToString())
+        return []
+    path = Path(target)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        if external:
+            ir.save(
+                model,
+                made,
+                format="protobuf",
+                external_data=f"{path.name}.data",
+                size_threshold_bytes=SMALLEST_EXTERNAL,
+            )
+        else:
+            ir.save(model, made, format="protobuf")
+        # The weights first: a model is never there without them.
+        written = [p for p in (made.with_name(f"{path.name}.data"), made) if p.exists()]
+        for file in written:
+            os.replace(file, path.parent / file.name)
+    return [path.parent / file.name for file in reversed(written)]

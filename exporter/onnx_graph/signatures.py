@@ -17,7 +17,7 @@ from onnx import defs
 
 from exporter.errors import UnsupportedError
 
-__all__ = ["Parameter", "Placed", "Signature", "place", "signature"]
+__all__ = ["NOT_DETERMINISTIC", "Parameter", "Placed", "Signature", "place", "signature"]
 
 # (operator, newest name) -> the name it had before; see the operators' changelogs.
 RENAMED = {

@@ -1,0 +1,85 @@
+"""What a staged block did to the things around it: their states as values that can be joined.
+
+The state of a cell is its tensor; of a list, dict or object, its contents. After both branches (or
+after a loop's body) the states are joined like any other values and put back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exporter.conversion.journal import Frame, Journal, Mutable
+from exporter.conversion.objects import DictValue, ListValue, ObjectValue, Value
+from exporter.conversion.tensors import Cell
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+
+__all__ = ["Effects", "put_state", "state_of"]
+
+
+
+
+def state_of(mutable: Mutable) -> Value:
+    """The state as a value: a `Tensor`, or a container of its own that holds the contents."""
+    if isinstance(mutable, Cell):
+        return mutable.value
+    if isinstance(mutable, ListValue):
+        content = ListValue(list(mutable.items), mutable.element_type)
+        content.runtime = mutable.runtime
+        return content
+    if isinstance(mutable, DictValue):
+        return DictValue(dict(mutable.items))
+    assert isinstance(mutable, ObjectValue)
+    return DictValue(dict(mutable.attributes))
+
+
+def put_state(interpreter: Interpreter, mutable: Mutable, state: Value) -> None:
+    """Give something the state that `state_of` (or a join of two) described."""
+    interpreter.journal.touch(mutable)
+    if isinstance(mutable, Cell):
+        mutable.value = state if isinstance(state, Tensor) else state.read(interpreter.g)
+    elif isinstance(mutable, ListValue):
+        mutable.items, mutable.runtime = list(state.items), state.runtime
+    elif isinstance(mutable, DictValue):
+        mutable.items = dict(state.items)
+    else:
+        assert isinstance(mutable, ObjectValue)
+        mutable.attributes = dict(state.items)
+
+
+@dataclass
+class Effects:
+    """What a staged block changed of what is older than it: states, and how cells are tied."""
+
+    states: dict[Mutable, Value]
+    poisoned: dict[Cell, str]
+    twins: list[tuple[Cell, Cell]]
+
+    @staticmethod
+    def of(frame: Frame) -> Effects:
+        """The effects so far of the innermost frame."""
+        states: dict[Mutable, Value] = {}
+        poisoned: dict[Cell, str] = {}
+        twins: list[tuple[Cell, Cell]] = []
+        for mutable in frame.outer():
+            if isinstance(mutable, Cell):
+                if mutable.poison is not None:
+                    poisoned[mutable] = mutable.poison
+                twins += [(mutable, t) for t in mutable.twins if t.born < frame.start]
+                if mutable.value is frame.before[mutable][0]:
+                    continue
+            states[mutable] = state_of(mutable)
+        return Effects(states, poisoned, twins)
+
+    def tie(self, journal: Journal) -> None:
+        """Put back, after the block was undone, which cells may share memory or are lost."""
+        for cell, twin in self.twins:
+            if twin not in cell.twins:
+                cell.pair(twin, journal)
+        for cell, reason in self.poisoned.items():
+            if cell.poison is None:
+                journal.touch(cell)
+                cell.poison = reason

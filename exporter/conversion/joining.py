@@ -1,0 +1,484 @@
+"""Where paths of the program meet: one value out of several that a variable may have.
+
+Both branches of an `If`, and the start and the end of a loop's body, give values for the same
+variable. A *form* says what such values have in common: what is the same on all paths stays what it
+is, the rest travels as tensors. `form_of` describes a value, `widen` finds the form of two,
+`tensors_of` takes a value apart by a form, and `rebuild` makes a value of that form from tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.conversion import numbers, runtime_lists
+from exporter.conversion.objects import (
+    UNINITIALIZED,
+    DictValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    RuntimeList,
+    Value,
+    type_name,
+)
+from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+    from exporter.torchscript.graph import ClassType
+    from exporter.torchscript.types import Type
+
+__all__ = ["Form", "Plain", "TensorForm", "form_of", "freeze", "output_types", "rebuild", "tensors_of", "widen"]
+
+OpenShape: TypeAlias = Union[tuple[Union[Dim, None], ...], None]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The same value on all paths: a plain one, or an object by its identity."""
+
+    value: Value
+
+    def same(self, other: Plain) -> bool:
+        """Whether the other value is this one."""
+        a, b = self.value, other.value
+        if a is b:
+            return True
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, float):
+            return bool(a == b) or (a != a and b != b)
+        if isinstance(a, tuple):
+            return len(a) == len(b) and all(Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True))
+        immutable = (bool, int, str, complex, SymInt)
+        return (isinstance(a, immutable) or _is_record(a)) and bool(a == b)
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """A number that differs: "int", "float" or "bool"."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class TensorForm:
+    """A tensor; dims that differ are None. `source` is the value described, for identity."""
+
+    dtype: ir.DataType
+    shape: OpenShape
+    source: TensorRef | Tensor | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class TupleForm:
+    """A tuple, or a named one."""
+
+    items: tuple[Form, ...]
+    type_name: str | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListForm:
+    """A list of known length."""
+
+    items: tuple[Form, ...]
+    element_type: Type | None = field(default=None, compare=False)
+    source: ListValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class RuntimeForm:
+    """A list of run-time length, of a kind of number or of tensors of a dtype."""
+
+    kind: str
+    dtype: ir.DataType | None
+    element_type: Type | None = field(default=None, compare=False)
+    source: ListValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class DictForm:
+    """A dict with the same keys on all paths."""
+
+    keys: tuple[Value, ...]
+    items: tuple[Form, ...]
+    source: DictValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class ObjectForm:
+    """An instance of a script class made on each path."""
+
+    type: ClassType
+    keys: tuple[str, ...]
+    items: tuple[Form, ...]
+    source: ObjectValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class OptionalForm:
+    """A value that is absent on some path."""
+
+    inner: Form
+
+
+Form: TypeAlias = Union[
+    Plain, NumberForm, TensorForm, TupleForm, ListForm, RuntimeForm, DictForm, ObjectForm, OptionalForm
+]
+
+
+def _is_record(value: Value) -> bool:
+    return type(value).__name__ in ("Device", "EnumMember")
+
+
+# ---------------------------------------------------------------- describing
+
+
+def form_of(interpreter: Interpreter, value: Value) -> Form:
+    """What a value is. Tensors are read, so this must run where they are visible."""
+    if isinstance(value, TensorRef):
+        tensor = value.read(interpreter.g)
+        return TensorForm(tensor.dtype, tensor.shape, value)
+    if isinstance(value, Tensor):
+        return TensorForm(value.dtype, value.shape, value)
+    if isinstance(value, (SymInt, SymFloat, SymBool)):
+        return Plain(value)
+    if isinstance(value, NamedTuple):
+        items = tuple(form_of(interpreter, v) for v in value.values)
+        return TupleForm(items, value.type_name, tuple(value.fields))
+    if isinstance(value, tuple):
+        return TupleForm(tuple(form_of(interpreter, v) for v in value))
+    if isinstance(value, ListValue):
+        if value.runtime is not None:
+            dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
+            return RuntimeForm(value.runtime.kind, dtype, value.element_type, value)
+        items = tuple(form_of(interpreter, v) for v in value.items)
+        return ListForm(items, value.element_type, value)
+    if isinstance(value, DictValue):
+        items = tuple(form_of(interpreter, v) for v in value.items.values())
+        return DictForm(tuple(value.items), items, value)
+    if isinstance(value, ObjectValue) and value.type.kind != "module":
+        items = tuple(form_of(interpreter, v) for v in value.attributes.values())
+        return ObjectForm(value.type, tuple(value.attributes), items, value)
+    if isinstance(value, OptionalValue):
+        return OptionalForm(form_of(interpreter, value.value))
+    return Plain(value)
+
+
+def freeze(interpreter: Interpreter, value: Value) -> Value:
+    """The value as it is now, out of reach of the undoing of what the block wrote."""
+    if isinstance(value, TensorRef):
+        return TensorRef.fresh(value.read(interpreter.g))
+    if isinstance(value, NamedTuple):
+        fields = {k: freeze(interpreter, v) for k, v in value.fields.items()}
+        return NamedTuple(value.type_name, fields)
+    if isinstance(value, tuple):
+        return tuple(freeze(interpreter, v) for v in value)
+    if isinstance(value, ListValue):
+        frozen = ListValue([freeze(interpreter, v) for v in value.items], value.element_type)
+        frozen.runtime = value.runtime
+        return frozen
+    if isinstance(value, DictValue):
+        return DictValue({k: freeze(interpreter, v) for k, v in value.items.items()})
+    if isinstance(value, ObjectValue) and value.type.kind != "module":
+        attributes = {k: freeze(interpreter, v) for k, v in value.attributes.items()}
+        return ObjectValue(value.type, attributes)
+    if isinstance(value, OptionalValue):
+        return OptionalValue(value.present, freeze(interpreter, value.value))
+    return value
+
+
+# ---------------------------------------------------------------- widening
+
+
+def widen(a: Form, b: Form, outer: Scope) -> Form:
+    """The form of values that have the form `a` on one path and `b` on the other.
+
+    `outer` is the graph in which the paths meet: what is only visible on one of them can't be part
+    of the result.
+    """
+    identical = _identical(a, b)
+    if identical is not None:
+        return identical
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Plain):
+            if one.value is UNINITIALIZED:
+                return _visible(other, outer)
+            if one.value is None:
+                inner = other.inner if isinstance(other, OptionalForm) else other
+                return OptionalForm(_visible(inner, outer))
+    if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
+        left = a.inner if isinstance(a, OptionalForm) else a
+        right = b.inner if isinstance(b, OptionalForm) else b
+        return OptionalForm(widen(left, right, outer))
+    if isinstance(a, TensorForm) and isinstance(b, TensorForm):
+        return _widen_tensors(a, b, outer)
+    kinds = _number_kind(a), _number_kind(b)
+    if None not in kinds:
+        if "float" in kinds:
+            return NumberForm("float")
+        if kinds[0] == kinds[1]:
+            return NumberForm(str(kinds[0]))
+    if isinstance(a, TupleForm) and isinstance(b, TupleForm) and len(a.items) == len(b.items):
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return replace(a, items=items)
+    if isinstance(a, (ListForm, RuntimeForm)) and isinstance(b, (ListForm, RuntimeForm)):
+        return _widen_lists(a, b, outer)
+    if isinstance(a, DictForm) and isinstance(b, DictForm):
+        if a.keys != b.keys:
+            raise UnsupportedError("the keys of a dict depend on the data")
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return DictForm(a.keys, items)
+    if isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type:
+        if a.keys == b.keys:
+            items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+            return ObjectForm(a.type, a.keys, items)
+    raise UnsupportedError(f"a value that is {_text(a)} or {_text(b)}, depending on the data")
+
+
+def _identical(a: Form, b: Form) -> Form | None:
+    """The value itself where both are the very same one."""
+    if isinstance(a, Plain) and isinstance(b, Plain) and a.same(b):
+        return a
+    source = getattr(a, "source", None)
+    if source is not None and source is getattr(b, "source", None):
+        return Plain(source)
+    if isinstance(a, Plain) and source is None and a.value is getattr(b, "source", UNINITIALIZED):
+        return a
+    if isinstance(b, Plain) and b.value is getattr(a, "source", UNINITIALIZED):
+        return b
+    return None
+
+
+def _visible(form: Form, outer: Scope) -> Form:
+    """A form without what is only visible in a body: dims that are read there."""
+    if isinstance(form, TensorForm):
+        if form.shape is None:
+            return TensorForm(form.dtype, None)
+        return TensorForm(form.dtype, tuple(_visible_dim(d, outer) for d in form.shape))
+    if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
+        kind = _number_kind(form)
+        return NumberForm(str(kind))
+    if isinstance(form, (TupleForm, ListForm, DictForm, ObjectForm)):
+        items = tuple(_visible(i, outer) for i in form.items)
+        if isinstance(form, TupleForm):
+            return replace(form, items=items)
+        return replace(form, items=items, source=None)
+    if isinstance(form, RuntimeForm):
+        return replace(form, source=None)
+    if isinstance(form, OptionalForm):
+        return OptionalForm(_visible(form.inner, outer))
+    return form
+
+
+def _visible_dim(dim: Dim | None, outer: Scope) -> Dim | None:
+    if isinstance(dim, SymInt):
+        for symbol in dim.symbols():
+            if not any(outer.sees(tensor) for tensor, _ in symbol.sources):
+                return None
+    return dim
+
+
+def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
+    if a.dtype != b.dtype:
+        raise UnsupportedError(
+            f"a tensor that is {a.dtype.name} or {b.dtype.name}, depending on the data; "
+            "an ONNX value has one dtype"
+        )
+    if a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
+        return TensorForm(a.dtype, None)
+    shape = tuple(
+        _visible_dim(x, outer) if x == y else None for x, y in zip(a.shape, b.shape, strict=True)
+    )
+    return TensorForm(a.dtype, shape)
+
+
+def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
+    element = a.element_type or b.element_type
+    if isinstance(a, ListForm) and isinstance(b, ListForm) and len(a.items) == len(b.items):
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return ListForm(items, element)
+    kinds = {k for k in (_list_kind(a), _list_kind(b)) if k is not None}
+    if len(kinds) != 1:
+        raise UnsupportedError(
+            f"a list whose length depends on the data, of {_text(a)} and {_text(b)}; "
+            "ONNX has only sequences of tensors of one dtype"
+        )
+    kind = kinds.pop()
+    dtypes = {d for d in (_list_dtype(a), _list_dtype(b)) if d is not None}
+    if len(dtypes) > 1:
+        raise UnsupportedError("a list of run-time length with tensors of several dtypes")
+    return RuntimeForm(kind, dtypes.pop() if dtypes else None, element)
+
+
+def _list_kind(form: ListForm | RuntimeForm) -> str | None:
+    if isinstance(form, RuntimeForm):
+        return form.kind
+    found = {"tensor" if isinstance(i, TensorForm) else _number_kind(i) for i in form.items}
+    if not found:
+        return runtime_lists.kind_of([], form.element_type)
+    return found.pop() if len(found) == 1 else "mixed"
+
+
+def _list_dtype(form: ListForm | RuntimeForm) -> ir.DataType | None:
+    if isinstance(form, RuntimeForm):
+        return form.dtype
+    return next((i.dtype for i in form.items if isinstance(i, TensorForm)), None)
+
+
+def _number_kind(form: Form) -> str | None:
+    if isinstance(form, NumberForm):
+        return form.kind
+    value = form.value if isinstance(form, Plain) else None
+    if isinstance(value, (bool, SymBool)):
+        return "bool"
+    if isinstance(value, (int, SymInt)):
+        return "int"
+    return "float" if isinstance(value, (float, SymFloat)) else None
+
+
+def _text(form: Form) -> str:
+    if isinstance(form, Plain):
+        return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
+    if isinstance(form, TensorForm):
+        return f"a {form.dtype.name} tensor"
+    return type(form).__name__.removesuffix("Form").lower()
+
+
+# ---------------------------------------------------------------- taking apart
+
+
+_DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+
+
+def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[Tensor]:
+    """The tensors that make a value of this form, in order; emits what is missing."""
+    g = interpreter.g
+    if isinstance(form, Plain):
+        return
+    if value is UNINITIALIZED:
+        yield from _placeholder(interpreter, form)
+    elif isinstance(form, OptionalForm):
+        if value is None:
+            yield g.constant(False)
+            yield from _placeholder(interpreter, form.inner)
+        elif isinstance(value, OptionalValue):
+            yield value.present.tensor
+            yield from tensors_of(interpreter, value.value, form.inner)
+        else:
+            yield g.constant(True)
+            yield from tensors_of(interpreter, value, form.inner)
+    elif isinstance(form, NumberForm):
+        yield numbers.as_tensor(g, value, _DTYPES[form.kind])
+    elif isinstance(form, TensorForm):
+        yield value.read(g) if isinstance(value, TensorRef) else value
+    elif isinstance(form, RuntimeForm):
+        if form.kind == "tensor" and not value.items and value.runtime is None:
+            yield runtime_lists.empty(interpreter, form.dtype or ir.DataType.FLOAT).value
+        else:
+            yield runtime_lists.convert(interpreter, value, form.kind).value
+    else:
+        for item, inner in zip(_parts(value), form.items, strict=True):
+            yield from tensors_of(interpreter, item, inner)
+
+
+def _parts(value: Value) -> list[Value]:
+    if isinstance(value, NamedTuple):
+        return list(value.values)
+    if isinstance(value, ListValue):
+        return value.items
+    if isinstance(value, DictValue):
+        return list(value.items.values())
+    if isinstance(value, ObjectValue):
+        return list(value.attributes.values())
+    return list(value)
+
+
+def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
+    """Tensors that stand for a value nobody reads."""
+    g = interpreter.g
+    if isinstance(form, NumberForm):
+        yield g.constant(np.zeros((), _DTYPES[form.kind].numpy()))
+    elif isinstance(form, TensorForm):
+        dims = [0 if d is None else d for d in form.shape or (0,)] if form.shape != () else []
+        zero = g.constant(np.zeros((), form.dtype.numpy()))
+        yield g.Expand(zero, dims) if dims else zero
+    elif isinstance(form, RuntimeForm):
+        if form.kind == "tensor":
+            yield runtime_lists.empty(interpreter, form.dtype or ir.DataType.FLOAT).value
+        else:
+            yield g.constant(np.zeros((0,), _DTYPES[form.kind].numpy()))
+    elif isinstance(form, OptionalForm):
+        yield g.constant(False)
+        yield from _placeholder(interpreter, form.inner)
+    elif not isinstance(form, Plain):
+        for inner in form.items:
+            yield from _placeholder(interpreter, inner)
+
+
+# ---------------------------------------------------------------- making values
+
+
+def output_types(form: Form) -> Iterator[OutputType]:
+    """The types of the tensors that make a value of this form."""
+    if isinstance(form, Plain):
+        return
+    if isinstance(form, NumberForm):
+        yield OutputType(_DTYPES[form.kind], ())
+    elif isinstance(form, TensorForm):
+        yield OutputType(form.dtype, form.shape)
+    elif isinstance(form, RuntimeForm):
+        if form.kind == "tensor":
+            yield OutputType(form.dtype or ir.DataType.FLOAT, None, is_sequence=True)
+        else:
+            yield OutputType(_DTYPES[form.kind], (None,))
+    elif isinstance(form, OptionalForm):
+        yield OutputType(ir.DataType.BOOL, ())
+        yield from output_types(form.inner)
+    else:
+        for inner in form.items:
+            yield from output_types(inner)
+
+
+def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> Value:
+    """A value of this form from its tensors."""
+    g = interpreter.g
+    if isinstance(form, Plain):
+        return form.value
+    if isinstance(form, NumberForm):
+        tensor = next(tensors)
+        if form.kind == "int":
+            return g.integer(tensor)
+        return SymBool(tensor) if form.kind == "bool" else SymFloat(tensor)
+    if isinstance(form, TensorForm):
+        return TensorRef.fresh(next(tensors), dense=False)
+    if isinstance(form, RuntimeForm):
+        made = ListValue([], form.element_type)
+        made.runtime = RuntimeList(form.kind, next(tensors))
+        return made
+    if isinstance(form, OptionalForm):
+        present = SymBool(next(tensors))
+        return OptionalValue(present, rebuild(interpreter, form.inner, tensors))
+    items = [rebuild(interpreter, inner, tensors) for inner in form.items]
+    if isinstance(form, TupleForm):
+        if form.type_name is not None:
+            return NamedTuple(form.type_name, dict(zip(form.fields, items, strict=True)))
+        return tuple(items)
+    if isinstance(form, ListForm):
+        return ListValue(items, form.element_type)
+    if isinstance(form, DictForm):
+        return DictValue(dict(zip(form.keys, items, strict=True)))
+    return ObjectValue(form.type, dict(zip(form.keys, items, strict=True)))

@@ -1,0 +1,174 @@
+"""Calls that a trace can't take, made such that it can.
+
+`torch.jit.trace` wants arguments and results that are tensors in lists, tuples and dicts of one
+type. Users call modules with None, strings and keywords, and get data classes and mixed dicts back.
+An `Adapter` stands between: it hides in the module's class while it is traced, so that module
+paths, parameter names and hooks are those of the module itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from exporter.errors import InputError
+
+__all__ = ["Adapter"]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Slot:
+    """The place of an argument that is traced, by its index."""
+
+    index: int
+
+
+class Adapter:
+    """Turns a call with tensors alone into the call that was given; `arguments` are its tensors."""
+
+    def __init__(
+        self, model: nn.Module, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self._model = model
+        self._method = method
+        self.arguments: tuple[Any, ...] = ()
+        self._names: list[str] = []
+        positional = _positional_names(getattr(model, method), len(args))
+        self._args = tuple(
+            self._shortened(name, value) for name, value in zip(positional, args, strict=True)
+        )
+        self._kwargs = {name: self._shortened(name, value) for name, value in kwargs.items()}
+
+    def _shortened(self, name: str, value: Any) -> Any:
+        """The argument with a slot where what is traced of it belongs."""
+        if _traceable(value):
+            self.arguments += (value,)
+            self._names.append(name)
+            return _Slot(len(self.arguments) - 1)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            parts = zip(value._fields, value, strict=True)
+            return type(value)(*(self._shortened(f"{name}_{k}", v) for k, v in parts))
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._shortened(f"{name}_{i}", v) for i, v in enumerate(value))
+        if isinstance(value, Mapping):
+            return {key: self._shortened(f"{name}_{key}", v) for key, v in value.items()}
+        return value
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Make the method take `arguments` and return what a trace can record."""
+        original = type(self._model)
+        subclass: Any = type(original.__name__, (original,), {"__doc__": original.__doc__})
+        subclass.__module__ = original.__module__
+        subclass.__qualname__ = original.__qualname__
+
+        entered = False
+
+        def adapted(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            nonlocal entered
+            if entered:  # the module calls itself
+                return entry(module, *args, **kwargs)
+            entered = True
+            filled = {name: _filled(value, args) for name, value in self._kwargs.items()}
+            return _recordable(entry(module, *_filled(self._args, args), **filled))
+
+        def forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            return original.forward(module, *args, **kwargs)
+
+        if self._method == "forward":
+            entry: Any = original.__call__
+            subclass.__call__ = adapted
+            subclass.forward = forward
+        else:
+            entry = getattr(original, self._method)
+            setattr(subclass, self._method, adapted)
+        # The names that the tracer gives the parameters.
+        subclass.__dict__[self._method].__signature__ = _signature(["self", *self._names])
+        # Past nn.Module's own __setattr__, and past one that the user wrote.
+        object.__setattr__(self._model, "__class__", subclass)
+        try:
+            yield
+        finally:
+            object.__setattr__(self._model, "__class__", original)
+
+
+def _signature(names: list[str]) -> inspect.Signature:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([inspect.Parameter(name, kind) for name in names])
+
+
+def _positional_names(function: Any, count: int) -> list[str]:
+    """What the function calls its first arguments; those of `*args` are numbered."""
+    names: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            names.append(parameter.name)
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            names += [f"{parameter.name}_{i}" for i in range(count - len(names))]
+    if len(names) < count:
+        raise InputError(f"{count} arguments for {', '.join(names) or 'none'}")
+    return names[:count]
+
+
+def _filled(value: Any, tensors: tuple[Any, ...]) -> Any:
+    if isinstance(value, _Slot):
+        return tensors[value.index]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_filled(item, tensors) for item in value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(_filled(item, tensors) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _filled(item, tensors) for key, item in value.items()}
+    return value
+
+
+def _shape_of(value: Any) -> Any:
+    """The type that the tracer sees, None if it takes no such value."""
+    if isinstance(value, torch.Tensor):
+        return torch.Tensor
+    if isinstance(value, Mapping):
+        shapes = [_shape_of(item) for item in value.values()]
+        same = bool(shapes) and shapes[0] is not None and shapes.count(shapes[0]) == len(shapes)
+        return (dict, shapes[0]) if same and all(isinstance(k, str) for k in value) else None
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        shapes = [_shape_of(item) for item in value]
+        if not shapes or None in shapes:
+            return None
+        if isinstance(value, tuple):
+            return (tuple, *shapes)
+        return (list, shapes[0]) if shapes.count(shapes[0]) == len(shapes) else None
+    return None
+
+
+def _traceable(value: Any) -> bool:
+    return _shape_of(value) is not None
+
+
+def _recordable(result: Any) -> Any:
+    """The result as a trace can return it: None and strings dropped, fields as a dict's entries.
+
+    A dict whose values differ in type becomes a tuple: TorchScript has no such dict.
+    """
+    if isinstance(result, (bool, int, float)):
+        return torch.tensor(result)
+    if dataclasses.is_dataclass(result) and not isinstance(result, (type, Mapping)):
+        result = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    elif isinstance(result, tuple) and hasattr(result, "_fields"):
+        result = dict(zip(result._fields, result, strict=True))
+    if isinstance(result, Mapping):
+        kept = {k: _recordable(v) for k, v in result.items() if not _is_absent(v)}
+        return kept if _traceable(kept) else tuple(kept.values())
+    if isinstance(result, (list, tuple)):
+        items = [_recordable(item) for item in result if not _is_absent(item)]
+        return items if isinstance(result, list) and _traceable(items) else tuple(items)
+    return result
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or isinstance(value, str)

@@ -1,0 +1,1 @@
+"""Runs a model in onnxruntime and compares it with a reference."""

@@ -1,0 +1,58 @@
+"""Inputs that are made up: by dtype and shape, or like an example but of another size.
+
+Floats are standard normal. Integers made from nothing are 0 or 1, which are valid indices and
+token numbers nearly everywhere; made from an example they are drawn from its values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+__all__ = ["Array", "array_for", "made_up_size", "numpy_dtype", "resized"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_ALIASES = {"half": "float16", "float": "float32", "double": "float64", "long": "int64"}
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of a name such as "float32", "bfloat16" or "long"."""
+    name = _ALIASES.get(name, name)
+    extension = getattr(ml_dtypes, name, None)
+    return np.dtype(name if extension is None else extension)
+
+
+def made_up_size(label: str) -> int:
+    """A size for a dim that is just a name; the same name always gets the same one.
+
+    Not 1, which broadcasts, and small.
+    """
+    return 2 + sum(label.encode()) % 3
+
+
+def array_for(dtype: str, shape: Sequence[int | str], seed: int = 0) -> Array:
+    """Values for an input that is known by dtype and shape alone."""
+    sizes = tuple(made_up_size(dim) if isinstance(dim, str) else dim for dim in shape)
+    return _drawn(numpy_dtype(dtype), sizes, np.random.default_rng(seed))
+
+
+def resized(example: Array, shape: tuple[int, ...], seed: int = 0) -> Array:
+    """Values for an input that is like the example, but of this shape."""
+    rng = np.random.default_rng(seed)
+    if example.dtype.kind in "iub" and example.size:
+        return rng.choice(example.reshape(-1), shape)
+    return _drawn(example.dtype, shape, rng)
+
+
+def _drawn(dtype: np.dtype[Any], shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind in "iu":
+        return rng.integers(0, 2, shape).astype(dtype)
+    if dtype.kind == "c":
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
