@@ -41,6 +41,7 @@ from symbolics import (  # noqa: F401
     splitting,
     statistics,
     uniqueness,
+    upsampling,
     view_scatter,
     view_writes,
     views,

@@ -39,17 +39,30 @@ def convolution(
     if category(input) < 2:
         raise Unsupported("a transposed convolution of integers")
     x, had_batch = batched(g, input, dims)
+    extra = spatial(output_padding, dims, "output_padding")
+    ends = pads[dims:]
+    behind = [0] * dims
+    if any(e >= s for e, s in zip(extra, strides, strict=True)):
+        # onnxruntime refuses these: cut off less at the end, or add what was never reached.
+        ends = [max(p - e, 0) for p, e in zip(ends, extra, strict=True)]
+        behind = [max(e - p, 0) for p, e in zip(pads[dims:], extra, strict=True)]
+        extra = [0] * dims
+    late_bias = bias if any(behind) else None
     result = g.ConvTranspose(
         x,
         weight,
-        bias,
+        None if late_bias is not None else bias,
         kernel_shape=kernel_shape(weight),
         strides=strides,
-        pads=pads,
+        pads=pads[:dims] + ends,
         dilations=dilations,
-        output_padding=spatial(output_padding, dims, "output_padding"),
+        output_padding=extra if any(extra) else None,
         group=int(groups),
     )
+    if any(behind):
+        result = g.Pad(result, [0] * (dims + 2) + [0, 0, *behind])
+    if late_bias is not None:
+        result = g.Add(result, g.reshape(late_bias, [late_bias.require_shape()[0], *[1] * dims]))
     return unbatched(g, result, had_batch)
 
 
