@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -21,6 +22,7 @@ from exporter.onnx_graph import model as models
 
 if TYPE_CHECKING:
     from exporter.conversion.signature import DynamicAxes
+    from exporter.verification import Verification
 
 __all__ = ["Exported", "Report", "export", "load"]
 
@@ -53,6 +55,7 @@ class Exported:
     model: ir.Model
     report: Report
     initial_state: dict[str, np.ndarray] = field(default_factory=dict)
+    verification: Verification | None = None
 
     def save(
         self, path: str | os.PathLike[str] | BinaryIO, external_data: bool | str = "auto"
@@ -132,34 +135,59 @@ def export(
     )
     result = _finished(conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets)
     result.report.warnings[:0] = notes
+    result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started
+    if verify:
+        from exporter.verification import CallPlan, verify_export  # noqa: PLC0415  starts onnxruntime
+
+        plan = CallPlan.of(source.archive, method, source.args, source.kwargs, constants or {})
+        result.verification = verify_export(
+            result, plan, pytorch=source.content, method=method, training=training
+        )
     if path is not None:
         result.save(path, external_data)
-    if verify:
-        from exporter.verification import verify_export  # noqa: PLC0415  starts onnxruntime
-
-        verify_export(result, model, args, kwargs)
     return result
 
 
-def _archive(
+class _Source(NamedTuple):
+    """What is converted: the archive, where PyTorch can load it from, and the arguments.
+
+    The arguments are arrays, numbers and specs.
+    """
+
+    archive: Archive
+    content: str | os.PathLike[str] | bytes
+    args: Sequence[Any] | None
+    kwargs: dict[str, Any]
+    warnings: list[str]
+
+
+def _source(
     model: Any, args: Sequence[Any] | None, kwargs: dict[str, Any], training: str, method: str
-) -> tuple[Archive, Sequence[Any] | None, dict[str, Any], list[str]]:
-    """The archive to convert, the arguments as arrays, numbers and specs, and warnings."""
-    if isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(model, "read"):
+) -> _Source:
+    if hasattr(model, "read"):
         archive = open_archive(model)
-        if args is None and not kwargs:
-            return archive, None, {}, []
-        if not _has_tensors((args, kwargs)):
-            return archive, args, kwargs, []
+        model.seek(0)
+        model = model.read()
+    elif isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)):
+        archive = open_archive(model)
+    elif "torch" not in sys.modules:
+        raise InputError(
+            f"a {type(model).__name__} can't be exported: "
+            "give the path, bytes or file object of an archive"
+        )
+    else:
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 
-        return archive, live.to_arrays(args), live.to_arrays(kwargs), []
-    from exporter import live  # noqa: PLC0415  imports torch
+        saved = live.to_archive(model, args, kwargs, training=training, method=method)
+        return _Source(
+            open_archive(saved.content), saved.content, saved.args, saved.kwargs, saved.warnings
+        )
+    if _has_tensors((args, kwargs)):
+        from exporter import live  # noqa: PLC0415  imports torch, which is there already
 
-    saved = live.to_archive(model, args, kwargs, training=training, method=method)
-    arguments = live.to_arrays(saved.args)
-    return open_archive(saved.content), arguments, live.to_arrays(saved.kwargs), saved.warnings
+        args, kwargs = live.to_arrays(args), live.to_arrays(kwargs)
+    return _Source(archive, model, args, kwargs, [])
 
 
 def _has_tensors(value: Any) -> bool:

@@ -51,7 +51,7 @@ class Saved(NamedTuple):
     Tracing leaves out what is no tensor (None, strings) and passes the rest by position.
     """
 
-    content: memoryview
+    content: bytes
     args: tuple[Any, ...] | None
     kwargs: dict[str, Any]
     warnings: list[str]
@@ -123,10 +123,11 @@ def _traced(
     return Saved(_saved(traced), arrays, {}, notes)
 
 
-def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> memoryview:
+def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> bytes:
     try:
         if hasattr(model, "save_to_buffer"):
-            return memoryview(model.save_to_buffer())
+            content: bytes = model.save_to_buffer()
+            return content
         buffer = BytesIO()
         torch.jit.save(model, buffer)
     except RuntimeError as error:
@@ -134,7 +135,7 @@ def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> memoryvi
         raise ConversionError(
             f"PyTorch can't save {type(model).__name__}: {reason[0]}", tuple(reason[1:12])
         ) from error
-    return buffer.getbuffer()
+    return buffer.getvalue()
 
 
 @contextmanager

@@ -1,0 +1,317 @@
+"""Live objects become archives, and are afterwards what they were."""
+
+import warnings
+from collections import namedtuple
+from dataclasses import dataclass
+
+import ml_dtypes
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from exporter import live
+from exporter.archive import open_archive
+from exporter.errors import ConversionError, InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class Blocks(nn.Module):
+    """State of every kind that a forward can touch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.drop = nn.Dropout(0.5)
+        self.register_buffer("replaced", torch.zeros(2))
+        self.calls = 0
+        self.history: list[Tensor] = []
+        self.cache = torch.zeros(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.replaced = self.replaced + 1
+        self.history.append(x)
+        self.late = x
+        self.cache += x.sum(0)
+        return self.drop(self.norm(x)) + self.cache
+
+
+def code_of(saved: live.Saved) -> str:
+    return "\n".join(open_archive(bytes(saved.content)).code.values())
+
+
+def ran(saved: live.Saved, *args: object) -> list[np.ndarray]:
+    return live.ArchiveProgram(saved.content)(args, {})
+
+
+@pytest.mark.parametrize("training", ["eval", "train", "preserve"])
+def test_a_module_is_as_before(training: str) -> None:
+    module = Blocks()
+    module.drop.eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    replaced, cache, attributes = module.replaced, module.cache, set(module.__dict__)
+    live.to_archive(module, (torch.randn(4, 3),), training=training)
+    assert type(module) is Blocks
+    assert module.training
+    assert module.norm.training
+    assert not module.drop.training
+    assert module.replaced is replaced
+    assert module.cache is cache
+    assert torch.equal(cache, torch.zeros(3))
+    assert module.calls == 0
+    assert module.history == []
+    assert set(module.__dict__) == attributes
+    after = module.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_the_archive_holds_the_state_from_before_the_trace() -> None:
+    saved = live.to_archive(Blocks(), (torch.randn(4, 3),), training="train")
+    norm = open_archive(saved.content).root.attributes["norm"]
+    assert norm.attributes["running_mean"].numpy().tolist() == [0, 0, 0]
+
+
+def test_a_module_is_as_before_when_tracing_fails() -> None:
+    class Failing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            self.late = x
+            raise ValueError("no such luck")
+
+    module = Failing()
+    with pytest.raises(ConversionError, match=r"tracing Failing.forward failed: no such luck"):
+        live.to_archive(module, (torch.ones(1),))
+    assert type(module) is Failing
+    assert module.training
+    assert not hasattr(module, "late")
+
+
+def test_modes_decide_what_is_traced() -> None:
+    module = nn.Sequential(nn.Dropout(0.5))
+    x = torch.ones(100)
+    assert "False" in code_of(live.to_archive(module, (x,)))
+    np.testing.assert_array_equal(ran(live.to_archive(module, (x,)), x.numpy())[0], x.numpy())
+    for training in ("train", "preserve"):
+        saved = live.to_archive(module, (x,), training=training)
+        result = live.ArchiveProgram(saved.content, training="preserve")((x.numpy(),), {})
+        assert (result[0] == 0).any()
+
+
+def test_none_strings_and_keywords() -> None:
+    """What is no tensor is part of the program; the rest is passed by position, under its name."""
+
+    class Module(nn.Module):
+        def forward(self, x, mode, mask=None, *, bias=None, scale=None):
+            assert mode == "add"
+            assert mask is None
+            y = x + bias["b"][1]
+            return y if scale is None else y * scale
+
+    x, b = torch.ones(2), torch.full((2,), 3.0)
+    saved = live.to_archive(
+        Module(), (x, "add", None), {"bias": {"b": (x, b), "unused": None}, "scale": 2.0}
+    )
+    assert len(saved.args) == 3
+    assert saved.kwargs == {}
+    code = code_of(saved)
+    assert "x: Tensor" in code
+    assert "scale: Tensor" in code
+    np.testing.assert_array_equal(ran(saved, *saved.args)[0], [8.0, 8.0])
+
+
+def test_hooks_see_the_call_that_was_given() -> None:
+    seen: list[object] = []
+    module = nn.Linear(2, 2)
+    module.register_forward_pre_hook(
+        lambda m, args, kwargs: seen.append((args, sorted(kwargs))), with_kwargs=True
+    )
+    live.to_archive(module, (), {"input": torch.ones(1, 2)})
+    assert seen == [((), ["input"])]
+    assert len(module._forward_pre_hooks) == 1
+
+
+Point = namedtuple("Point", "x y")
+
+
+@dataclass
+class Found:
+    boxes: Tensor
+    scores: Tensor
+    label: str = "none"
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (lambda x: {"a": x, "b": (x, x)}, 3),
+        (lambda x: Point(x, x + 1), 2),
+        (lambda x: Found(x, x), 2),
+        (lambda x: (x, None, [x, (x,)]), 3),
+        (lambda x: (x, 3), 2),
+        (lambda x: [x, x], 2),
+    ],
+)
+def test_results_of_all_kinds(make: object, count: int) -> None:
+    class Module(nn.Module):
+        def forward(self, x):
+            return make(x)
+
+    saved = live.to_archive(Module(), (torch.ones(2),))
+    assert len(ran(saved, np.ones(2, np.float32))) == count
+
+
+def test_fields_keep_their_names() -> None:
+    class Module(nn.Module):
+        def forward(self, x):
+            return Found(x, x)
+
+    code = code_of(live.to_archive(Module(), (torch.ones(2),)))
+    assert '"boxes"' in code
+    assert '"scores"' in code
+
+
+def test_named_tuples_as_arguments() -> None:
+    class Module(nn.Module):
+        def forward(self, p):
+            return p.x - p.y
+
+    saved = live.to_archive(Module(), (Point(torch.ones(1), torch.zeros(1)),))
+    assert ran(saved, *saved.args)[0] == 1
+
+
+def test_another_method() -> None:
+    class Module(nn.Module):
+        def forward(self, x):
+            return x
+
+        def encode(self, x, factor=None):
+            return x * 2 if factor is None else x * factor
+
+    saved = live.to_archive(
+        Module(), (torch.ones(1),), {"factor": torch.ones(1) * 5}, "eval", "encode"
+    )
+    assert live.ArchiveProgram(saved.content, "encode")(saved.args, {})[0] == 5
+    with pytest.raises(InputError, match="no method 'decode'"):
+        live.to_archive(Module(), (torch.ones(1),), method="decode")
+
+
+def test_the_fused_encoder_layer_is_not_traced() -> None:
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    code = code_of(live.to_archive(layer, (torch.randn(1, 3, 8),)))
+    assert "_transformer_encoder_layer_fwd" not in code
+    assert "_native_multi_head_attention" not in code
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_autograd_functions_are_seen_into() -> None:
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            ctx.factor = 2
+            return x * ctx.factor
+
+    class Triple(torch.autograd.Function):
+        @staticmethod
+        def forward(x):
+            return x * 3
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            ctx.mark_non_differentiable(output)
+
+    class Module(nn.Module):
+        def forward(self, x):
+            return Triple.apply(Double.apply(x))
+
+    saved = live.to_archive(Module(), (torch.ones(1),))
+    assert ran(saved, np.ones(1, np.float32))[0] == 6
+    assert "apply" in torch.autograd.Function.__dict__
+    assert Double.apply(torch.ones(1, requires_grad=True)).requires_grad
+
+
+def test_tracer_warnings_are_kept_and_others_passed_on() -> None:
+    class Module(nn.Module):
+        def forward(self, x):
+            warnings.warn("mine", UserWarning, stacklevel=1)
+            return x if x.sum() > 0 else -x
+
+    with pytest.warns(UserWarning, match="mine"):
+        saved = live.to_archive(Module(), (torch.ones(2),))
+    assert len(saved.warnings) == 1
+    assert "test_live.py" in saved.warnings[0]
+    assert "boolean" in saved.warnings[0]
+
+
+def test_scripted_objects_are_saved_as_they_are() -> None:
+    module = torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
+    saved = live.to_archive(module, (torch.ones(1, 2),))
+    assert module.training
+    assert saved.args[0].shape == (1, 2)
+    assert open_archive(saved.content).root.attributes["training"] is True
+
+    @torch.jit.script
+    def function(x, y: int = 2):
+        return x + y
+
+    assert ran(live.to_archive(function), np.ones(1, np.float32), 4)[0] == 5
+
+
+def test_a_traced_submodule_is_saved() -> None:
+    traced = torch.jit.trace(nn.Sequential(nn.Sequential(nn.Linear(2, 2))), torch.ones(1, 2))
+    inner = getattr(traced, "0")
+    assert "forward" in code_of(live.to_archive(inner))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float8_e5m2", "float8_e4m3fn"])
+def test_types_that_numpy_lacks(dtype: str) -> None:
+    tensor = torch.tensor([1.0, -2.0]).to(getattr(torch, dtype))
+    array = live.to_arrays({"a": [tensor]})["a"][0]
+    assert array.dtype == getattr(ml_dtypes, dtype)
+    assert array.astype(np.float32).tolist() == [1.0, -2.0]
+    assert torch.equal(live._tensor(array).float(), tensor.float())
+
+
+def test_conjugates_and_grad() -> None:
+    z = torch.tensor([1 + 2j]).conj()
+    assert live.to_arrays(z)[0] == 1 - 2j
+    assert live.to_arrays(torch.ones(1, requires_grad=True)) == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.DataParallel(nn.Linear(1, 1)), "DataParallel can't be exported"),
+        (nn.Linear(1, 1), "no arguments to trace it with"),
+        (print, "builtin_function_or_method can't be exported"),
+    ],
+)
+def test_what_can_not_be_saved(model: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        live.to_archive(model)
+
+
+def test_sparse_arguments_are_refused() -> None:
+    with pytest.raises(InputError, match="sparse tensor"):
+        live.to_arrays(torch.eye(2).to_sparse())
+
+
+def test_a_program_runs_and_tells_its_state() -> None:
+    class Counter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("total", torch.zeros(1))
+            self.count = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.total = self.total + x
+            self.count += 1
+            return self.total
+
+    program = live.ArchiveProgram(live.to_archive(torch.jit.script(Counter())).content)
+    for step in (1, 2):
+        assert program((np.ones(1, np.float32),), {})[0] == step
+    assert program.state("total")[0] == 2
+    assert program.state("count")[0] == 2
