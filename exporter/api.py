@@ -112,15 +112,13 @@ def export(
     if training not in ("eval", "preserve", "train"):
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
     arguments = _argument_tuple(args)
-    archive, arguments, named, notes = _archive(
-        model, arguments, dict(kwargs or {}), training, method
-    )
+    source = _source(model, arguments, dict(kwargs or {}), training, method)
     conversion = convert(
         Request(
-            archive,
+            source.archive,
             method,
-            arguments,
-            named,
+            source.args,
+            source.kwargs,
             dict(constants or {}),
             input_names,
             output_names,
@@ -134,7 +132,6 @@ def export(
         )
     )
     result = _finished(conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets)
-    result.report.warnings[:0] = notes
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started
     if verify:
@@ -166,9 +163,10 @@ def _source(
     model: Any, args: Sequence[Any] | None, kwargs: dict[str, Any], training: str, method: str
 ) -> _Source:
     if hasattr(model, "read"):
-        archive = open_archive(model)
-        model.seek(0)
-        model = model.read()
+        name, model = str(getattr(model, "name", "the archive")), model.read()
+        if not isinstance(model, bytes):
+            raise InputError(f"{name} is not opened in binary mode")
+        archive = Archive(memoryview(model), name)
     elif isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)):
         archive = open_archive(model)
     elif "torch" not in sys.modules:
