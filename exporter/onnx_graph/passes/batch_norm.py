@@ -12,7 +12,8 @@ class FoldBatchNormPass(ir.passes.InPlacePass):
     """Fold a BatchNormalization into the weights of the convolution before it.
 
     With s = scale / sqrt(variance + epsilon) for each channel,
-    BN(conv(x, W) + b) = conv(x, W * s) + (b - mean) * s + bias. Computed in float64 and rounded once.
+    BN(conv(x, W) + b) = conv(x, W * s) + (b - mean) * s + bias,
+    computed in float64 and rounded once.
 
     1. the BatchNormalization is not in training mode, its four statistics are initializers
     2. nothing else uses the convolution's result, and weight and bias are initializers
