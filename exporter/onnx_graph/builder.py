@@ -427,6 +427,9 @@ class Builder:
         if zero and any(isinstance(d, int) and d == 0 for d in target):
             # A true zero: no dim may be copied by 0 beside it.
             result = self.Reshape(tensor, list(target), allowzero=1)
+        elif self.opset >= 14 and any(isinstance(d, SymInt) for d in written):
+            # Nor by a computed size that turns out to be 0.
+            result = self.Reshape(tensor, list(target), allowzero=1)
         else:
             result = self.Reshape(tensor, list(written))
         if result.array is None and result.value is not None and result.shape != target:
