@@ -87,11 +87,13 @@ def nearest_now(axis: Axis, exact: bool, dtype: ir.DataType) -> np.ndarray:
         return index if outputs == size else index // 2
     ratio = kind(size) / kind(outputs) if axis.scale is None else kind(1.0 / axis.scale)
     places = (index.astype(kind) + kind(0.5 if exact else 0)) * ratio
-    return np.minimum(np.floor(places).astype(np.int64), size - 1)
+    return np.minimum(np.floor(places.astype(np.float32)).astype(np.int64), size - 1)
 
 
 def nearest_indices(g: Builder, axis: Axis, exact: bool, dtype: ir.DataType) -> Tensor:
-    """floor(index * step), or floor((index + 0.5) * step), in float32 unless the dtype is double.
+    """floor(index * step), or floor((index + 0.5) * step), in float32.
+
+    Of a double the product is made in double, and then rounded to float32.
 
     Without `exact` the sizes n to n and n to 2n are special: index, and index / 2.
     """
@@ -106,7 +108,8 @@ def nearest_indices(g: Builder, axis: Axis, exact: bool, dtype: ir.DataType) -> 
     if exact:
         index = g.Add(index, 0.5)
     plain = Axis(axis.size, axis.outputs, False, axis.scale)
-    found = g.cast(g.Floor(g.Mul(index, step(g, plain, dtype))), INT64)
+    place = g.cast(g.Mul(index, step(g, plain, dtype)), FLOAT)
+    found = g.cast(g.Floor(place), INT64)
     return g.Min(found, last_index(g, axis))  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,86 @@
+"""torchvision's own operators, from its sources in torchvision/csrc/ops."""
+
+from __future__ import annotations
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.values import Tensor
+from symbolics.registry import symbolic
+from symbolics.rules import INT64
+
+__all__ = ["nms", "roi_align"]
+
+
+@symbolic("torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+def nms(g: Builder, dets: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
+    """Which boxes (x1, y1, x2, y2) stay, best score first.
+
+    ONNX takes boxes of a batch by class, and names batch, class and box of each that stays.
+    """
+    count = dets.require_shape()[0]
+    chosen = g.NonMaxSuppression(
+        g.Unsqueeze(dets, axes=[0]),
+        g.Unsqueeze(scores, axes=[0, 1]),
+        g.reshape(g.constant(count, INT64), [1]),
+        g.constant([float(iou_threshold)]),
+    )
+    return g.Squeeze(g.Slice(chosen, [2], [3], [1]), axes=[1])  # type: ignore[no-any-return]
+
+
+def regions(g: Builder, rois: Tensor) -> tuple[Tensor, Tensor]:
+    """[regions, 5] as boxes and the number of the image that each is of."""
+    boxes = g.Slice(rois, [1], [5], [1])
+    images = g.cast(g.Squeeze(g.Slice(rois, [0], [1], [1]), axes=[1]), INT64)
+    return boxes, images
+
+
+@symbolic(
+    "torchvision::roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, int sampling_ratio, bool aligned) -> Tensor"
+)
+def roi_align(
+    g: Builder,
+    input: Tensor,
+    rois: Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+    aligned: bool,
+) -> Tensor:
+    """Bins of each region, averaged over points that are interpolated.
+
+    No sampling ratio (-1) adapts the number of points to the region; ONNX writes 0 for that.
+    `aligned` shifts by half a pixel, ONNX's half_pixel.
+    """
+    boxes, images = regions(g, rois)
+    return g.RoiAlign(  # type: ignore[no-any-return]
+        input,
+        boxes,
+        images,
+        spatial_scale=float(spatial_scale),
+        output_height=int(pooled_height),
+        output_width=int(pooled_width),
+        sampling_ratio=max(int(sampling_ratio), 0),
+        mode="avg",
+        coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
+    )
+
+
+@symbolic(
+    "torchvision::roi_pool(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width) -> (Tensor, Tensor)"
+)
+def roi_pool(
+    g: Builder,
+    input: Tensor,
+    rois: Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+) -> tuple[Tensor, None]:
+    """The largest element of each bin of each region. Their positions, only for gradients, are left out."""
+    pooled = g.MaxRoiPool(
+        input,
+        g.cast(rois, input.dtype),
+        pooled_shape=[int(pooled_height), int(pooled_width)],
+        spatial_scale=float(spatial_scale),
+    )
+    return pooled, None
