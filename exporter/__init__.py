@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from exporter import deferred_sympy  # noqa: F401  # first: it imports onnx_ir
 from exporter.api import Exported, Report, export, load
 from exporter.conversion.signature import TensorSpec
 from exporter.errors import (
