@@ -1,0 +1,75 @@
+"""One ONNX model in onnxruntime's CPU provider: typed inputs, outputs by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from exporter.errors import VerificationError
+from exporter.verification.samples import Array, numpy_dtype
+
+__all__ = ["Port", "Session"]
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output: its name, its type as onnxruntime writes it, and its dims.
+
+    A dim is a size, a name, or None where it has neither. An open rank shows as no dims.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
+
+    @property
+    def dtype(self) -> np.dtype[Any] | None:
+        """The dtype of a tensor, None for a sequence or an optional."""
+        inner = self.type.removeprefix("tensor(").removesuffix(")")
+        if not self.type.startswith("tensor(") or inner == "string":
+            return None
+        return numpy_dtype({"float": "float32", "double": "float64"}.get(inner, inner))
+
+
+class Session:
+    """A loaded model. onnxruntime is imported here, when the first one is made."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what is an error is raised as well
+        try:
+            self._session = onnxruntime.InferenceSession(
+                os.fspath(path), options, ["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            raise VerificationError(
+                f"onnxruntime {onnxruntime.__version__} can't load the model: {first_line(error)}"
+            ) from error
+        self.inputs = [_port(node) for node in self._session.get_inputs()]
+        self.outputs = [_port(node) for node in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
+        """Run the model; the outputs by name, sequences being lists."""
+        try:
+            values = self._session.run(None, dict(feeds))
+        except Exception as error:
+            sizes = ", ".join(f"{k} {list(np.shape(v))}" for k, v in feeds.items())
+            raise VerificationError(
+                f"onnxruntime can't run the model: {first_line(error)}", (f"inputs: {sizes}",)
+            ) from error
+        return dict(zip((port.name for port in self.outputs), values, strict=True))
+
+
+def _port(node: Any) -> Port:
+    return Port(node.name, node.type, tuple(node.shape))
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what an error says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,343 @@
+"""Verifies a converted model: on the example, and again at another size of each dynamic axis."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from exporter.errors import VerificationError
+from exporter.verification.calls import CallPlan
+from exporter.verification.comparison import Difference, Tolerance, compare
+from exporter.verification.samples import Array, array_for, resized
+from exporter.verification.session import Port, Session, first_line
+
+if TYPE_CHECKING:
+    from exporter.api import Exported
+    from exporter.live import ArchiveProgram
+
+__all__ = ["Run", "Verification", "verify_arrays", "verify_export"]
+
+#: Calls in a row of a model with state, what comes out being fed back.
+STATE_CALLS = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call that was compared, and the largest errors over its outputs."""
+
+    what: str
+    max_abs: float
+    max_rel: float
+
+
+@dataclass
+class Verification:
+    """What was verified, and against what: "PyTorch", "arrays", or None for a smoke run."""
+
+    reference: str | None
+    runs: list[Run] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """One line that claims no more than what was done."""
+        what = ", ".join(run.what for run in self.runs)
+        if self.reference is None:
+            return f"smoke run only, values not compared: runs in onnxruntime ({what})"
+        worst = max(self.runs, key=lambda run: run.max_abs)
+        return (
+            f"agrees with {self.reference} ({what}): "
+            f"largest absolute error {worst.max_abs:.2g}, "
+            f"relative {max(run.max_rel for run in self.runs):.2g}"
+        )
+
+
+def verify_export(
+    exported: Exported,
+    plan: CallPlan,
+    *,
+    pytorch: str | os.PathLike[str] | bytes | None = None,
+    method: str = "forward",
+    training: str = "eval",
+    tolerance: Tolerance = Tolerance(),  # noqa: B008  frozen
+) -> Verification:
+    """Run the model by itself, and against PyTorch where that is installed.
+
+    `pytorch` is the archive that was converted, as PyTorch can load it. Raises a
+    VerificationError at the first run that differs.
+    """
+    program = None
+    if pytorch is not None and find_spec("torch") is not None:
+        from exporter.live import ArchiveProgram
+
+        program = ArchiveProgram(pytorch, method, training)
+    with _written(exported) as session:
+        if program is None:
+            return _Smoke(session, exported.initial_state, plan.examples).verify()
+        return _AgainstPyTorch(session, exported.initial_state, plan, program, tolerance).verify()
+
+
+def verify_arrays(
+    exported: Exported,
+    inputs: Mapping[str, Array] | Sequence[Array],
+    expected: Mapping[str, Array] | Sequence[Array],
+    tolerance: Tolerance = Tolerance(),  # noqa: B008  frozen
+) -> Verification:
+    """Run the model on arrays, by input names or in their order, and compare with others.
+
+    State that `inputs` does not name starts with its initial values; outputs that `expected` does
+    not name are not compared.
+    """
+    with _written(exported) as session:
+        feeds = dict(exported.initial_state)
+        feeds.update(_named(inputs, session.inputs, "input"))
+        missing = [port.name for port in session.inputs if port.name not in feeds]
+        if missing:
+            raise VerificationError(f"no arrays for the inputs {', '.join(missing)}")
+        wanted = _named(expected, session.outputs, "output")
+        if not wanted:
+            raise VerificationError("no expected arrays: there is nothing to compare with")
+        actual = session.run(feeds)
+        run = _compared("as given", wanted, actual, tolerance)
+        skipped = [name for name in actual if name not in wanted]
+        notes = [f"not compared: {', '.join(skipped)}"] if skipped else []
+        return Verification("the given arrays", [run], notes)
+
+
+class _written:  # noqa: N801  reads as a function in its `with`
+    """The model in a temporary folder, loaded: large weights only fit in files beside it."""
+
+    def __init__(self, exported: Exported) -> None:
+        self._exported = exported
+        self._folder = tempfile.TemporaryDirectory(prefix="ts2onnx-", ignore_cleanup_errors=True)
+
+    def __enter__(self) -> Session:
+        path = Path(self._folder.name) / "model.onnx"
+        self._exported.save(path)
+        return Session(path)
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+
+def _named(
+    arrays: Mapping[str, Array] | Sequence[Array], ports: Sequence[Port], what: str
+) -> dict[str, Array]:
+    if not isinstance(arrays, Mapping):
+        if len(arrays) > len(ports):
+            raise VerificationError(f"{len(arrays)} {what} arrays for {len(ports)} {what}s")
+        return {port.name: array for port, array in zip(ports, arrays, strict=False)}
+    known = [port.name for port in ports]
+    unknown = [name for name in arrays if name not in known]
+    if unknown:
+        raise VerificationError(
+            f"the model has no {what} {', '.join(unknown)}", (f"it has: {', '.join(known)}",)
+        )
+    return dict(arrays)
+
+
+def _compared(
+    what: str, expected: Mapping[str, Array], actual: Mapping[str, Any], tolerance: Tolerance
+) -> Run:
+    found = [compare(name, array, actual[name], tolerance) for name, array in expected.items()]
+    wrong = [difference for difference in found if difference.problem is not None]
+    if wrong:
+        raise _failure(what, wrong)
+    return Run(
+        what,
+        max((d.max_abs for d in found), default=0.0),
+        max((d.max_rel for d in found), default=0.0),
+    )
+
+
+def _failure(what: str, wrong: Sequence[Difference]) -> VerificationError:
+    return VerificationError(
+        f"the ONNX model gives other results than the reference ({what})",
+        tuple(f"output {d.output} {d.problem}" for d in wrong),
+    )
+
+
+def _dims(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, int]:
+    """The sizes that the arrays give to the named dims."""
+    return {
+        dim: size
+        for port, array in zip(ports, arrays, strict=False)
+        for dim, size in zip(port.shape, array.shape, strict=False)
+        if isinstance(dim, str)
+    }
+
+
+def _at(
+    ports: Sequence[Port], examples: Sequence[Array], sizes: Mapping[str, int], seed: int
+) -> list[Array]:
+    """Inputs like the examples with the named dims at these sizes."""
+    result = []
+    for number, (port, example) in enumerate(zip(ports, examples, strict=False)):
+        dims = port.shape or example.shape
+        shape = tuple(
+            sizes.get(dim, size) if isinstance(dim, str) else size
+            for dim, size in zip(dims, example.shape, strict=True)
+        )
+        # Numbers keep their values: what they may be is not known.
+        kept = not shape or shape == example.shape
+        result.append(example if kept else resized(example, shape, seed + number))
+    return result
+
+
+def _variations(sizes: Mapping[str, int]) -> list[list[tuple[str, dict[str, int]]]]:
+    """For each named dim, other sizes to try in order; the first that the program takes counts."""
+    return [
+        [
+            (f"{name}={other}", {**sizes, name: other})
+            for other in dict.fromkeys((size + 1, 2 * size))
+        ]
+        for name, size in sizes.items()
+    ]
+
+
+class _Smoke:
+    """Runs without a reference."""
+
+    def __init__(
+        self, session: Session, initial_state: Mapping[str, Array], examples: Sequence[Array]
+    ) -> None:
+        self._session = session
+        self._ports = [p for p in session.inputs if p.name not in initial_state]
+        self._state = dict(initial_state)
+        self._examples = list(examples)
+        if len(self._examples) != len(self._ports):
+            # Weights that became inputs, for one.
+            self._examples = [_made_up(port) for port in self._ports]
+
+    def verify(self) -> Verification:
+        result = Verification(None, notes=["the inputs are made up; nothing was compared"])
+        self._run(self._examples, "as given", result)
+        sizes = _dims(self._ports, self._examples)
+        for tries in _variations(sizes):
+            for number, (what, other) in enumerate(tries):
+                try:
+                    self._run(_at(self._ports, self._examples, other, 100), what, result)
+                    break
+                except VerificationError as error:
+                    if number == len(tries) - 1:
+                        result.notes.append(f"does not run at {what}: {error.message}")
+        return result
+
+    def _run(self, arrays: Sequence[Array], what: str, result: Verification) -> None:
+        feeds = dict(zip((port.name for port in self._ports), arrays, strict=True))
+        state = dict(self._state)
+        for _ in range(STATE_CALLS if state else 1):
+            outputs = self._session.run({**feeds, **state})
+            state = {name: outputs[f"{name}_out"] for name in state}
+        result.runs.append(Run(what, 0.0, 0.0))
+
+
+class _AgainstPyTorch:
+    """Runs the model and the program on the same inputs."""
+
+    def __init__(
+        self,
+        session: Session,
+        initial_state: Mapping[str, Array],
+        plan: CallPlan,
+        program: ArchiveProgram,
+        tolerance: Tolerance,
+    ) -> None:
+        self._session = session
+        self._ports = [p for p in session.inputs if p.name not in initial_state]
+        self._state = dict(initial_state)
+        self._plan = plan
+        self._program = program
+        self._tolerance = tolerance
+        if len(plan.examples) != len(self._ports):
+            names = ", ".join(port.name for port in self._ports)
+            raise VerificationError(
+                f"the model's inputs ({names}) are not those of the call, "
+                f"which has {len(plan.examples)}; it can't be compared with PyTorch"
+            )
+
+    def verify(self) -> Verification:
+        result = Verification("PyTorch")
+        self._warm_up()
+        for call in range(STATE_CALLS if self._state else 1):
+            what = "as given" if call == 0 else f"call {call + 1}"
+            self._run(self._plan.examples, what, result)
+        sizes = _dims(self._ports, self._plan.examples)
+        # What the state's shapes follow from is not known: its dims stay as they are.
+        for tries in _variations(sizes) if not self._state else []:
+            self._run_other(tries, result)
+        return result
+
+    def _warm_up(self) -> None:
+        """Call the program once if its archived state has not the rank that was declared."""
+        for port in self._session.inputs:
+            array = self._state.get(port.name)
+            if array is None or not port.shape or len(port.shape) == array.ndim:
+                continue
+            self._program((), self._plan.arguments(self._plan.examples))
+            for name in self._state:
+                (self._state[name],) = self._program.state(name)
+            return
+
+    def _run_other(self, tries: Sequence[tuple[str, dict[str, int]]], result: Verification) -> None:
+        refusal = ""
+        for what, sizes in tries:
+            arrays = _at(self._ports, self._plan.examples, sizes, 100)
+            try:
+                self._run(arrays, what, result)
+            except _RefusedError as error:
+                refusal = str(error)
+                continue
+            return
+        result.notes.append(f"the program itself does not run at {tries[-1][0]}: {refusal}")
+
+    def _run(self, arrays: Sequence[Array], what: str, result: Verification) -> None:
+        feeds = dict(zip((port.name for port in self._ports), arrays, strict=True))
+        try:
+            values = self._program((), self._plan.arguments(arrays))
+        except Exception as error:
+            raise _RefusedError(_last_line(error)) from error
+        for name in self._state:
+            values += self._program.state(name)
+        actual = self._session.run({**feeds, **self._state})
+        if len(values) != len(actual):
+            raise VerificationError(
+                f"the ONNX model has {len(actual)} outputs, PyTorch returns {len(values)} ({what})"
+            )
+        ports = self._session.outputs
+        expected = {
+            port.name: _as_declared(port, value) for port, value in zip(ports, values, strict=True)
+        }
+        result.runs.append(_compared(what, expected, actual, self._tolerance))
+        self._state = {name: actual[f"{name}_out"] for name in self._state}
+
+
+class _RefusedError(VerificationError):
+    """PyTorch raised on these inputs."""
+
+
+def _last_line(error: Exception) -> str:
+    """TorchScript's errors begin with a traceback and end with what is wrong."""
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return lines[-1] if lines else first_line(error)
+
+
+def _as_declared(port: Port, value: Array) -> Array:
+    """A Python float of a result has no dtype of its own: the model's counts."""
+    if value.ndim == 0 and port.dtype is not None and value.dtype == np.float64:
+        return value.astype(port.dtype) if port.dtype.kind == "f" else value
+    return value
+
+
+def _made_up(port: Port) -> Array:
+    if port.dtype is None:
+        raise VerificationError(f"can't make up a value for {port.name}, a {port.type}")
+    dims = [2 if dim is None else dim for dim in port.shape]
+    return array_for(port.dtype.name, dims)
