@@ -380,6 +380,35 @@ def _bound(value: Value) -> int | None:
     return None if value is None else int(value)
 
 
+@builtin("aten::unbind")
+def unbind(interpreter: Interpreter, self: Value, dim: Value = 0) -> Value:
+    """The slices along a dim whose size is only known at run time. (Else: the operator.)"""
+    if not isinstance(self, TensorRef):
+        return NotImplemented
+    shape = self.read(interpreter.g).shape
+    if not shape or isinstance(shape[dim], int):
+        return NotImplemented
+    return runtime_lists.rows(interpreter, self, dim % len(shape))
+
+
+@builtin("aten::stack")
+def stack(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value) -> Value:
+    """`torch.stack` of a list of tensors of run-time length. (Else: the operator.)"""
+    if kw or not isinstance(tensors, ListValue) or tensors.runtime is None:
+        return NotImplemented
+    return TensorRef.fresh(runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=True))
+
+
+@builtin("aten::cat", "aten::concat", "aten::concatenate")
+def cat(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value) -> Value:
+    """`torch.cat` of a list of tensors of run-time length. (Else: the operator.)"""
+    if kw or not isinstance(tensors, ListValue) or tensors.runtime is None:
+        return NotImplemented
+    return TensorRef.fresh(
+        runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=False)
+    )
+
+
 # ---------------------------------------------------------------- dicts
 
 

@@ -16,6 +16,7 @@ from exporter.conversion import containers, numbers, properties, strings  # noqa
 from exporter.conversion.builtin import BUILTINS
 from exporter.conversion.journal import Journal
 from exporter.conversion.objects import (
+    UNINITIALIZED,
     BoundMethod,
     DictValue,
     FunctionValue,
@@ -191,6 +192,9 @@ class Interpreter:
 
     def call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> Value:
         """Call an operator: a builtin if it is one for these values, else a symbolic."""
+        if any(a is UNINITIALIZED for a in args):
+            # Computed on a path that never reads it: break and continue leave such flags.
+            return UNINITIALIZED
         function = BUILTINS.get(kind)
         if function is not None:
             result = function(self, *args, **kwargs)

@@ -105,6 +105,7 @@ class RuntimeForm:
 
     kind: str
     dtype: ir.DataType | None
+    shape: OpenShape = None
     element_type: Type | None = field(default=None, compare=False)
     source: ListValue | None = field(default=None, compare=False)
 
@@ -164,7 +165,8 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
     if isinstance(value, ListValue):
         if value.runtime is not None:
             dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
-            return RuntimeForm(value.runtime.kind, dtype, value.element_type, value)
+            shape = value.runtime.shape
+            return RuntimeForm(value.runtime.kind, dtype, shape, value.element_type, value)
         items = tuple(form_of(interpreter, v) for v in value.items)
         return ListForm(items, value.element_type, value)
     if isinstance(value, DictValue):
@@ -256,10 +258,10 @@ def _identical(a: Form, b: Form) -> Form | None:
     source = getattr(a, "source", None)
     if source is not None and source is getattr(b, "source", None):
         return Plain(source)
-    if isinstance(a, Plain) and source is None and a.value is getattr(b, "source", UNINITIALIZED):
-        return a
-    if isinstance(b, Plain) and b.value is getattr(a, "source", UNINITIALIZED):
-        return b
+    for one, other in ((a, b), (b, a)):
+        source = getattr(other, "source", None)
+        if isinstance(one, Plain) and source is not None and one.value is source:
+            return one
     return None
 
 
@@ -278,7 +280,10 @@ def _visible(form: Form, outer: Scope) -> Form:
             return replace(form, items=items)
         return replace(form, items=items, source=None)
     if isinstance(form, RuntimeForm):
-        return replace(form, source=None)
+        shape = form.shape
+        if shape is not None:
+            shape = tuple(_visible_dim(d, outer) for d in shape)
+        return replace(form, shape=shape, source=None)
     if isinstance(form, OptionalForm):
         return OptionalForm(_visible(form.inner, outer))
     return form
@@ -321,7 +326,19 @@ def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Sc
     dtypes = {d for d in (_list_dtype(a), _list_dtype(b)) if d is not None}
     if len(dtypes) > 1:
         raise UnsupportedError("a list of run-time length with tensors of several dtypes")
-    return RuntimeForm(kind, dtypes.pop() if dtypes else None, element)
+    shapes = [s for f in (a, b) for s in _list_shapes(f)]
+    shape = shapes[0] if shapes else None
+    for other in shapes[1:]:
+        shape = runtime_lists.common_shape(shape, other)
+    if shape is not None:
+        shape = tuple(_visible_dim(d, outer) for d in shape)
+    return RuntimeForm(kind, dtypes.pop() if dtypes else None, shape, element)
+
+
+def _list_shapes(form: ListForm | RuntimeForm) -> list[OpenShape]:
+    if isinstance(form, RuntimeForm):
+        return [form.shape]
+    return [i.shape for i in form.items if isinstance(i, TensorForm)]
 
 
 def _list_kind(form: ListForm | RuntimeForm) -> str | None:
@@ -389,7 +406,8 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
         if form.kind == "tensor" and not value.items and value.runtime is None:
             yield runtime_lists.empty(interpreter, form.dtype or ir.DataType.FLOAT).value
         else:
-            yield runtime_lists.convert(interpreter, value, form.kind).value
+            runtime = runtime_lists.convert(interpreter, value, form.kind)
+            yield runtime_lists.sequence(g, runtime).value
     else:
         for item, inner in zip(_parts(value), form.items, strict=True):
             yield from tensors_of(interpreter, item, inner)
@@ -467,7 +485,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         return TensorRef.fresh(next(tensors), dense=False)
     if isinstance(form, RuntimeForm):
         made = ListValue([], form.element_type)
-        made.runtime = RuntimeList(form.kind, next(tensors))
+        made.runtime = RuntimeList(form.kind, next(tensors), form.shape)
         return made
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from exporter.conversion.builtin import builtin
-from exporter.conversion.objects import Device, EnumMember, OptionalValue, Value
+from exporter.conversion.objects import UNINITIALIZED, Device, EnumMember, OptionalValue, Value
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Number, SymBool, SymFloat, SymScalar, Tensor, is_number
@@ -149,6 +149,8 @@ def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
 
     if isinstance(value, OptionalValue):
         value = value.value
+    if value is UNINITIALIZED:
+        return False
     g = interpreter.g
     if isinstance(value, TensorRef):
         tensor = value.read(g)

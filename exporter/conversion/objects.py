@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.archive import Device, EnumMember
 from exporter.conversion.journal import Mutable
 from exporter.conversion.tensors import TensorRef
+from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
 from exporter.onnx_graph.symbolic import SymInt
 
@@ -32,6 +33,7 @@ __all__ = [
     "ObjectValue",
     "OptionalValue",
     "RuntimeList",
+    "TensorRows",
     "Value",
     "type_name",
 ]
@@ -76,11 +78,13 @@ class ListValue(Mutable):
 class RuntimeList:
     """Contents of a list of run-time length, as one ONNX value.
 
-    `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor.
+    `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor. `shape`
+    is what is known of the shapes of a sequence's tensors.
     """
 
     kind: str
     value: Tensor
+    shape: PartialShape = None
 
     def __repr__(self) -> str:
         return f"{self.kind}s of run-time length"
@@ -128,6 +132,14 @@ class ObjectValue(Mutable):
 
     def __repr__(self) -> str:
         return f"<{self.type.name}>"
+
+
+@dataclass(frozen=True, eq=False)
+class TensorRows(RuntimeList):
+    """The slices of a tensor along a dim whose size is not known (`unbind`); views, not copies."""
+
+    ref: TensorRef | None = None
+    dim: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from exporter.conversion.numbers import as_tensor
 from exporter.conversion.objects import DictValue, ListValue, NamedTuple, OptionalValue, Value
 from exporter.conversion.objects import ObjectValue
+from exporter.conversion.runtime_lists import sequence
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
@@ -38,7 +39,7 @@ def flatten(g: Builder, value: Value, name: str = "") -> Iterator[tuple[str, Ten
         for key, item in value.items.items():
             yield from flatten(g, item, f"{name}.{key}" if name else str(key))
     elif isinstance(value, ListValue) and value.runtime is not None:
-        yield name or "output", value.runtime.value
+        yield name or "output", sequence(g, value.runtime).value
     elif isinstance(value, (tuple, ListValue)):
         items = value if isinstance(value, tuple) else value.items
         for i, item in enumerate(items):

@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion.objects import ListValue, RuntimeList, Value, type_name
+from exporter.conversion.objects import ListValue, RuntimeList, TensorRows, Value, type_name
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor, is_number
 from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "append", "concatenate", "convert", "get", "insert", "kind_of", "length", "remove_at", "repeat",
-    "reverse", "set_at", "slice_of", "total",
+    "append", "common_shape", "concatenate", "convert", "empty", "get", "insert", "joined", "kind_of",
+    "length", "remove_at", "repeat", "reverse", "rows", "sequence", "set_at", "slice_of", "total",
 ]  # fmt: skip
 
 _DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
@@ -60,9 +62,55 @@ def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None
             return RuntimeList(kind, g.constant([], _DTYPES[kind]))
         return RuntimeList(kind, g.cast(g.constant(values.items, _DTYPES[kind]), _DTYPES[kind]))
     tensors = [_read(interpreter, i) for i in values.items]
-    if tensors:
-        return RuntimeList(kind, g.SequenceConstruct(*tensors))
-    return RuntimeList(kind, g.SequenceEmpty())
+    if not tensors:
+        return RuntimeList(kind, g.SequenceEmpty())
+    shape: PartialShape = tensors[0].shape
+    for tensor in tensors[1:]:
+        shape = common_shape(shape, tensor.shape)
+    return RuntimeList(kind, g.SequenceConstruct(*tensors), shape)
+
+
+def rows(interpreter: Interpreter, ref: TensorRef, dim: int) -> ListValue:
+    """The slices of a tensor along a dim of a size that is only known at run time."""
+    tensor = ref.read(interpreter.g)
+    shape = tensor.require_shape()
+    rest = shape[:dim] + shape[dim + 1 :]
+    result = ListValue([], TensorType())
+    result.runtime = TensorRows("tensor", tensor, rest, ref, dim)
+    return result
+
+
+def sequence(g: Builder, self: RuntimeList) -> RuntimeList:
+    """As an ONNX Sequence of its own."""
+    if not isinstance(self, TensorRows):
+        return self
+    assert self.ref is not None
+    split = g.SplitToSequence(self.ref.read(g), axis=self.dim, keepdims=0)
+    return RuntimeList("tensor", split, self.shape)
+
+
+def common_shape(a: PartialShape, b: PartialShape) -> PartialShape:
+    """What two shapes have in common."""
+    if a is None or b is None or len(a) != len(b):
+        return None
+    return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
+
+
+def joined(interpreter: Interpreter, self: RuntimeList, dim: int, *, new_dim: bool) -> Tensor:
+    """`torch.stack` (a new dim) or `torch.cat` of a list of tensors."""
+    g = interpreter.g
+    source = sequence(interpreter.g, self)
+    shape: list[Dim | None] | None = None
+    if source.shape is not None:
+        shape = list(source.shape)
+        rank = len(shape) + new_dim
+        dim = dim % max(rank, 1)
+        if new_dim:
+            shape.insert(dim, None)
+        elif shape:
+            shape[dim] = None
+    result = g.ConcatFromSequence(source.value, axis=dim, new_axis=int(new_dim))
+    return g.assume(result, None if shape is None else tuple(shape))
 
 
 def empty(interpreter: Interpreter, dtype: ir.DataType) -> RuntimeList:
@@ -89,14 +137,19 @@ def length(interpreter: Interpreter, self: RuntimeList) -> Dim:
     g = interpreter.g
     if self.kind != "tensor":
         return self.value.require_shape()[0]
+    if isinstance(self, TensorRows):
+        return self.value.require_shape()[self.dim]
     return g.integer(g.SequenceLength(self.value))
 
 
 def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     """The item at an index, negative from the end."""
     g = interpreter.g
+    if isinstance(self, TensorRows):
+        return interpreter.call("aten::select", [self.ref, self.dim, index], {})
     if self.kind == "tensor":
-        return TensorRef.fresh(g.SequenceAt(self.value, g.constant(index, ir.DataType.INT64)))
+        found = g.SequenceAt(self.value, g.constant(index, ir.DataType.INT64))
+        return TensorRef.fresh(g.assume(found, self.shape))
     found = g.Gather(self.value, index)
     if self.kind == "int":
         return g.integer(found)
@@ -107,7 +160,9 @@ def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeL
     """With an item at the end."""
     g = interpreter.g
     if self.kind == "tensor":
-        return RuntimeList("tensor", g.SequenceInsert(self.value, _read(interpreter, item)))
+        self, tensor = sequence(interpreter.g, self), _read(interpreter, item)
+        shape = common_shape(self.shape, tensor.shape)
+        return RuntimeList("tensor", g.SequenceInsert(self.value, tensor), shape)
     return RuntimeList(self.kind, g.Concat(self.value, _element(interpreter, self, item), axis=0))
 
 
@@ -116,7 +171,9 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
     g = interpreter.g
     if self.kind == "tensor":
         position = g.constant(index, ir.DataType.INT64)
-        return RuntimeList("tensor", g.SequenceInsert(self.value, _read(interpreter, item), position))
+        self, tensor = sequence(interpreter.g, self), _read(interpreter, item)
+        shape = common_shape(self.shape, tensor.shape)
+        return RuntimeList("tensor", g.SequenceInsert(self.value, tensor, position), shape)
     parts = [
         slice_of(interpreter, self, None, index, 1).value,
         _element(interpreter, self, item),
@@ -129,8 +186,9 @@ def remove_at(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Runtim
     """Without the item at an index."""
     g = interpreter.g
     if self.kind == "tensor":
+        self = sequence(interpreter.g, self)
         erased = g.SequenceErase(self.value, g.constant(index, ir.DataType.INT64))
-        return RuntimeList("tensor", erased)
+        return RuntimeList("tensor", erased, self.shape)
     if isinstance(index, int) and index == -1:
         return slice_of(interpreter, self, None, -1, 1)
     parts = [
@@ -145,13 +203,15 @@ def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
     g = interpreter.g
     if self.kind == "tensor":
         position = g.constant(index, ir.DataType.INT64)
+        self, tensor = sequence(interpreter.g, self), _read(interpreter, item)
+        shape = common_shape(self.shape, tensor.shape)
         erased = g.SequenceErase(self.value, position)
         if isinstance(index, int) and index < 0:
             if index == -1:
-                return append(interpreter, RuntimeList("tensor", erased), item)
+                return append(interpreter, RuntimeList("tensor", erased, shape), item)
             # After erasing, the position counted from the end is one less far.
             position = g.constant(index + 1, ir.DataType.INT64)
-        return RuntimeList("tensor", g.SequenceInsert(erased, _read(interpreter, item), position))
+        return RuntimeList("tensor", g.SequenceInsert(erased, tensor, position), shape)
     where = g.reshape(g.constant(index, ir.DataType.INT64), [1])
     element = _element(interpreter, self, item)
     return RuntimeList(self.kind, g.ScatterElements(self.value, where, element, axis=0))

@@ -280,6 +280,12 @@ class Builder:
             value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in tensor.shape])
         return tensor
 
+    def assume(self, tensor: Tensor, shape: shapes.PartialShape) -> Tensor:
+        """Say what is known of the shape of a node's output that its operator can't tell."""
+        if tensor.shape is not None or shape is None or tensor.value is None:
+            return tensor
+        return self.typed(tensor.value, shapes.OutputType(tensor.dtype, shape), str(tensor.value.name))
+
     # ------------------------------------------------------------ names and symbols
 
     def unique(self, name: str, *, out: bool = False) -> str:
