@@ -6,6 +6,7 @@ Next door: `splitting` is the way back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
@@ -16,13 +17,25 @@ from symbolics.shape import at_least, unsqueeze
 
 __all__ = ["cat", "stack"]
 
+# A list of run-time length comes as one ONNX Sequence.
+Tensors: TypeAlias = Sequence[Tensor] | Tensor
+
+
+def known_length(tensors: Tensors) -> Sequence[Tensor]:
+    """The tensors one by one; an error where their number is only known at run time."""
+    if isinstance(tensors, Tensor):
+        raise Unsupported("a list of tensors whose length is only known at run time")
+    return tensors
+
 
 @symbolic("aten::cat(Tensor[] tensors, int dim=0) -> Tensor")
-def cat(g: Builder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def cat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
     """Tensors one after the other along a dim.
 
     An empty 1-D tensor goes with tensors of any shape: it counts for the dtype, and is left out.
     """
+    if isinstance(tensors, Tensor):
+        return g.ConcatFromSequence(tensors, axis=dim)
     if not tensors:
         raise Unsupported("cat of no tensors")
     promoted = [t for t in promote(g, *tensors) if t.shape != (0,)] or [promote(g, *tensors)[0]]
@@ -40,20 +53,22 @@ def cat(g: Builder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 @symbolic("aten::concat(Tensor[] tensors, int dim=0) -> Tensor")
-def concat(g: Builder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def concat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
     """Another word for `cat`."""
     return cat(g, tensors, dim)
 
 
 @symbolic("aten::concatenate(Tensor[] tensors, int dim=0) -> Tensor")
-def concatenate(g: Builder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def concatenate(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
     """Another word for `cat`."""
     return cat(g, tensors, dim)
 
 
 @symbolic("aten::stack(Tensor[] tensors, int dim=0) -> Tensor")
-def stack(g: Builder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+def stack(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
     """Tensors of one shape along a new dim."""
+    if isinstance(tensors, Tensor):
+        return g.ConcatFromSequence(tensors, axis=dim, new_axis=1)
     if not tensors:
         raise Unsupported("stack of no tensors")
     rank = next((t.rank for t in tensors if t.rank is not None), None)
@@ -66,44 +81,44 @@ def stack(g: Builder, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 @symbolic("aten::hstack(Tensor[] tensors) -> Tensor")
-def hstack(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+def hstack(g: Builder, tensors: Tensors) -> Tensor:
     """`cat` along dim 1, of vectors and scalars along dim 0."""
-    rows = [at_least(g, tensor, 1) for tensor in tensors]
+    rows = [at_least(g, tensor, 1) for tensor in known_length(tensors)]
     return cat(g, rows, 0 if rows and rows[0].rank == 1 else 1)
 
 
 @symbolic("aten::vstack(Tensor[] tensors) -> Tensor")
-def vstack(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+def vstack(g: Builder, tensors: Tensors) -> Tensor:
     """`cat` along dim 0, vectors being rows."""
-    return cat(g, [at_least(g, tensor, 2) for tensor in tensors])
+    return cat(g, [at_least(g, tensor, 2) for tensor in known_length(tensors)])
 
 
 @symbolic("aten::row_stack(Tensor[] tensors) -> Tensor")
-def row_stack(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+def row_stack(g: Builder, tensors: Tensors) -> Tensor:
     """Another word for `vstack`."""
     return vstack(g, tensors)
 
 
 @symbolic("aten::dstack(Tensor[] tensors) -> Tensor")
-def dstack(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+def dstack(g: Builder, tensors: Tensors) -> Tensor:
     """`cat` along dim 2, of tensors made 3-D."""
-    return cat(g, [at_least(g, tensor, 3) for tensor in tensors], 2)
+    return cat(g, [at_least(g, tensor, 3) for tensor in known_length(tensors)], 2)
 
 
 @symbolic("aten::column_stack(Tensor[] tensors) -> Tensor")
-def column_stack(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+def column_stack(g: Builder, tensors: Tensors) -> Tensor:
     """`cat` along dim 1, vectors and scalars being columns."""
     columns = []
-    for tensor in tensors:
+    for tensor in known_length(tensors):
         rank = tensor.require_rank()
         columns.append(g.Unsqueeze(tensor, axes=[0, 1][rank:]) if rank < 2 else tensor)
     return cat(g, columns, 1)
 
 
 @symbolic("aten::block_diag(Tensor[] tensors) -> Tensor")
-def block_diag(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+def block_diag(g: Builder, tensors: Tensors) -> Tensor:
     """A matrix with the tensors along its diagonal; vectors are rows."""
-    blocks = [at_least(g, tensor, 2) for tensor in promote(g, *tensors)]
+    blocks = [at_least(g, tensor, 2) for tensor in promote(g, *known_length(tensors))]
     total: Dim = 0
     for block in blocks:
         total = total + g.size(block, 1)

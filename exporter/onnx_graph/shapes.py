@@ -109,7 +109,7 @@ def _dtypes(call: Call) -> list[ir.DataType | None]:
         elif call.op_type == "ConstantOfShape":
             value = call.attributes.get("value")
             result.append(ir.DataType.FLOAT if value is None else ir.tensor(value).dtype)
-        elif (call.op_type in _DTYPE_ATTRIBUTE and call.inputs) or call.op_type.startswith("Sequence") or call.op_type == "SplitToSequence":
+        elif "Sequence" in call.op_type or (call.op_type in _DTYPE_ATTRIBUTE and call.inputs):
             result.append(call.tensor(0).dtype)
         else:
             result.append(None)
@@ -196,5 +196,3 @@ def _from_proto(
         else:
             shape.append(symbols.get(entry.dim_param) if entry.dim_param else None)
     return dtype, tuple(shape)
-
-

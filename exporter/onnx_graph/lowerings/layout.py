@@ -208,7 +208,9 @@ def reshape_to_zero(g: Builder, data: Tensor, shape: Any, *, allowzero: int = 0)
     if not allowzero:
         return g.native("Reshape", data, shape)  # type: ignore[no-any-return]
     if target is None:
-        raise Unsupported("Reshape with allowzero to a computed shape needs opset 14")
+        # A size that can't be instead of a 0: an error at run time, where 0 would copy a dim.
+        sizes = g.constant(shape, D.INT64)
+        return g.native("Reshape", data, g.Where(g.Equal(sizes, 0), -2, sizes))  # type: ignore[no-any-return]
     if any(isinstance(d, int) and d == 0 for d in target):
         fill = np.zeros(1, data.dtype.numpy())
         return g.ConstantOfShape(g.constant(target, D.INT64), value=fill)  # type: ignore[no-any-return]
