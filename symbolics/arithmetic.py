@@ -10,6 +10,7 @@ import math
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
@@ -397,13 +398,17 @@ def gcd(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     A divisor that is already 0 ends it: the remainder is then taken of 1.
     """
     self, other = promote(g, self, other)
-    bits = {"UINT8": 12, "INT8": 11, "INT16": 23, "INT32": 46}
-    large, small = g.Max(g.Abs(self), g.Abs(other)), g.Min(g.Abs(self), g.Abs(other))
-    for _ in range(bits.get(self.dtype.name, 92)):
+    one = g.constant(1, self.dtype)
+
+    def step(index: Tensor, states: list[Tensor]) -> list[Tensor]:
+        large, small = states
         done = g.Equal(small, 0)
-        rest = g.Mod(large, g.Where(done, g.constant(1, self.dtype), small))
-        large, small = g.Where(done, large, small), g.Where(done, small, rest)
-    return large
+        rest = g.Mod(large, g.Where(done, one, small))
+        return [g.Where(done, large, small), g.Where(done, small, rest)]
+
+    trips = {"UINT8": 12, "INT8": 11, "INT16": 23, "INT32": 46}.get(self.dtype.name, 92)
+    left, right = g.Abs(self), g.Abs(other)
+    return loop(g, trips, step, [g.Max(left, right), g.Min(left, right)])[0]
 
 
 @symbolic("aten::lcm(Tensor self, Tensor other) -> Tensor")
