@@ -45,8 +45,8 @@ def _cdist_forward(
 @symbolic("aten::_euclidean_dist(Tensor x1, Tensor x2) -> Tensor")
 def _euclidean_dist(g: Builder, x1: Tensor, x2: Tensor) -> Tensor:
     """The root of |a|^2 + |b|^2 - 2ab, which rounding may push below zero: zero then."""
-    left = g.ReduceSumSquare(x1, axes=[-1], keepdims=True)
-    right = g.ReduceSumSquare(x2, axes=[-1], keepdims=True)
+    left = g.ReduceSumSquare(x1, axes=[x1.require_rank() - 1], keepdims=True)
+    right = g.ReduceSumSquare(x2, axes=[x2.require_rank() - 1], keepdims=True)
     product = g.MatMul(g.Mul(x1, -2), _swapped(g, x2))
     squares = g.Add(g.Add(product, left), _swapped(g, right))
     return g.Sqrt(g.Max(squares, 0))

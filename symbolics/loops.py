@@ -19,6 +19,8 @@ from exporter.onnx_graph.values import Tensor
 
 __all__ = ["loop", "scan"]
 
+FEW_TRIPS = 3
+
 ScanStep = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
 LoopStep = Callable[[Tensor, list[Tensor]], list[Tensor]]
 
@@ -71,7 +73,12 @@ def _with_extra_row(g: Builder, tensor: Tensor) -> Tensor:
 
 
 def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> list[Tensor]:
-    """Do `step` as many times as `trips` says."""
+    """Do `step` as many times as `trips` says; a few known trips are written out."""
+    if isinstance(trips, int) and trips <= FEW_TRIPS:
+        current = list(states)
+        for i in range(trips):
+            current = step(g.constant(i, ir.DataType.INT64), current)
+        return current
     with g.body("loop") as scope:
         index_value, index = _argument(g, "trip", ir.DataType.INT64, ())
         go_on, condition = _argument(g, "condition", ir.DataType.BOOL, ())

@@ -15,7 +15,7 @@ from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.einsum import tensordot
 from symbolics.registry import symbolic
-from symbolics.rules import is_float, onnx_dtype, promote
+from symbolics.rules import is_float, onnx_dtype, promote, wrapped_dim
 
 __all__ = ["bmm", "linear", "matmul", "mm", "scaled"]
 
@@ -118,7 +118,9 @@ def ger(g: Builder, self: Tensor, vec2: Tensor) -> Tensor:
 def linalg_vecdot(g: Builder, x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Products of elements summed over `dim`, the other dims broadcast."""
     x, y = _common(g, x, y)
-    return g.ReduceSum(g.Mul(x, y), axes=[dim], keepdims=False)
+    product = g.Mul(x, y)
+    axis = wrapped_dim(dim, product.require_rank())
+    return g.ReduceSum(product, axes=[axis], keepdims=False)
 
 
 # ---------------------------------------------------------------- products with a sum
@@ -289,7 +291,7 @@ def bilinear(
     left = g.reshape(input1, [rows, width])
     right = g.reshape(input2, [rows, input2.require_shape()[-1]])
     products = g.Mul(g.MatMul(left, weight), right)
-    total = g.Transpose(g.ReduceSum(products, axes=[-1], keepdims=False), perm=[1, 0])
+    total = g.Transpose(g.ReduceSum(products, axes=[2], keepdims=False), perm=[1, 0])
     result = g.reshape(total, [*leading, weight.require_shape()[0]])
     return result if bias is None else g.Add(result, bias)
 

@@ -45,7 +45,8 @@ def _compared(g: Builder, boundaries: Tensor, values: Tensor, right: bool) -> Te
     if boundaries.require_rank() > 1:
         boundaries = g.Unsqueeze(boundaries, axes=[-2])
     left = _is_left(g, boundaries, g.Unsqueeze(values, axes=[-1]), right)
-    return g.ReduceSum(g.cast(left, INT64), axes=[-1], keepdims=False)
+    axis = left.require_rank() - 1
+    return g.ReduceSum(g.cast(left, INT64), axes=[axis], keepdims=False)
 
 
 def _halved(g: Builder, boundaries: Tensor, values: Tensor, right: bool) -> Tensor:
