@@ -1,10 +1,10 @@
 """Importing this module imports `onnx_ir`, but not sympy, which nothing here needs.
 
 onnx_ir computes with symbolic dims by sympy, and imports it at once (onnx_ir 1.1), which takes
-longer than importing numpy, onnx and the rest of onnx_ir together. Here dims are strings to onnx_ir;
-arithmetic on them is `exporter.onnx_graph.symbolic`'s. So while onnx_ir is imported a stand-in takes
-sympy's place, whose functions import the real one when they are called. Nothing is left in
-`sys.modules`: who imports sympy afterwards gets sympy.
+longer than importing numpy, onnx and the rest of onnx_ir together. To onnx_ir dims are strings
+here; arithmetic on them is `exporter.onnx_graph.symbolic`'s. So while onnx_ir is imported a
+stand-in takes sympy's place, whose functions import the real one when they are called. Nothing is
+left in `sys.modules`: who imports sympy afterwards gets sympy.
 
 This module goes when onnx_ir imports sympy where it uses it.
 """

@@ -1,7 +1,9 @@
 """Nodes whose inputs are all constants are computed instead of emitted.
 
-The common operators are computed with numpy. What isn't listed stays in the graph. A result much
-larger than its inputs is not stored, and big weights are not copied.
+The common operators are computed with numpy, exactly as onnxruntime would: what might differ (an
+integer division by zero, a float too large for the integer it becomes) stays in the graph. The long
+tail is run in onnxruntime. A result much larger than its inputs is not stored, and big weights are
+not copied. Operators with random results, bodies or sequences are never folded.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
+
+from exporter.onnx_graph.shapes import single_node
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Call
@@ -25,28 +29,88 @@ LARGEST_GROWTH = 1 << 12
 
 def fold(call: Call) -> list[np.ndarray] | None:
     """The values of a call's outputs, or None where it must be emitted."""
-    rule = _RULES.get(call.op_type)
-    if rule is None or call.outputs != 1 or not call.inputs:
+    if not call.inputs or call.inputs[0] is None or call.inputs[0].array is None:
         return None
     arrays = [None if t is None else t.array for t in call.inputs]
     if any(a is None and t is not None for a, t in zip(arrays, call.inputs, strict=True)):
         return None
     size = sum(a.nbytes for a in arrays if a is not None)
-    if size > LARGEST_INPUT:
+    if size > LARGEST_INPUT or not call.signature.deterministic:
         return None
-    with np.errstate(all="ignore"):
-        result = rule(call, *arrays)
-    if result is None:
+    rule = _RULES.get(call.op_type) if not call.signature.domain else None
+    if rule is not None and call.outputs == 1:
+        with np.errstate(all="ignore"):
+            result = rule(call, *arrays)
+        results = None if result is None else [np.asarray(result)]
+    else:
+        results = None if rule is not None else _run(call, arrays)
+    if results is None or sum(r.nbytes for r in results) > max(LARGEST_GROWTH, size):
         return None
-    if result.nbytes > max(LARGEST_GROWTH, size):
-        return None
-    return [result]
+    return results
 
 
 def convert(array: np.ndarray, dtype: ir.DataType) -> np.ndarray:
     """An array in another dtype, as PyTorch converts: floats truncate, ints wrap around."""
     with np.errstate(all="ignore"):
         return array.astype(dtype.numpy())
+
+
+def _run(call: Call, arrays: list[np.ndarray | None]) -> list[np.ndarray] | None:
+    """The results as onnxruntime computes them; None where it can't."""
+    if call.signature.domain or call.op_type in NOT_RUN:
+        return None
+    if any(a is not None and a.dtype.kind not in "biuf" for a in arrays):
+        return None
+    import onnxruntime  # slow to import, and seldom needed here
+
+    types = {f"i{i}": t for i, t in enumerate(call.inputs) if t is not None}
+    inputs = [
+        ir.Value(name=name, type=ir.TensorType(t.dtype), shape=ir.Shape(t.array.shape))
+        for name, t in types.items()
+        if t.array is not None
+    ]
+    by_name = {v.name: v for v in inputs}
+    node = single_node(call, [by_name.get(f"i{i}") for i in range(len(call.inputs))])
+    graph = ir.Graph(
+        inputs, node.outputs, nodes=[node], opset_imports={"": call.opset}, name="node"
+    )
+    model = ir.serde.serialize_model(ir.Model(graph, ir_version=8))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        feeds = {name: t.array for name, t in types.items()}
+        return list(session.run(None, feeds))
+    except Exception:  # it has no kernel, or refuses: the node is emitted
+        return None
+
+
+# Bodies, sequences, and what is better left as it is.
+NOT_RUN = frozenset(
+    [
+        "If",
+        "Loop",
+        "Scan",
+        "SequenceMap",
+        "SequenceAt",
+        "SequenceConstruct",
+        "SequenceEmpty",
+        "SequenceErase",
+        "SequenceInsert",
+        "SequenceLength",
+        "SplitToSequence",
+        "ConcatFromSequence",
+        "Optional",
+        "OptionalGetElement",
+        "OptionalHasElement",
+        # A quantized weight stays small.
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+    ]
+)
 
 
 def _plain(compute: Callable[..., Any]) -> Callable[..., np.ndarray]:
@@ -65,17 +129,121 @@ def _predicate(compute: Callable[..., Any]) -> Callable[..., np.ndarray]:
     return rule
 
 
-def _cast(call: Call, array: np.ndarray) -> np.ndarray:
-    return convert(array, ir.DataType(call.attributes["to"]))
+def _cast(call: Call, array: np.ndarray) -> np.ndarray | None:
+    """Out-of-range floats become integers in ways that differ between machines: not folded."""
+    dtype = ir.DataType(call.attributes["to"])
+    target = dtype.numpy()
+    if target.kind not in "biuf" and dtype != ir.DataType.BFLOAT16:
+        return None
+    if target.kind in "iu" and array.dtype.kind not in "biu":
+        limits = np.iinfo(target)
+        whole = np.trunc(array.astype(np.float64))
+        # The largest int64 rounds up as a double, and is itself out of range.
+        if not ((whole >= limits.min) & (whole < float(limits.max) + 1)).all():
+            return None
+    return convert(array, dtype)
 
 
 def _div(call: Call, left: np.ndarray, right: np.ndarray) -> np.ndarray | None:  # noqa: ARG001
-    if left.dtype.kind in "iu":
-        if (right == 0).any():
+    """Integers truncate; the smallest by -1 overflows, and is left to the runtime like x / 0."""
+    if left.dtype.kind not in "iu":
+        return np.asarray(left / right, left.dtype)
+    if (right == 0).any():
+        return None
+    if left.dtype.kind == "i" and ((left == np.iinfo(left.dtype).min) & (right == -1)).any():
+        return None
+    quotient = left // right
+    rest = left - quotient * right
+    rounded_down = (rest != 0) & ((left < 0) != (right < 0))
+    return np.asarray(quotient + rounded_down, left.dtype)
+
+
+def _mod(call: Call, left: np.ndarray, right: np.ndarray) -> np.ndarray | None:
+    if left.dtype.kind in "iu" and (right == 0).any():
+        return None
+    if call.attributes.get("fmod", 0):
+        return np.asarray(np.fmod(left, right), left.dtype)
+    return np.asarray(np.mod(left, right), left.dtype) if left.dtype.kind in "iu" else None
+
+
+def _extreme(compute: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    """Max and Min of any number of tensors; NaN wins, as in numpy."""
+
+    def rule(call: Call, *arrays: np.ndarray) -> np.ndarray:  # noqa: ARG001
+        result = arrays[0]
+        for other in arrays[1:]:
+            result = compute(result, other)
+        return np.asarray(result, arrays[0].dtype)
+
+    return rule
+
+
+def _reduce(compute: Callable[..., Any]) -> Callable[..., np.ndarray | None]:
+    """Sums and products of integers only: of floats, the order of the additions shows."""
+
+    def rule(call: Call, array: np.ndarray, axes: np.ndarray | None = None) -> np.ndarray | None:
+        if array.dtype.kind not in "iu" or array.size == 0:
             return None
-        quotient = np.abs(left) // np.abs(right)
-        return np.asarray(quotient * np.sign(left) * np.sign(right), left.dtype)
-    return np.asarray(left / right, left.dtype)
+        where = _axes(call, axes)
+        if not where:
+            if call.attributes.get("noop_with_empty_axes"):
+                return array
+            where = list(range(array.ndim))
+        keep = bool(call.attributes.get("keepdims", 1))
+        return np.asarray(compute(array, axis=tuple(where), keepdims=keep), array.dtype)
+
+    return rule
+
+
+def _tile(call: Call, array: np.ndarray, repeats: np.ndarray) -> np.ndarray | None:  # noqa: ARG001
+    if array.nbytes * int(np.prod(repeats)) > LARGEST_GROWTH:
+        return None
+    return np.tile(array, [int(r) for r in repeats])
+
+
+def _range(
+    call: Call,  # noqa: ARG001
+    start: np.ndarray,
+    limit: np.ndarray,
+    delta: np.ndarray,
+) -> np.ndarray | None:
+    """Start + i * delta, in the dtype itself; floats only where they are whole."""
+    first, last, step = (a.item() for a in (start, limit, delta))
+    if step == 0 or any(v != v or int(v) != v for v in (first, last, step)):
+        return None
+    count = max(-((int(first) - int(last)) // int(step)), 0)
+    if count * start.itemsize > LARGEST_GROWTH:
+        return None
+    return (int(first) + np.arange(count) * int(step)).astype(start.dtype)
+
+
+def _clip(
+    call: Call, array: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None
+) -> np.ndarray | None:
+    if "min" in call.attributes or "max" in call.attributes:
+        return None
+    result = array if low is None else np.maximum(array, low)
+    return np.asarray(result if high is None else np.minimum(result, high), array.dtype)
+
+
+def _non_zero(call: Call, array: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    return np.array(np.nonzero(np.atleast_1d(array)), np.int64)
+
+
+def _size(call: Call, array: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    return np.array(array.size, np.int64)
+
+
+def _shape(call: Call, array: np.ndarray) -> np.ndarray:
+    part = slice(call.attributes.get("start", 0), call.attributes.get("end"))
+    return np.array(array.shape[part], np.int64)
+
+
+def _is_inf(call: Call, array: np.ndarray) -> np.ndarray:
+    negative = np.isneginf(array) & bool(call.attributes.get("detect_negative", 1))
+    return np.asarray(
+        negative | (np.isposinf(array) & bool(call.attributes.get("detect_positive", 1)))
+    )
 
 
 def _concat(call: Call, *arrays: np.ndarray) -> np.ndarray:
@@ -104,11 +272,15 @@ def _squeeze(call: Call, array: np.ndarray, axes: np.ndarray | None = None) -> n
     return np.squeeze(array, None if where is None else tuple(where))
 
 
-def _gather(call: Call, array: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    return np.asarray(np.take(array, indices, axis=call.attributes.get("axis", 0)))
+def _gather(call: Call, array: np.ndarray, indices: np.ndarray) -> np.ndarray | None:
+    axis = call.attributes.get("axis", 0)
+    size = array.shape[axis]
+    if ((indices < -size) | (indices >= size)).any():
+        return None
+    return np.asarray(np.take(array, indices, axis=axis))
 
 
-def _slice(call: Call, array: np.ndarray, *rest: np.ndarray | None) -> np.ndarray:
+def _slice(call: Call, array: np.ndarray, *rest: np.ndarray | None) -> np.ndarray | None:
     def part(index: int, name: str) -> list[int] | None:
         if name in call.attributes:
             return list(call.attributes[name])
@@ -123,6 +295,8 @@ def _slice(call: Call, array: np.ndarray, *rest: np.ndarray | None) -> np.ndarra
     where = [slice(None)] * array.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         size = array.shape[axis]
+        if step == 0:
+            return None
         stop = None if step < 0 and end < -size else end
         where[axis] = slice(start, stop, step)
     return array[tuple(where)]
@@ -164,6 +338,9 @@ _RULES: dict[str, Callable[..., np.ndarray | None]] = {
     "Ceil": _plain(np.ceil),
     "Exp": _plain(np.exp),
     "Log": _plain(np.log),
+    "Sin": _plain(np.sin),
+    "Cos": _plain(np.cos),
+    "Tanh": _plain(np.tanh),
     "Reciprocal": _plain(np.reciprocal),
     "And": _predicate(np.logical_and),
     "Or": _predicate(np.logical_or),
@@ -185,5 +362,25 @@ _RULES: dict[str, Callable[..., np.ndarray | None]] = {
     "ConstantOfShape": _constant_of_shape,
     "Transpose": _transpose,
     "Where": _where,
-    "Shape": lambda call, array: np.array(array.shape, np.int64),  # noqa: ARG005
+    "Shape": _shape,
+    "Size": _size,
+    "Mod": _mod,
+    "Max": _extreme(np.maximum),
+    "Min": _extreme(np.minimum),
+    "Clip": _clip,
+    "Sign": _plain(np.sign),
+    "IsNaN": _predicate(np.isnan),
+    "IsInf": _is_inf,
+    "Round": _plain(np.rint),
+    "ReduceSum": _reduce(np.sum),
+    "ReduceProd": _reduce(np.prod),
+    "ReduceMax": _reduce(np.max),
+    "ReduceMin": _reduce(np.min),
+    "Tile": _tile,
+    "Range": _range,
+    "NonZero": _non_zero,
+    "BitwiseAnd": _plain(np.bitwise_and),
+    "BitwiseOr": _plain(np.bitwise_or),
+    "BitwiseXor": _plain(np.bitwise_xor),
+    "BitwiseNot": _plain(np.invert),
 }

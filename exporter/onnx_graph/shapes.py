@@ -132,17 +132,8 @@ def _onnx_inference(call: Call) -> list[tuple[ir.DataType | None, PartialShape]]
     schema = onnx.defs.get_schema(call.op_type, call.opset, call.signature.domain)
     names = [f"i{i}" if t is not None else "" for i, t in enumerate(call.inputs)]
     outputs = [f"o{i}" for i in range(call.outputs)]
-    attributes = [_attribute(call, name, value) for name, value in call.attributes.items()]
-    node = ir.serde.serialize_node(
-        ir.Node(
-            call.signature.domain,
-            call.op_type,
-            [ir.Value(name=n) if n else None for n in names],
-            attributes,
-            outputs=[ir.Value(name=n) for n in outputs],
-            version=call.opset,
-        )
-    )
+    lone = single_node(call, [ir.Value(name=n) if n else None for n in names])
+    node = ir.serde.serialize_node(lone)
     symbols: dict[str, SymInt] = {}
     types, data = {}, {}
     for name, tensor in zip(names, call.inputs, strict=True):
@@ -156,6 +147,18 @@ def _onnx_inference(call: Call) -> list[tuple[ir.DataType | None, PartialShape]]
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError):
         return None
     return [_from_proto(inferred.get(name), symbols) for name in outputs]
+
+
+def single_node(call: Call, inputs: Sequence[ir.Value | None]) -> ir.Node:
+    """A call as a node by itself, with outputs o0, o1, ..."""
+    return ir.Node(
+        call.signature.domain,
+        call.op_type,
+        inputs,
+        [_attribute(call, name, value) for name, value in call.attributes.items()],
+        outputs=[ir.Value(name=f"o{i}") for i in range(call.outputs)],
+        version=call.opset,
+    )
 
 
 def _attribute(call: Call, name: str, value: object) -> ir.Attr:
