@@ -81,10 +81,7 @@ class Outputs:
 
     def _identity(self, tensor: Tensor) -> ir.Value:
         kept = self._g.value(tensor)
-        type_ = OutputType.of(tensor)
-        if isinstance(kept.type, ir.SequenceType):
-            type_ = OutputType(tensor.dtype, None, is_sequence=True)
-        result = self._g.emit("Identity", [kept], {}, [type_])[0]
+        result = self._g.emit("Identity", [kept], {}, [OutputType.of(tensor)])[0]
         return self._g.value(result)
 
     def rename(self, value: ir.Value, name: str) -> None:

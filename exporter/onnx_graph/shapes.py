@@ -38,7 +38,8 @@ class OutputType:
     @staticmethod
     def of(tensor: Tensor) -> OutputType:
         """The type of an existing tensor."""
-        return OutputType(tensor.dtype, tensor.shape)
+        is_sequence = tensor.value is not None and isinstance(tensor.value.type, ir.SequenceType)
+        return OutputType(tensor.dtype, tensor.shape, is_sequence)
 
     def ir_type(self) -> ir.TypeProtocol:
         """As an onnx_ir type."""
@@ -63,8 +64,7 @@ def infer(call: Call) -> list[OutputType]:
         dtype = dtypes[i]
         if dtype is None:
             raise ValueError(f"{call.op_type}: the dtype of output {i} is not known")
-        parameter = call.signature.outputs[min(i, len(call.signature.outputs) - 1)]
-        result.append(OutputType(dtype, shape, parameter.type_variable.startswith("seq(")))
+        result.append(OutputType(dtype, shape, call.op_type in _GIVES_SEQUENCE))
     return result
 
 
@@ -115,6 +115,14 @@ def _dtypes(call: Call) -> list[ir.DataType | None]:
             result.append(None)
     return result
 
+
+_GIVES_SEQUENCE = {
+    "SequenceEmpty",
+    "SequenceConstruct",
+    "SequenceInsert",
+    "SequenceErase",
+    "SplitToSequence",
+}
 
 _DEFAULT_DTYPE = {
     "Multinomial": ir.DataType.INT32,
