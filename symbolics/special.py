@@ -129,18 +129,26 @@ GUESS_FAR = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.0
 def inverse(g: Builder, x: Tensor, rest: Tensor) -> Tensor:
     """erfinv of x >= 0, where `rest` is 1 - x (which may be more exact than x).
 
-    1. Guess. 2. Two of Newton's steps, on erfc where x is nearer to 1 than to 0.
+    1. Guess; far out from erfc(y) = exp(-y * y) / (y * sqrt(pi)), nearly.
+    2. Newton's steps: on erf near 0, on erfc, and far out on the logarithm of erfc.
     """
     logarithm = g.Neg(g.Log(g.Mul(rest, g.Add(x, 1.0))))
     root = g.Sub(g.Sqrt(g.Max(logarithm, 0.0)), 3.0)
     near, far = horner(g, g.Sub(logarithm, 2.5), GUESS_NEAR), horner(g, root, GUESS_FAR)
+    wanted = g.Log(rest)
+    square = g.Sub(g.constant(-0.5 * math.log(math.pi), DOUBLE), wanted)
+    tail = g.Sqrt(g.Sub(square, g.Mul(g.Log(g.Max(square, 1.0)), 0.5)))
     guess = g.Mul(g.Where(g.Less(logarithm, 5.0), near, far), x)
-    for _ in range(2):
+    guess = g.Where(g.Greater(logarithm, 15.0), tail, guess)
+    for _ in range(3):
         error = g.Where(
             g.Less(x, 0.5), g.Sub(x, erf_double(g, guess)), g.Sub(erfc_double(g, guess), rest)
         )
-        slope = g.Mul(g.Exp(g.Mul(guess, guess)), math.sqrt(math.pi) / 2)
-        guess = g.Add(guess, g.Mul(error, slope))
+        step = g.Mul(g.Mul(error, g.Exp(g.Mul(guess, guess))), math.sqrt(math.pi) / 2)
+        scaled = scaled_tail(g, guess)
+        distance = g.Sub(g.Sub(g.Log(scaled), g.Mul(guess, guess)), wanted)
+        far_step = g.Mul(g.Mul(distance, scaled), math.sqrt(math.pi) / 2)
+        guess = g.Add(guess, g.Where(g.Greater(logarithm, 5.0), far_step, step))
     end = g.Where(g.Equal(rest, 0.0), g.constant(math.inf, DOUBLE), guess)
     return g.Where(g.Less(rest, 0.0), g.constant(math.nan, DOUBLE), end)
 
