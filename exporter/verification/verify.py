@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporter.errors import VerificationError
+from exporter.errors import InputError, VerificationError
 from exporter.verification.calls import CallPlan
 from exporter.verification.comparison import Difference, Tolerance, compare
 from exporter.verification.samples import Array, array_for, resized
@@ -100,10 +100,10 @@ def verify_arrays(
         feeds.update(_named(inputs, session.inputs, "input"))
         missing = [port.name for port in session.inputs if port.name not in feeds]
         if missing:
-            raise VerificationError(f"no arrays for the inputs {', '.join(missing)}")
+            raise InputError(f"no arrays for the inputs {', '.join(missing)}")
         wanted = _named(expected, session.outputs, "output")
         if not wanted:
-            raise VerificationError("no expected arrays: there is nothing to compare with")
+            raise InputError("no expected arrays: there is nothing to compare with")
         actual = session.run(feeds)
         run = _compared("as given", wanted, actual, tolerance)
         skipped = [name for name in actual if name not in wanted]
@@ -132,12 +132,12 @@ def _named(
 ) -> dict[str, Array]:
     if not isinstance(arrays, Mapping):
         if len(arrays) > len(ports):
-            raise VerificationError(f"{len(arrays)} {what} arrays for {len(ports)} {what}s")
+            raise InputError(f"{len(arrays)} {what} arrays for {len(ports)} {what}s")
         return {port.name: array for port, array in zip(ports, arrays, strict=False)}
     known = [port.name for port in ports]
     unknown = [name for name in arrays if name not in known]
     if unknown:
-        raise VerificationError(
+        raise InputError(
             f"the model has no {what} {', '.join(unknown)}", (f"it has: {', '.join(known)}",)
         )
     return dict(arrays)
@@ -268,7 +268,13 @@ class _AgainstPyTorch:
         self._warm_up()
         for call in range(STATE_CALLS if self._state else 1):
             what = "as given" if call == 0 else f"call {call + 1}"
-            self._run(self._plan.examples, what, result)
+            try:
+                self._run(self._plan.examples, what, result)
+            except _RefusedError as error:
+                raise VerificationError(
+                    f"PyTorch can't run the program on these inputs: {error.message}",
+                    ("give example inputs that it takes: --inputs, or args",),
+                ) from error
         sizes = _dims(self._ports, self._plan.examples)
         # What the state's shapes follow from is not known: its dims stay as they are.
         for tries in _variations(sizes) if not self._state else []:

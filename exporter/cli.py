@@ -1,0 +1,38 @@
+"""The `ts2onnx` command: converts, unless its first word is that of another command.
+
+    ts2onnx MODEL.pt [OPTIONS]            convert
+    ts2onnx inspect MODEL.pt [OPTIONS]    look into an archive
+
+A file that is named like a command is given with its folder: `ts2onnx ./inspect`. Commands are
+imported when they run: what one needs does not slow the other.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and exit with its code; see `exporter.commands.outcome`."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--version"]:
+        from exporter import __version__
+
+        print(f"ts2onnx {__version__}")
+        sys.exit(0)
+    if words[:1] == ["inspect"]:
+        from exporter.commands.inspect import inspect
+
+        inspect.main(words[1:], prog_name="ts2onnx inspect")
+    else:
+        from exporter.commands.convert import convert
+
+        # Without a word there is nothing to convert: say what there is.
+        convert.main(words or ["--help"], prog_name="ts2onnx")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""How inputs, constants and dynamic axes are written on the command line.
+
+x=float32[batch,3,224,224]    a tensor; a dim that is a name is dynamic
+n=int64                       a tensor without dims
+xs.0=..., xs.1=...            the elements of a list; `batch.image=...` an entry of a dict
+n=5  mode=fast  flag=true     a constant: a Python literal, else a string
+x:0=batch,2=height            dynamic axes; `x:0` alone names the dim x_0
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from exporter.conversion.signature import TensorSpec
+from exporter.errors import InputError
+
+__all__ = ["constants", "dynamic_axes", "names", "nested", "tensor_specs"]
+
+_SPEC = re.compile(r"(?P<dtype>\w+)(\[(?P<dims>[^\[\]]*)\])?")
+_LITERALS = {"true": True, "false": False, "none": None}
+
+
+def tensor_specs(texts: Sequence[str], option: str) -> dict[str, TensorSpec]:
+    """`name=dtype[dims]`, by name."""
+    result: dict[str, TensorSpec] = {}
+    for text in texts:
+        name, separator, described = (part.strip() for part in text.partition("="))
+        match = _SPEC.fullmatch(described.replace(" ", ""))
+        if not (name and separator and match):
+            raise click.BadParameter(
+                f'{text!r} is not of the form "x=float32[batch,3]"', param_hint=option
+            )
+        dims = tuple(_dim(part, text, option) for part in (match["dims"] or "").split(",") if part)
+        spec = TensorSpec(match["dtype"], dims)
+        try:
+            _ = spec.onnx_dtype
+        except InputError as error:
+            raise click.BadParameter(f"{text!r}: {error.message}", param_hint=option) from None
+        result[_new(name, result, option)] = spec
+    return result
+
+
+def _dim(text: str, whole: str, option: str) -> int | str:
+    if text.isdecimal():
+        return int(text)
+    if text.isidentifier():
+        return text
+    raise click.BadParameter(f"{whole!r}: {text!r} is neither a size nor a name", param_hint=option)
+
+
+def _new(name: str, known: dict[str, Any], option: str) -> str:
+    if name in known:
+        raise click.BadParameter(f"{name} is given twice", param_hint=option)
+    return name
+
+
+def nested(specs: dict[str, Any]) -> dict[str, Any]:
+    """Values under dotted names as the lists and dicts that they are parts of."""
+    groups: dict[str, Any] = {}
+    for name, value in specs.items():
+        first, _, rest = name.partition(".")
+        if not rest:
+            groups[first] = value
+        elif isinstance(groups.setdefault(first, {}), dict):
+            groups[first][rest] = value
+        else:
+            raise click.BadParameter(f"{first} and {name} are both given", param_hint="--input")
+    return {name: _gathered(name, value) for name, value in groups.items()}
+
+
+def _gathered(name: str, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    parts = nested(value)
+    if not all(key.isdecimal() for key in parts):
+        return parts
+    numbers = sorted(parts, key=int)
+    if numbers != [str(i) for i in range(len(parts))]:
+        raise click.BadParameter(
+            f"the elements of {name} are {', '.join(numbers)}: they must count from 0",
+            param_hint="--input",
+        )
+    return [parts[number] for number in numbers]
+
+
+def constants(texts: Sequence[str]) -> dict[str, Any]:
+    """`name=value`, by name."""
+    result: dict[str, Any] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name and separator):
+            raise click.BadParameter(f'{text!r} is not of the form "n=5"', param_hint="--const")
+        result[_new(name, result, "--const")] = _literal(value)
+    return result
+
+
+def _literal(text: str) -> Any:
+    if text.lower() in _LITERALS:
+        return _LITERALS[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def dynamic_axes(texts: Sequence[str]) -> dict[str, dict[int, str]]:
+    """`name:axis=label,...`, by name and axis."""
+    result: dict[str, dict[int, str]] = {}
+    for text in texts:
+        name, separator, axes = text.rpartition(":")
+        for part in axes.split(","):
+            axis, _, label = part.partition("=")
+            try:
+                number = int(axis)
+            except ValueError:
+                separator = ""
+            if not (name and separator) or (label and not label.isidentifier()):
+                raise click.BadParameter(
+                    f'{text!r} is not of the form "x:0=batch"', param_hint="--dynamic"
+                )
+            result.setdefault(name, {})[number] = label or f"{name}_{number}"
+    return result
+
+
+def names(text: str | None) -> list[str] | None:
+    """Names separated by commas."""
+    return None if text is None else [name.strip() for name in text.split(",")]
