@@ -19,6 +19,7 @@ from symbolics import (  # noqa: F401
     dropout,
     einsum,
     embedding,
+    fractional_pooling,
     gamma,
     grid_sample,
     grids,

@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.padding import constant_pad_nd
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import category
 from symbolics.windows import batched, gathered_windows, spatial, unbatched, window_indices
@@ -36,10 +38,13 @@ def convolution(
     dilations = spatial(dilation, dims, "dilation")
     if not transposed:
         return padded_convolution(g, input, weight, bias, strides, pads, dilations, groups)
-    if category(input) < 2:
-        raise Unsupported("a transposed convolution of integers")
     x, had_batch = batched(g, input, dims)
     extra = spatial(output_padding, dims, "output_padding")
+    if category(input) < 2:
+        result = integer_transpose(
+            g, x, weight, bias, strides, pads[:dims], extra, dilations, int(groups)
+        )
+        return unbatched(g, result, had_batch)
     ends = pads[dims:]
     behind = [0] * dims
     if any(e >= s for e, s in zip(extra, strides, strict=True)):
@@ -147,6 +152,51 @@ def integer_convolution(
     if bias is None:
         return result
     return g.Add(result, g.reshape(bias, [out, *[1] * dims]))
+
+
+def integer_transpose(
+    g: Builder,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    strides: list[int],
+    pads: list[int],
+    extra: list[int],
+    dilations: list[int],
+    groups: int,
+) -> Tensor:
+    """A transposed convolution as a plain one, for integers.
+
+    1. stride - 1 zeros between the elements of the input, and a border of dilation * (kernel - 1)
+       less the padding around it.
+    2. The kernel backwards, and its channels in and out swapped within each group.
+    """
+    dims = len(strides)
+    kernel = kernel_shape(weight)
+    if kernel is None:
+        raise Unsupported("a convolution of integers whose kernel size is only known at run time")
+    batch, channels, *sizes = x.require_shape()
+    spread = g.reshape(x, [batch, channels, *(d for n in sizes for d in (n, 1))])
+    zeros = [0, 0, *(d for s in strides for d in (0, s - 1))]
+    if any(zeros):
+        spread = g.Pad(spread, [0] * len(zeros) + zeros)
+    x = g.reshape(spread, [batch, channels, *(n * s for n, s in zip(sizes, strides, strict=True))])
+    reach = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+    border: list[Dim] = []
+    for i in reversed(range(dims)):
+        begin = reach[i] - pads[i]
+        # The zeros behind the last element count as border.
+        border += [begin, begin + extra[i] - (strides[i] - 1)]
+    x = constant_pad_nd(g, x, border)
+    _, width, *_ = weight.require_shape()
+    split = g.reshape(weight, [groups, channels // groups, width, *kernel])
+    swapped = g.Transpose(split, perm=[0, 2, 1, *range(3, 3 + dims)])
+    flipped = g.reshape(swapped, [groups * width, channels // groups, *kernel])
+    lowest = -(2**63)
+    axes = list(range(2, 2 + dims))
+    flipped = g.Slice(flipped, [-1] * dims, [lowest] * dims, axes, [-1] * dims)
+    ones, none = [1] * dims, [0] * (2 * dims)
+    return integer_convolution(g, x, flipped, bias, ones, none, dilations, groups)
 
 
 @symbolic(

@@ -7,8 +7,9 @@ import math
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.norms import norm_scalaropt_dim
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64
+from symbolics.rules import BOOL, INT64, element_count
 from symbolics.windows import consecutive
 
 __all__ = ["embedding"]
@@ -29,6 +30,24 @@ def embedding(
 ) -> Tensor:
     """Rows of the table. The padding index, like the rest, only matters to gradients."""
     return g.Gather(weight, indices, axis=0)  # type: ignore[no-any-return]
+
+
+@symbolic(
+    "aten::embedding_renorm(Tensor self, Tensor indices, float max_norm, float norm_type) -> Tensor"
+)
+def embedding_renorm(
+    g: Builder, self: Tensor, indices: Tensor, max_norm: float, norm_type: float
+) -> Tensor:
+    """The table with those rows that the indices name shortened to `max_norm`, where longer."""
+    rows = self.require_shape()[0]
+    norms = norm_scalaropt_dim(g, self, norm_type, [1], True)
+    count = g.reshape(indices, [element_count(g, indices)])
+    zeros = g.Expand(g.constant(0, INT64), g.constant([rows], INT64))
+    ones = g.Expand(g.constant(1, INT64), g.shape(count))
+    named = g.ScatterElements(zeros, g.cast(count, INT64), ones, axis=0)
+    long = g.And(g.cast(g.reshape(named, [rows, 1]), BOOL), g.Greater(norms, max_norm))
+    factor = g.Div(g.constant(max_norm, self.dtype), g.Add(norms, 1e-7))
+    return g.Mul(self, g.Where(long, factor, g.constant(1, self.dtype)))  # type: ignore[no-any-return]
 
 
 def bags(

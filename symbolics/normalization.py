@@ -103,6 +103,8 @@ def batch_norm(
 
     Training also moves the running statistics: `updated_statistics` says where to.
     """
+    if input.shape is not None and 0 in input.shape:
+        return input
     if training or running_mean is None or running_var is None:
         return batch_statistics(g, input, weight, bias, eps)[0]
     return with_statistics(g, input, weight, bias, running_mean, running_var, eps)
@@ -136,10 +138,11 @@ def batch_statistics(
     inverse = inverse_deviation(g, variance, eps)
     result = channel_affine(g, g.Mul(g.Sub(x, mean), inverse), weight, bias)
     channels = input.require_shape()[1]
+    dtype = input.dtype if weight is None else weight.dtype
     return (
         g.cast(result, input.dtype),
-        g.reshape(mean, [channels]),
-        g.reshape(inverse, [channels]),
+        g.cast(g.reshape(mean, [channels]), dtype),
+        g.cast(g.reshape(inverse, [channels]), dtype),
     )
 
 
@@ -181,7 +184,7 @@ def native_batch_norm(
     if training or running_mean is None or running_var is None:
         return batch_statistics(g, input, weight, bias, eps)
     result = with_statistics(g, input, weight, bias, running_mean, running_var, eps)
-    empty = g.constant(np.zeros(0, np.float32), wide(g, input).dtype)
+    empty = g.constant(np.zeros(0, np.float32), running_mean.dtype)
     return result, empty, empty
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
@@ -45,7 +46,9 @@ def unbatched(g: Builder, result: Tensor, had_batch: bool) -> Tensor:
 
 
 def consecutive(g: Builder, count: Dim, dtype: ir.DataType = INT64) -> Tensor:
-    """0, 1, ... count - 1."""
+    """0, 1, ... count - 1; a constant where the count is known."""
+    if isinstance(count, int):
+        return g.constant(np.arange(count), dtype)
     return g.cast(g.Range(0, g.constant(count, INT64), 1), dtype)
 
 
