@@ -8,12 +8,15 @@ from __future__ import annotations
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics import reduction as reductions
 from symbolics.activation import log_softmax_int
+from symbolics.arithmetic import mul
 from symbolics.creation import positions
 from symbolics.losses import MEAN, NONE, SUM, reduced
 from symbolics.norms import pairwise_distance
+from symbolics.pointwise import as_float
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, element_count, is_float, promote
+from symbolics.rules import INT64, element_count, is_float, promote_float
 
 __all__ = ["cross_entropy_loss", "nll_loss_nd"]
 
@@ -265,16 +268,14 @@ def cosine_embedding_loss(
     reduction: int = 1,
 ) -> Tensor:
     """1 - cos for a target of 1, what cos exceeds the margin by for -1, 0 for any other."""
-    input1, input2 = promote(g, input1, input2)
     dim = target.require_rank()
     tiny = 1e-12
 
-    def over_dim(tensor: Tensor) -> Tensor:
-        return g.ReduceSum(tensor, axes=[dim], keepdims=False)
+    def over_dim(left: Tensor, right: Tensor) -> Tensor:
+        return as_float(g, reductions.sum_dim(g, mul(g, left, right), [dim]))
 
-    product = over_dim(g.Mul(input1, input2))
-    first = g.Add(over_dim(g.Mul(input1, input1)), tiny)
-    second = g.Add(over_dim(g.Mul(input2, input2)), tiny)
+    product = over_dim(input1, input2)
+    first, second = g.Add(over_dim(input1, input1), tiny), g.Add(over_dim(input2, input2), tiny)
     cosine = g.Div(product, g.Sqrt(g.Mul(first, second)))
     zero = g.constant(0, cosine.dtype)
     near = g.Sub(g.constant(1.0, cosine.dtype), cosine)
@@ -301,6 +302,7 @@ def triplet_margin_loss(
 
     `swap` takes the negative's distance from the positive where that is smaller.
     """
+    anchor, positive, negative = promote_float(g, anchor, positive, negative)
     near = pairwise_distance(g, anchor, positive, p, eps)
     far = pairwise_distance(g, anchor, negative, p, eps)
     if swap:

@@ -10,8 +10,10 @@ import math
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics import reduction as reductions
+from symbolics.arithmetic import mul, sub
+from symbolics.pointwise import as_float
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import default_float, is_float, promote
+from symbolics.rules import is_float, promote
 
 __all__ = ["MEAN", "NONE", "SUM", "reduced"]
 
@@ -168,11 +170,9 @@ def margin_ranking_loss(
 ) -> Tensor:
     """max(0, margin - t * (x1 - x2))."""
     input1, input2, target = promote(g, input1, input2, target)
-    loss = g.Mul(g.Neg(target), g.Sub(input1, input2))
-    if margin != 0:
-        if not is_float(loss.dtype) and int(margin) != margin:
-            loss = g.cast(loss, default_float(loss.dtype))
-        loss = g.Add(loss, margin)
+    # Adding the margin, a float, makes floats of integers.
+    loss = as_float(g, g.Mul(g.Neg(target), g.Sub(input1, input2)))
+    loss = g.Add(loss, margin)
     return reduced(g, g.Max(loss, 0), reduction)
 
 
@@ -189,12 +189,13 @@ def poisson_nll_loss(
     reduction: int,
 ) -> Tensor:
     """The likelihood of counts; `full` adds Stirling's formula for the factorial of those above 1."""
-    input, target = floats(g, input, target)
+    input, target = promote(g, input, target)
     if log_input:
-        loss = g.Sub(g.Exp(input), g.Mul(target, input))
+        loss = sub(g, g.Exp(as_float(g, input)), g.Mul(target, input))
     else:
-        loss = g.Sub(input, g.Mul(target, g.Log(g.Add(input, eps))))
+        loss = sub(g, input, mul(g, target, g.Log(g.Add(as_float(g, input), eps))))
     if full:
+        target = as_float(g, target)
         stirling = g.Sub(g.Mul(target, g.Log(target)), target)
         stirling = g.Add(stirling, g.Mul(g.Log(g.Mul(target, 2 * math.pi)), 0.5))
         above = g.Greater(target, 1)

@@ -71,7 +71,9 @@ def boolean(tensor: Tensor) -> bool | SymBool:
 Arithmetic = Callable[[Any, Any], Any]
 
 
-def _arithmetic(name: str, compute: Arithmetic, onnx: Callable[[Builder, Tensor, Tensor], Tensor]) -> None:
+def _arithmetic(
+    name: str, compute: Arithmetic, onnx: Callable[[Builder, Tensor, Tensor], Tensor]
+) -> None:
     """A binary operator that is closed over ints and over floats."""
 
     def run(interpreter: Interpreter, a: Value, b: Value, *rest: Value, **kwargs: Value) -> Value:
@@ -230,7 +232,9 @@ def _plain_equal(interpreter: Interpreter, a: Value, b: Value) -> Value:
     return interpreter.containers_equal(a, b)
 
 
-def _ordering(name: str, compute: Arithmetic, onnx: str, bound: Callable[[Dim, Dim], bool | None]) -> None:
+def _ordering(
+    name: str, compute: Arithmetic, onnx: str, bound: Callable[[Dim, Dim], bool | None]
+) -> None:
     def run(interpreter: Interpreter, a: Value, b: Value) -> Value:
         if isinstance(a, str) and isinstance(b, str):
             return compute(a, b)
@@ -447,9 +451,9 @@ _rounding("ceil", math.ceil, "Ceil")
 
 
 @builtin("aten::round")
-def round_number(interpreter: Interpreter, a: Value, *digits: Value) -> Value:
+def round_number(interpreter: Interpreter, a: Value, *digits: Value, **decimals: Value) -> Value:
     """`round(x)`: half to even; TorchScript gives a float."""
-    if digits or not is_number(a):
+    if digits or decimals or not is_number(a):
         return NotImplemented
     if is_known(a):
         return float(round(a)) if isinstance(a, float) else a
