@@ -146,6 +146,10 @@ def _restored(model: nn.Module) -> Iterator[None]:
     """
     held: list[Any] = []
     for module in model.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            # Its containers are views of the C++ module; its tensors are restored by value.
+            held.append([*module.parameters(recurse=False), *module.buffers(recurse=False)])
+            continue
         held += [module._parameters, module._buffers, module.__dict__]
         held += [value for value in module.__dict__.values() if type(value) in (dict, list)]
     before = [content.copy() for content in held]

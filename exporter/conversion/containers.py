@@ -351,6 +351,22 @@ def sum_of(interpreter: Interpreter, self: Value, *rest: Value, **kw: Value) -> 
     return list_sum(interpreter, self)
 
 
+def _quantifier(name: str, join: str, start: bool) -> None:
+    def run(interpreter: Interpreter, self: Value, *rest: Value, **kw: Value) -> Value:
+        if not isinstance(self, (ListValue, tuple)) or rest or kw:
+            return NotImplemented
+        found: Value = start
+        for item in interpreter.items(self):
+            found = interpreter.builtin(join, found, interpreter.builtin("aten::Bool", item))
+        return found
+
+    builtin(name)(run)
+
+
+_quantifier("aten::any", "aten::__or__", start=False)
+_quantifier("aten::all", "aten::__and__", start=True)
+
+
 @builtin("aten::slice")
 def slice_list(
     interpreter: Interpreter,

@@ -223,6 +223,10 @@ def _call(
     schema = overload.schema
     arguments = _arguments(interpreter, overload, bound)
     result = overload.function(interpreter.g, **_python_names(arguments))
+    if overload.effect is not None:
+        changed = overload.effect(interpreter.g, **_python_names(arguments))
+        for name, tensor in changed.items():
+            write(interpreter, bound[name], tensor)
     returns = schema.returns
     if len(returns) == 0:
         return None
