@@ -15,8 +15,8 @@ import onnx_ir as ir
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import DOUBLE, FLOAT, wrapped_dim
+from symbolics.registry import Unsupported, argument_writes, symbolic
+from symbolics.rules import DOUBLE, FLOAT, INT64, wrapped_dim
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "moments", "standardized"]
 
@@ -101,7 +101,7 @@ def batch_norm(
 ) -> Tensor:
     """Each channel with the running statistics, or, in training, with those of the batch.
 
-    Training also moves the running statistics: `updated_statistics` says where to.
+    Training also moves the running statistics: see `moved_by_batch`.
     """
     if input.shape is not None and 0 in input.shape:
         return input
@@ -152,15 +152,112 @@ def updated_statistics(
     """The running statistics moved towards the batch's; the variance is that of a sample (N - 1)."""
     axes = [0, *range(2, input.require_rank())]
     mean, variance = moments(g, wide(g, input), axes)
-    channels = input.require_shape()[1]
     shape = input.require_shape()
-    count = g.constant(math.prod(shape[a] for a in axes), FLOAT)
-    unbiased = g.Mul(variance, g.cast(g.Div(count, g.Sub(count, 1)), variance.dtype))
-    moved = []
-    for old, new in ((running_mean, mean), (running_var, unbiased)):
-        part = g.Mul(g.cast(g.reshape(new, [channels]), old.dtype), momentum)
-        moved.append(g.Add(g.Mul(old, 1 - momentum), part))
-    return moved[0], moved[1]
+    variance = of_sample(g, variance, math.prod(shape[a] for a in axes))
+    return moved(g, running_mean, mean, momentum), moved(g, running_var, variance, momentum)
+
+
+def of_sample(g: Builder, variance: Tensor, count: Dim) -> Tensor:
+    """A variance over N elements as one over N - 1."""
+    number = g.cast(g.constant(count, INT64), variance.dtype)
+    return g.Mul(variance, g.Div(number, g.Sub(number, 1)))  # type: ignore[no-any-return]
+
+
+def moved(g: Builder, old: Tensor, new: Tensor, momentum: float) -> Tensor:
+    """A running statistic moved towards a new one."""
+    new = g.cast(g.reshape(new, list(old.require_shape())), old.dtype)
+    return g.Add(g.Mul(old, 1 - momentum), g.Mul(new, momentum))  # type: ignore[no-any-return]
+
+
+@argument_writes(
+    "aten::batch_norm",
+    "aten::native_batch_norm",
+    "aten::_native_batch_norm_legit",
+    "aten::_batch_norm_with_update",
+)
+def moved_by_batch(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-05,
+    cudnn_enabled: bool = False,
+) -> dict[str, Tensor]:
+    """In training the running statistics are written to."""
+    empty = input.shape is not None and 0 in input.shape
+    if not training or running_mean is None or running_var is None or empty:
+        return {}
+    mean, variance = updated_statistics(g, input, running_mean, running_var, momentum)
+    return {"running_mean": mean, "running_var": variance}
+
+
+@argument_writes("aten::instance_norm")
+def moved_by_instances(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> dict[str, Tensor]:
+    """Running statistics move towards the mean of all samples' own statistics."""
+    if not use_input_stats or running_mean is None or running_var is None:
+        return {}
+    shape = input.require_shape()
+    mean, variance = moments(g, wide(g, input), list(range(2, len(shape))))
+    variance = of_sample(g, variance, math.prod(shape[2:]))
+    mean, variance = (g.ReduceMean(t, axes=[0], keepdims=False) for t in (mean, variance))
+    return {
+        "running_mean": moved(g, running_mean, mean, momentum),
+        "running_var": moved(g, running_var, variance, momentum),
+    }
+
+
+@symbolic(
+    "aten::_batch_norm_with_update(Tensor input, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+def _batch_norm_with_update(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, ...]:
+    """`native_batch_norm` in training; the last result, empty here, is scratch space of some devices."""
+    scratch = g.constant(np.zeros(0, np.uint8))
+    return (*batch_statistics(g, input, weight, bias, eps), scratch)
+
+
+@symbolic(
+    "aten::_batch_norm_no_update(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, float momentum, float eps) -> (Tensor, Tensor, Tensor, Tensor)"
+)
+def _batch_norm_no_update(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    momentum: float,
+    eps: float,
+) -> tuple[Tensor, ...]:
+    """`native_batch_norm` outside training, with the same empty result."""
+    scratch = g.constant(np.zeros(0, np.uint8))
+    results = native_batch_norm(
+        g, input, weight, bias, running_mean, running_var, False, momentum, eps
+    )
+    return (*results, scratch)
 
 
 @symbolic(

@@ -19,7 +19,15 @@ from typing import Any, TypeVar
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.torchscript.schema import Schema, parse_schema
 
-__all__ = ["Overload", "Unsupported", "overloads", "registered", "symbolic", "view_write"]
+__all__ = [
+    "Overload",
+    "Unsupported",
+    "argument_writes",
+    "overloads",
+    "registered",
+    "symbolic",
+    "view_write",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Symbolic = Callable[..., Any]
@@ -27,11 +35,15 @@ Symbolic = Callable[..., Any]
 
 @dataclass
 class Overload:
-    """One registered schema and its function; `write` puts a new value into a view's base."""
+    """One registered schema and its function.
+
+    `write` puts a new value into a view's base, `effect` gives what becomes of arguments.
+    """
 
     text: str
     function: Symbolic
     write: Symbolic | None = None
+    effect: Symbolic | None = None
     _schema: Schema | None = field(default=None, repr=False)
 
     @property
@@ -44,6 +56,7 @@ class Overload:
 
 _REGISTRY: dict[str, dict[str, Overload]] = {}
 _WRITES: dict[str, Symbolic] = {}
+_EFFECTS: dict[str, Symbolic] = {}
 
 
 def symbolic(schema: str, *, replace: bool = False) -> Callable[[F], F]:
@@ -58,7 +71,7 @@ def symbolic(schema: str, *, replace: bool = False) -> Callable[[F], F]:
         row = _REGISTRY.setdefault(name, {})
         if head in row and not replace:
             raise ValueError(f"{head} already has a symbolic; pass replace=True to replace it")
-        row[head] = Overload(schema, function, _WRITES.get(head))
+        row[head] = Overload(schema, function, _WRITES.get(head), _EFFECTS.get(head))
         return function
 
     return register
@@ -78,6 +91,24 @@ def view_write(*heads: str) -> Callable[[F], F]:
             overload = _REGISTRY.get(name, {}).get(head)
             if overload is not None:
                 overload.write = function
+        return function
+
+    return register
+
+
+def argument_writes(*heads: str) -> Callable[[F], F]:
+    """Register what an operator writes into its arguments, beside its results.
+
+    The function takes what the symbolic takes, and returns the new values of arguments by name.
+    (`add_` and `out=` are not of this kind: they are derived.)
+    """
+
+    def register(function: F) -> F:
+        for head in heads:
+            _EFFECTS[head] = function
+            overload = _REGISTRY.get(head.split(".", 1)[0], {}).get(head)
+            if overload is not None:
+                overload.effect = function
         return function
 
     return register
