@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code; see `exporter.commands.outcome`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["--version"]:
-        from exporter import __version__
+        from exporter import __version__  # this and those below: only what runs is imported
 
         print(f"ts2onnx {__version__}")
         sys.exit(0)

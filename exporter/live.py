@@ -21,6 +21,7 @@ from torch import nn
 
 from exporter.errors import ConversionError, InputError
 from exporter.live_calls import Adapter
+from exporter.verification.samples import array_for
 
 __all__ = ["Saved", "ArchiveProgram", "to_archive", "to_arrays", "flat_arrays"]
 
@@ -290,8 +291,6 @@ def _to_tensors(value: Any) -> Any:
 
     A number is a tensor without dims, so that it stays an input. A spec's values are made up.
     """
-    from exporter.verification.samples import array_for
-
     if isinstance(value, torch.Tensor):
         return value
     if isinstance(value, (np.ndarray, np.generic)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,6 +98,10 @@ Exit codes:
 )  # fmt: skip
 @click.option("--rtol", type=float, help="Relative tolerance; by default what suits the dtype.")
 @click.option("--atol", type=float, help="Absolute tolerance; by default what suits the dtype.")
+@click.option(
+    "--symbolics", multiple=True, type=click.Path(), metavar="FILE.py",
+    help="Run a Python file first that registers symbolics, for operators of your own.",
+)  # fmt: skip
 @click.option("--source-lines", is_flag=True, help="Write where each node comes from into it.")
 @click.option("--json", "as_json", is_flag=True, help="Report, or error, as JSON.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -129,6 +134,7 @@ def _convert(
     expected: str | None,
     rtol: float | None,
     atol: float | None,
+    symbolics: tuple[str, ...],
     source_lines: bool,
     as_json: bool,
     quiet: bool,
@@ -143,7 +149,12 @@ def _convert(
     specs = notation.nested(notation.tensor_specs(inputs, "--input"))
     arrays = None if input_file is None else _arrays(input_file)
 
-    from exporter.api import export
+    for file in symbolics:
+        if not Path(file).is_file():
+            raise click.UsageError(f"there is no file {file}")
+        runpy.run_path(file, run_name=Path(file).stem)
+
+    from exporter.api import export  # only here: --help and usage errors do without
 
     with Progress(f"converting {model}", shown=not (quiet or as_json)) as progress:
         exported = export(
@@ -196,7 +207,7 @@ def _verified(
     atol: float | None,
 ) -> Verification:
     from exporter.archive import open_archive
-    from exporter.verification import (
+    from exporter.verification import (  # here: a conversion alone does without
         CallPlan,
         Tolerance,
         verify_arrays,

@@ -61,7 +61,7 @@ def _described(
     methods: Sequence[str],
     method: str | None,
 ) -> dict[str, Any]:
-    from exporter.commands import contents
+    from exporter.commands import contents  # here: graphs and code do without the registry
 
     return {
         "model": model,
@@ -135,7 +135,8 @@ def _print_operators(operators: list[dict[str, Any]]) -> None:
         if operator["first_opset"] is None:
             support = f"no symbolic; at {', '.join(operator['places'][:3]) or 'an unknown line'}"
         elif operator["newest_ops"]:
-            support = f"opset {operator['first_opset']}+ ({', '.join(operator['newest_ops'])})"
+            newest = ", ".join(operator["newest_ops"])
+            support = f"opset {operator['first_opset']}+ where it takes {newest}"
         else:
             support = f"opset {operator['first_opset']}+"
         rows.append((operator["name"], str(operator["count"]), support))

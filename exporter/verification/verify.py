@@ -75,7 +75,7 @@ def verify_export(
     """
     program = None
     if pytorch is not None and find_spec("torch") is not None:
-        from exporter.live import ArchiveProgram
+        from exporter.live import ArchiveProgram  # here: imports torch
 
         program = ArchiveProgram(pytorch, method, training)
     with _written(exported) as session:
