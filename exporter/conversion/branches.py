@@ -32,8 +32,10 @@ from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import OptionalValue, Value
 from exporter.conversion.tensors import TensorRef
+from exporter.onnx_graph.branch_outputs import branch_output
 from exporter.onnx_graph.scope import Scope
-from exporter.onnx_graph.values import SymBool, SymFloat
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
@@ -146,30 +148,33 @@ def _emit(
         _without_if(interpreter, condition, pair, form)
         for pair, form in zip(pairs, forms, strict=True)
     ]
-    left, right, types = [], [], []
+    left: list[Tensor] = []
+    right: list[Tensor] = []
+    types: list[OutputType] = []
     for (a, b), form, value in zip(pairs, forms, direct, strict=True):
         if value is not None:
             continue
-        with g.inside(then):
-            left += list(tensors_of(interpreter, a, form))
-        with g.inside(other):
-            right += list(tensors_of(interpreter, b, form))
-        types += list(output_types(form))
-    outputs = []
+        joined = list(output_types(form))
+        types += joined
+        for scope, side, outputs in ((then, a, left), (other, b, right)):
+            with g.inside(scope):
+                tensors = list(tensors_of(interpreter, side, form))
+                outputs += map(branch_output, [g] * len(tensors), tensors, joined)
+    results: list[Tensor] = []
     if types:
         with g.inside(then):
             then_graph = g.close(then, [], left)
         with g.inside(other):
             else_graph = g.close(other, [], right)
-        outputs = g.emit(
+        results = g.emit(
             "If",
             [g.value(condition.tensor)],
             {"then_branch": then_graph, "else_branch": else_graph},
             types,
         )
-    tensors = iter(outputs)
+    emitted = iter(results)
     return [
-        rebuild(interpreter, form, tensors) if value is None else value.value
+        rebuild(interpreter, form, emitted) if value is None else value.value
         for form, value in zip(forms, direct, strict=True)
     ]
 
