@@ -46,6 +46,7 @@ from symbolics import (  # noqa: F401
     shape,
     sorting,
     special,
+    spectral,
     splitting,
     statistics,
     triangular,

@@ -27,7 +27,8 @@ def cdist(
     x1, x2 = promote(g, x1, x2)
     rows = g.size(x1, -2), g.size(x2, -2)
     many = any(isinstance(r, int) and r > FEW_ROWS for r in rows)
-    if p == 2 and (compute_mode == 1 or (compute_mode in (None, 0) and many)):
+    empty = 0 in (*x1.require_shape(), *x2.require_shape())
+    if p == 2 and not empty and (compute_mode == 1 or (compute_mode in (None, 0) and many)):
         return _euclidean_dist(g, x1, x2)
     left = g.Unsqueeze(x1, axes=[-2])
     right = g.Unsqueeze(x2, axes=[-3])

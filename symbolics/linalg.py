@@ -120,10 +120,13 @@ def matrix_exp(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor")
 def linalg_vander(g: Builder, x: Tensor, *, N: Dim | None = None) -> Tensor:
     """The powers 0 to N - 1 of each element as a new last dim; bools and ints become int64."""
-    count = g.size(x, -1) if N is None else N
+    count = N
+    if count is None:
+        count = g.size(x, -1) if x.require_rank() else 1
     if not isinstance(count, int):
         raise Unsupported("vander with a number of powers that is only known at run time")
     x = x if is_float(x.dtype) else g.cast(x, INT64)
+    x = g.reshape(x, [1]) if x.rank == 0 else x
     column = g.Unsqueeze(x, axes=[-1])
     power = g.Expand(g.constant(1, x.dtype), g.shape(column))
     powers = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.einsum import tensordot
 from symbolics.registry import symbolic
@@ -144,6 +144,9 @@ def addmm(
         return added(g, self, mm(g, mat1, mat2), beta, alpha)
     if beta == 0:
         return g.Gemm(mat1, mat2, alpha=alpha)
+    if not is_ge(g.size(mat1, 1), 1):
+        # onnxruntime's Gemm forgets beta where there is nothing to multiply.
+        self, beta = scaled(g, self, beta), 1
     return g.Gemm(mat1, mat2, self, alpha=alpha, beta=beta)
 
 

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from symbolics.decompositions import linalg_inv
 from symbolics.reduction import Dims, extreme, is_half, reduce
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, is_float, onnx_dtype, promote, wrapped_dim, wrapped_dims
+from symbolics.spectral import singular_values
 
 __all__ = ["pairwise_distance", "vector_norm"]
 
@@ -73,6 +75,51 @@ def _matrix_dims(self: Tensor, dim: Sequence[int]) -> tuple[int, int]:
     return row, column
 
 
+def _singular_norm(
+    g: Builder, self: Tensor, dims: tuple[int, int], keepdim: bool, *, largest: bool | None
+) -> Tensor:
+    """The largest or smallest singular value, or (None) the sum of all."""
+    others = [i for i in range(self.require_rank()) if i not in dims]
+    order = [*others, *dims]
+    matrix = self if order == sorted(order) else g.Transpose(self, perm=order)
+    values = singular_values(g, matrix)
+    last = values.require_rank() - 1
+    if largest is None:
+        result = g.ReduceSum(values, axes=[last], keepdims=False)
+    else:
+        result = extreme(g, values, last, False, largest=largest)
+    return g.Unsqueeze(result, axes=sorted(dims)) if keepdim else result
+
+
+@symbolic("aten::nuclear_norm(Tensor self, bool keepdim=False) -> Tensor")
+def nuclear_norm(g: Builder, self: Tensor, keepdim: bool = False) -> Tensor:
+    """The sum of the singular values of a matrix."""
+    return _singular_norm(g, self, (0, 1), keepdim, largest=None)
+
+
+@symbolic("aten::nuclear_norm.dim(Tensor self, int[2] dim, bool keepdim=False) -> Tensor")
+def nuclear_norm_dim(g: Builder, self: Tensor, dim: Sequence[int], keepdim: bool = False) -> Tensor:
+    """The sum of the singular values over two dims."""
+    return _singular_norm(g, self, _matrix_dims(self, dim), keepdim, largest=None)
+
+
+@symbolic("aten::linalg_cond(Tensor self, Scalar? p=None) -> Tensor")
+def linalg_cond(g: Builder, self: Tensor, p: Number | None = None) -> Tensor:
+    """The largest singular value over the smallest, or a norm times that of the inverse."""
+    if p is None or p in (2, -2):
+        most = linalg_matrix_norm(g, self, 2)
+        least = linalg_matrix_norm(g, self, -2)
+        return g.Div(least, most) if p == -2 else g.Div(most, least)
+    return g.Mul(linalg_matrix_norm(g, self, p), linalg_matrix_norm(g, linalg_inv(g, self), p))
+
+
+@symbolic("aten::linalg_cond.p_str(Tensor self, str p) -> Tensor")
+def linalg_cond_p_str(g: Builder, self: Tensor, p: str) -> Tensor:
+    """A norm known by name times that of the inverse."""
+    inverse = linalg_inv(g, self)
+    return g.Mul(linalg_matrix_norm_str_ord(g, self, p), linalg_matrix_norm_str_ord(g, inverse, p))
+
+
 @symbolic(
     "aten::linalg_matrix_norm(Tensor self, Scalar ord, int[] dim=[-2, -1], bool keepdim=False, *, ScalarType? dtype=None) -> Tensor"
 )
@@ -98,7 +145,7 @@ def linalg_matrix_norm(
         return g.cast(half, self.dtype)
     row, column = _matrix_dims(self, dim)
     if abs(ord) == 2:
-        raise Unsupported(f"a matrix norm of order {ord}: it needs singular values")
+        return _singular_norm(g, self, (row, column), keepdim, largest=ord > 0)
     summed, rest = (row, column) if abs(ord) == 1 else (column, row)
     sums = g.ReduceSum(g.Abs(self), axes=[summed], keepdims=True)
     result = extreme(g, sums, rest, True, largest=ord > 0)
@@ -117,9 +164,13 @@ def linalg_matrix_norm_str_ord(
     *,
     dtype: int | None = None,
 ) -> Tensor:
-    """ "fro" is the vector norm of all elements, "nuc" the sum of the singular values."""
+    """The vector norm of all elements ("fro"), or the sum of the singular values ("nuc")."""
+    if ord == "nuc":
+        if dtype is not None:
+            self = g.cast(self, onnx_dtype(dtype))
+        return _singular_norm(g, self, _matrix_dims(self, dim), keepdim, largest=None)
     if ord != "fro":
-        raise Unsupported(f"a matrix norm of order {ord!r}: it needs singular values")
+        raise Unsupported(f"a matrix norm of order {ord!r}: PyTorch knows 'fro' and 'nuc'")
     return linalg_vector_norm(g, self, 2, _matrix_dims(self, dim), keepdim, dtype=dtype)
 
 
@@ -272,4 +323,4 @@ def pairwise_distance(
 ) -> Tensor:
     """The norm over the last dim of the difference, to which `eps` is added first."""
     difference = g.Sub(*promote(g, x1, x2))
-    return vector_norm(g, g.Add(difference, eps), p, -1, keepdim)
+    return vector_norm(g, g.Add(*promote(g, difference, eps)), p, -1, keepdim)

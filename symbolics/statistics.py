@@ -362,7 +362,8 @@ def cov(
     weighted = centred if weights is None else g.Mul(centred, weights)
     product = g.MatMul(centred, g.Transpose(weighted, perm=[1, 0]))
     result = g.Div(product, g.Max(freedom, 0))
-    return result if self.rank == 2 else g.reshape(result, [])
+    # PyTorch squeezes: a single row is a number, also as a matrix.
+    return g.reshape(result, []) if g.size(x, 0) == 1 else result
 
 
 @symbolic("aten::corrcoef(Tensor self) -> Tensor")
