@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, element_count, wrapped_dim, wrapped_dims
@@ -72,7 +72,7 @@ def _rolled(g: Builder, self: Tensor, shift: Dim, dim: int) -> Tensor:
     size = g.size(self, dim)
     if isinstance(size, SymInt) or isinstance(shift, SymInt):
         unrolled = g.Sub(arange(g, size), g.constant(shift, INT64))
-        return g.Gather(self, g.Mod(unrolled, g.constant(size, INT64)), axis=dim)
+        return g.Gather(self, g.Mod(unrolled, g.constant(sym_max(size, 1), INT64)), axis=dim)
     places = shift % size if size else 0
     if places == 0:
         return self

@@ -114,12 +114,21 @@ def expand_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
 
     A size that certainly stays is written 1, for ONNX broadcasts in both directions.
     """
-    shape = self.shape
-    if shape is None:
+    if self.shape is None:
         return g.Expand(self, [1 if d == -1 else d for d in size])
-    lead = len(size) - len(shape)
+    lead = len(size) - len(self.shape)
     if lead < 0:
-        raise Unsupported(f"can't expand {len(shape)} dims to the {len(size)} sizes {list(size)}")
+        raise Unsupported(
+            f"can't expand {len(self.shape)} dims to the {len(size)} sizes {list(size)}"
+        )
+    if 0 in size:
+        # onnxruntime 1.31 takes an Expand of 1 to 0 for one that does nothing.
+        if lead:
+            self = g.Unsqueeze(self, axes=list(range(lead)))
+        empty = [i for i, d in enumerate(size) if d == 0]
+        self = g.Slice(self, starts=[0] * len(empty), ends=[0] * len(empty), axes=empty)
+        lead = 0
+    shape = self.require_shape()
     target: list[Dim] = list(size[:lead])
     for own, wanted in zip(shape, size[lead:], strict=True):
         stays = wanted == -1 or wanted == own or (own != 1 and isinstance(own, int))

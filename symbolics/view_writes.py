@@ -54,7 +54,7 @@ __all__ = [
     "aten::lift_fresh",
     "aten::positive",
 )
-def write_all(g: Builder, base: Tensor, source: Tensor, **arguments: object) -> Tensor:
+def write_all(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) -> Tensor:
     """The view is the tensor itself."""
     return source
 
@@ -74,13 +74,13 @@ def write_all(g: Builder, base: Tensor, source: Tensor, **arguments: object) -> 
     "aten::squeeze.dims",
     "aten::unsqueeze",
 )
-def write_reshaped(g: Builder, base: Tensor, source: Tensor, **arguments: object) -> Tensor:
+def write_reshaped(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) -> Tensor:
     """The same elements in the base's shape."""
     return g.Reshape(source, g.Shape(base)) if base.shape is None else g.reshape(source, base.shape)
 
 
 @view_write("aten::expand", "aten::expand_as", "aten::broadcast_to")
-def write_expanded(g: Builder, base: Tensor, source: Tensor, **arguments: object) -> Tensor:
+def write_expanded(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) -> Tensor:
     """Only where nothing was repeated; PyTorch refuses to write to overlapping elements, too."""
     expanded, own = source.require_shape(), base.require_shape()
     extra = len(expanded) - len(own)
@@ -134,7 +134,7 @@ _PERMUTATIONS: dict[str, Callable[..., list[int]]] = {
 
 def _write_permuted(permutation: Callable[..., list[int]]) -> Callable[..., Tensor]:
     def write(
-        g: Builder, base: Tensor, source: Tensor, *args: object, **arguments: object
+        g: Builder, base: Tensor, source: Tensor, /, *args: object, **arguments: object
     ) -> Tensor:
         """The dims moved back."""
         rank = base.require_rank()
@@ -157,19 +157,25 @@ def write_select(g: Builder, base: Tensor, source: Tensor, dim: int, index: Dim)
 
     An index that is negative or not at run time is compared with the numbers of the dim instead.
     """
+    if base.shape is None and dim == 0:
+        return _written_row(g, base, source, index)
     shape = base.require_shape()
     at = wrapped_dim(dim, len(shape))
     row = g.Unsqueeze(source, axes=[at])
     if shape[at] == 1:
         return row
     if at == 0:
-        where = g.Reshape(g.constant(index, INT64), [1, 1])
-        return g.ScatterND(base, where, row)
+        return _written_row(g, base, source, index)
     first = wrapped_index(index, shape[at])
     if isinstance(index, SymInt) and is_ge(index, 0) is None:
         mask = g.Equal(arange(g, shape[at]), first)
         return g.Where(_beside(g, mask, len(shape) - at - 1), row, base)
     return _spliced(g, base, row, at, first, first + 1)
+
+
+def _written_row(g: Builder, base: Tensor, source: Tensor, index: Dim) -> Tensor:
+    where = g.Reshape(g.constant(index, INT64), [1, 1])
+    return g.ScatterND(base, where, g.Unsqueeze(source, axes=[0]))
 
 
 def _spliced(g: Builder, base: Tensor, source: Tensor, dim: int, start: Dim, end: Dim) -> Tensor:

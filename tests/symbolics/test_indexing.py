@@ -1,0 +1,131 @@
+"""Advanced indexing, gather, masks, nonzero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.symbolics.harness import check
+
+X = torch.arange(24.0).reshape(2, 3, 4)
+NAN = float("nan")
+
+
+@st.composite
+def indexed(draw: st.DrawFn) -> tuple[list[int], list[Any]]:
+    """A shape and an index for it: slices, masks, and integers that are broadcast together."""
+    shape = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    common = draw(st.lists(st.integers(0, 3), max_size=2))
+    index: list[Any] = []
+    count = draw(st.one_of(st.none(), st.integers(0, 4)))
+    while len(index) < len(shape) and draw(st.integers(0, 5)):
+        size = shape[len(index)]
+        kind = draw(st.sampled_from(["slice", "ints", "ints", "mask"]))
+        if kind == "slice":
+            index.append(slice(None))
+        elif kind == "mask" and count is None and not common:
+            index.append(torch.tensor(draw(st.lists(st.booleans(), min_size=size, max_size=size))))
+            count = -1
+        else:
+            own = [draw(st.sampled_from([1, d])) for d in common][
+                draw(st.integers(0, len(common))) :
+            ]
+            elements = draw(
+                st.lists(
+                    st.integers(-size, size - 1),
+                    min_size=int(torch.Size(own).numel()),
+                    max_size=int(torch.Size(own).numel()),
+                )
+            )
+            index.append(torch.tensor(elements, dtype=torch.int64).reshape(own))
+    return shape, index or [slice(None)]
+
+
+def spread(index: list[Any], tensors: tuple[Tensor, ...]) -> tuple[Any, ...]:
+    """The index with its tensors replaced by others."""
+    rest = iter(tensors)
+    return tuple(next(rest) if isinstance(i, Tensor) else i for i in index)
+
+
+@settings(max_examples=80, deadline=None)
+@given(indexed(), st.booleans())
+def test_index_and_index_put(case: tuple[list[int], list[Any]], dynamic: bool) -> None:
+    """What is picked, what is replaced, and what is added up, for the same index."""
+    shape, index = case
+    x = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
+    tensors = [i for i in index if isinstance(i, Tensor)]
+
+    def function(x: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        at = spread(index, tensors)
+        filled = x.clone()
+        filled[at] = -1.0
+        added = x
+        if tensors:
+            places = [i if isinstance(i, Tensor) else None for i in at]
+            values = torch.ops.aten.index(x, places) + 1
+            added = torch.ops.aten.index_put(x, places, values, True)
+        return x[at] * 1, filled, added
+
+    check(function, x, *tensors, opsets=(20,), dynamic=dynamic)
+
+
+PICKED: list[Callable[[Tensor], Any]] = [
+    lambda x: x[torch.tensor([1, -1, 0])],
+    lambda x: x[:, torch.tensor([[1], [0]])],
+    lambda x: x[torch.tensor([1, 0]), :, torch.tensor([[-1], [0]])],
+    lambda x: x[..., torch.tensor([2, 0]), torch.tensor([1, -1])],
+    lambda x: x[x > 5],
+    lambda x: x[:, x[0] > 5],
+    lambda x: x[x[..., 0] > 5, torch.tensor(0)],
+    lambda x: x[torch.tensor(0), torch.tensor(1)],
+    lambda x: x[torch.tensor([], dtype=torch.int64)],
+    lambda x: x[:, None, torch.tensor([0, 1])],
+    lambda x: x[x[:, 0, 0].gt(3).to(torch.uint8)],
+    lambda x: x.index_select(1, torch.tensor([2, 0])),
+    lambda x: x.index_select(-1, torch.tensor(1, dtype=torch.int32)),
+    lambda x: x.gather(1, torch.tensor([[[0, 2], [1, 1]]])),
+    lambda x: x.take(torch.tensor([[0, -1], [5, 5]])),
+    lambda x: (x.take_along_dim(x.argmax(1, True), 1), x.take_along_dim(torch.tensor([3, 9]))),
+    lambda x: (x.masked_select(x > 4), x.masked_select(x[0, 0] > 1)),
+    lambda x: (x.nonzero(), (x > 5).argwhere(), x.nonzero(as_tuple=True), torch.where(x > 3)),
+    lambda x: torch.nonzero_static(x, size=30, fill_value=7),
+    lambda x: torch.isin(x, x[0, 0]),
+    lambda x: (torch.isin(x, 3), torch.isin(x, x[0, :0], invert=True)),
+]
+
+
+@pytest.mark.parametrize("function", PICKED)
+def test_picked(function: Callable[[Tensor], Any]) -> None:
+    check(function, X)
+    check(function, X, opsets=(11, 20), dynamic=True, calls=[(torch.rand(3, 3, 4) * 9,)])
+
+
+@pytest.mark.parametrize("value", [0, 2.0, True, [0, NAN, 1], [[0, 2], [1, 0]], [[], []]])
+def test_nonzero(value: Any) -> None:
+    check(lambda x: (x.nonzero(), *x.nonzero(as_tuple=True)), torch.tensor(value))
+
+
+def test_scalars() -> None:
+    index = torch.tensor(0)
+    check(lambda x, i: (x.gather(0, i), x.take(i), x.index_select(0, i)), torch.tensor(2.0), index)
+    check(lambda x: (x.nonzero(), x.masked_select(x > 0)), torch.tensor(1.0))
+
+
+def test_one_hot() -> None:
+    one_hot = torch.nn.functional.one_hot
+    check(lambda x: (one_hot(x), one_hot(x, 5)), torch.tensor([[0, 2], [1, 1]]), dynamic=True)
+    check(lambda x: one_hot(x, 4), torch.tensor(2))
+    check(lambda x: one_hot(x, 4), torch.zeros(0, 2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float16, torch.float64])
+def test_dtypes(dtype: torch.dtype) -> None:
+    x = X.to(dtype)
+    i = torch.tensor([1, 0])
+    check(lambda x, i: (x[i], x[:, i, i], x[x > 1], x.gather(2, x[..., :2].long() % 4)), x, i)

@@ -1,0 +1,102 @@
+"""Writing to elements that tensors point at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tests.symbolics.harness import check
+
+X = torch.arange(24.0).reshape(2, 3, 4)
+NAN = float("nan")
+DTYPES = [torch.float32, torch.int64, torch.float16, torch.uint8]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["sum", "prod", "mean", "amax", "amin"]),
+    st.booleans(),
+    st.lists(st.integers(0, 2), min_size=1, max_size=6),
+    st.sampled_from(DTYPES),
+    st.booleans(),
+)
+def test_reductions(
+    reduce: str, include_self: bool, places: list[int], dtype: torch.dtype, dynamic: bool
+) -> None:
+    """Of elements and of slices; places come repeatedly, or not at all."""
+    x = torch.tensor([[5, 2], [7, 3], [1, 8]]).to(dtype)
+    source = (torch.arange(2 * len(places)).reshape(-1, 2) * 3 - 4).to(dtype)
+    index = torch.tensor(places)
+
+    def function(x: Tensor, index: Tensor, source: Tensor) -> Any:
+        columns = index[:, None].expand(-1, 2)
+        scattered = x.scatter_reduce(0, columns, source, reduce, include_self=include_self)
+        if reduce == "sum":
+            return scattered
+        return scattered, x.index_reduce(0, index, source, reduce, include_self=include_self)
+
+    check(function, x, index, source, opsets=(20,), dynamic=dynamic)
+
+
+def test_nan_wins_comparisons() -> None:
+    x, source = torch.tensor([1.0, NAN, 3.0, 4.0]), torch.tensor([NAN, 5.0, 9.0, 2.0])
+    index = torch.tensor([0, 1, 2, 2])
+    for reduce in ("amax", "amin"):
+        for include_self in (True, False):
+            check(
+                lambda x, i, s, r=reduce, own=include_self: x.scatter_reduce(
+                    0, i, s, r, include_self=own
+                ),
+                x,
+                index,
+                source,
+            )
+
+
+SCATTERED: list[Callable[[Tensor], Any]] = [
+    lambda x: x.scatter(1, torch.tensor([[[0, 2], [1, 0]]]), -x),
+    lambda x: x.scatter(-1, torch.tensor([[[3]], [[1]]]), 5),
+    lambda x: x.scatter(2, torch.zeros(0, 2, 3, dtype=torch.int64), x),
+    lambda x: x.scatter(1, torch.tensor([[[0, 0], [0, 2]]]), x + 1, reduce="multiply"),
+    lambda x: x.scatter(1, torch.tensor([[[0, 0], [0, 2]]]), 2.0, reduce="add"),
+    lambda x: x.scatter_add(0, torch.tensor([[[1, 1, 0, 0]]]), x),
+    lambda x: x.index_copy(1, torch.tensor([2, 0]), -x[:, :2]),
+    lambda x: x.index_add(0, torch.tensor([0, 0]), x[:2], alpha=2),
+    lambda x: x.index_add(2, torch.tensor([0, 0, 1]), x[..., :3]),
+    lambda x: x.index_fill(2, torch.tensor([-1, 0, -1]), 7),
+    lambda x: x.index_fill(0, torch.tensor([1]), torch.tensor(3)),
+    lambda x: (
+        x.put(torch.tensor([[1, -1]]), x[0, 0, :2]),
+        x.put(torch.tensor([1, 1]), x[0, 0, :2], True),
+    ),
+    lambda x: (x.masked_scatter(x > 5, -x), x.masked_scatter(x[0, 0] > 1, -x)),
+    lambda x: x.index_put((x > 5,), torch.tensor(0.0)),
+    lambda x: x.index_put((x > 5,), -x[x > 5]),
+    lambda x: x.index_put((x[..., 0] > 5,), -x[0, 0]),
+    lambda x: x.index_put((torch.tensor([1, 1]), torch.tensor([0, 0])), x[0, :2], True),
+]
+
+
+@pytest.mark.parametrize("function", SCATTERED)
+def test_scattered(function: Callable[[Tensor], Any]) -> None:
+    check(function, X)
+    check(function, X, opsets=(11, 20), dynamic=True, calls=[(torch.rand(3, 3, 4) * 9,)])
+
+
+def test_scalars() -> None:
+    x, i = torch.tensor(1.0), torch.tensor(0)
+    check(lambda x, i: (x.scatter(0, i, 5), x.scatter(0, i, x * 3), x.index_fill(0, i, 7)), x, i)
+    check(lambda x, i: (x.index_add(0, i, x), x.index_copy(0, i, x * 2)), x, i)
+    check(lambda x: x.masked_scatter(x > 0, -x), x)
+
+
+def test_bools_are_added_as_a_logical_or() -> None:
+    x = X > 11
+    i = torch.tensor([0, 0])
+    check(lambda x, i: (x.index_add(1, i, x[:, 1:]), x.index_put((i,), x, True)), x, i)
