@@ -127,6 +127,8 @@ class Builder:
             name: self._attribute(signature, name, value)
             for name, value in placed.attributes.items()
         }
+        if self.opset < 11:
+            _count_from_front(op_type, inputs, attributes)
         call = Call(signature, inputs, attributes, outputs, self.opset)
         results = self._known(call) or self._emit(call)
         detour = [
@@ -144,9 +146,7 @@ class Builder:
         self, signature: Signature, args: Sequence[object]
     ) -> tuple[list[Tensor | None], dict[str, ir.DataType]]:
         """Inputs as tensors of dtypes that have a kernel, and the dtypes they had if others."""
-        parameters = [
-            signature.inputs[min(i, len(signature.inputs) - 1)] for i in range(len(args))
-        ]
+        parameters = [signature.inputs[min(i, len(signature.inputs) - 1)] for i in range(len(args))]
         bound: dict[str, ir.DataType] = {}
         first: ir.DataType | None = None
         for parameter, arg in zip(parameters, args, strict=True):
@@ -167,18 +167,18 @@ class Builder:
         result: list[Tensor | None] = []
         for parameter, arg in zip(parameters, args, strict=True):
             legal = signature.dtypes[parameter.type_variable]
-            dtype = bound.get(parameter.type_variable)
+            wanted = bound.get(parameter.type_variable)
             if arg is None:
                 result.append(None)
             elif isinstance(arg, Tensor):
-                result.append(self.cast(arg, dtype) if dtype and parameter.homogeneous else arg)
+                result.append(self.cast(arg, wanted) if wanted and parameter.homogeneous else arg)
             else:
-                if dtype is None:
-                    dtype = _natural_dtype(arg, legal, first)
+                if wanted is None:
+                    natural = _natural_dtype(arg, legal, first)
                     variable = parameter.type_variable
-                    dtype = kernels.detour(signature, variable, dtype, self.opset) or dtype
-                    bound[parameter.type_variable] = dtype
-                result.append(self.constant(arg, dtype))
+                    wanted = kernels.detour(signature, variable, natural, self.opset) or natural
+                    bound[variable] = wanted
+                result.append(self.constant(arg, wanted))
         return result, outer
 
     def _attribute(self, signature: Signature, name: str, value: object) -> Any:
@@ -195,12 +195,15 @@ class Builder:
         if isinstance(value, np.ndarray) and kind != ir.AttributeType.TENSOR:
             value = value.tolist()
         if kind == ir.AttributeType.INT:
+            if isinstance(value, (list, tuple)) and len(value) == 1:
+                # An input of one element, such as the k of TopK, was a plain number before.
+                value = value[0]
             return int(value)  # type: ignore[call-overload]
         if kind == ir.AttributeType.FLOAT:
             return float(value)  # type: ignore[arg-type]
         if kind == ir.AttributeType.INTS:
             values = value if isinstance(value, (list, tuple)) else [value]
-            return [int(v) for v in values]
+            return [int(v) for v in values]  # type: ignore[arg-type]
         if kind == ir.AttributeType.FLOATS:
             return [float(v) for v in value]  # type: ignore[attr-defined]
         return value
@@ -223,7 +226,7 @@ class Builder:
     ) -> Tensor | None:
         if all(isinstance(e, int) for e in elements):
             limits = np.iinfo(dtype.numpy())
-            if any(not limits.min <= e <= limits.max for e in elements):  # type: ignore[operator]
+            if any(not limits.min <= e <= limits.max for e in elements):
                 return None
             return self.constant(np.array(elements, dtype.numpy()).reshape(shape))
         return Tensor(dtype, shape, elements=elements)
@@ -284,7 +287,9 @@ class Builder:
         """Say what is known of the shape of a node's output that its operator can't tell."""
         if tensor.shape is not None or shape is None or tensor.value is None:
             return tensor
-        return self.typed(tensor.value, shapes.OutputType(tensor.dtype, shape), str(tensor.value.name))
+        return self.typed(
+            tensor.value, shapes.OutputType(tensor.dtype, shape), str(tensor.value.name)
+        )
 
     # ------------------------------------------------------------ names and symbols
 
@@ -502,9 +507,7 @@ class Builder:
         for tensor in outputs:
             value = self.value(tensor)
             if value in taken or value not in scope.values:
-                value = self.emit(
-                    "Identity", [value], {}, [shapes.OutputType.of(tensor)]
-                )[0].value  # type: ignore[assignment]
+                value = self.emit("Identity", [value], {}, [shapes.OutputType.of(tensor)])[0].value  # type: ignore[assignment]
             taken.add(value)
             values.append(value)
         return ir.Graph(
@@ -669,6 +672,21 @@ class Builder:
         return self._node("Div", [self._node("Sub", [left, rest], ()), right], ())
 
 
+def _count_from_front(
+    op_type: str, inputs: Sequence[Tensor | None], attributes: dict[str, Any]
+) -> None:
+    """Axes that count from the end, which most operators know from opset 11 on, from the front."""
+    rank = inputs[0].rank if inputs and inputs[0] is not None else None
+    if rank is None or op_type == "OneHot":
+        return
+    if attributes.get("axis", 0) < 0:
+        attributes["axis"] += rank
+    axes = attributes.get("axes")
+    if axes and min(axes) < 0:
+        span = rank + len(axes) if op_type == "Unsqueeze" else rank
+        attributes["axes"] = [a + span if a < 0 else a for a in axes]
+
+
 def _natural_dtype(
     value: object, legal: frozenset[ir.DataType], first: ir.DataType | None
 ) -> ir.DataType:
@@ -728,5 +746,3 @@ def _ir_attribute(name: str, value: Any, kind: ir.AttributeType | None) -> ir.At
         return ir.Attr(name, kind, value)
     converted = ir.convenience.convert_attributes({name: value})
     return converted[0]
-
-

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
+from exporter.onnx_graph.indexing_rules import slice_bounds
 from exporter.onnx_graph.shapes import single_node
 
 if TYPE_CHECKING:
@@ -295,11 +296,14 @@ def _slice(call: Call, array: np.ndarray, *rest: np.ndarray | None) -> np.ndarra
     where = [slice(None)] * array.ndim
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         size = array.shape[axis]
-        if step == 0:
+        bounds = slice_bounds(start, end, step, size) if step != 0 else None
+        if bounds is None:
             return None
-        stop = None if step < 0 and end < -size else end
-        where[axis] = slice(start, stop, step)
-    return array[tuple(where)]
+        first, count = (int(b) for b in bounds)
+        last = first + count * step
+        where[axis] = slice(first, None if last < 0 else last, step)
+    part_of: np.ndarray = array[tuple(where)]
+    return part_of
 
 
 def _expand(call: Call, array: np.ndarray, shape: np.ndarray) -> np.ndarray | None:  # noqa: ARG001

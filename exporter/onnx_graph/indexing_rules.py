@@ -34,12 +34,17 @@ def integers(call: Call, index: int, attribute: str) -> list[Dim] | None:
     return None
 
 
-def slice_bounds(start: Dim, end: Dim, step: int, size: Dim) -> tuple[Dim, Dim]:
+def slice_bounds(start: Dim, end: Dim, step: int, size: Dim) -> tuple[Dim, Dim] | None:
     """The first element of a slice and how many it has, for every size of the dim.
+
+    None where runtimes differ: onnxruntime takes the largest integers for "to the end" also where
+    a step goes backwards.
 
     A negative bound counts from the end. Where its sign is not known, the size is added times
     min(max(-bound, 0), 1), which is 1 for negative bounds and 0 for others.
     """
+    if step < 0 and isinstance(end, int) and end >= (1 << 31) - 1:
+        return None
     low, high = (0, size) if step > 0 else (0, size - 1)
     first = _bound(start, size, low, high)
     low, high = (0, size) if step > 0 else (-1, size - 1)
@@ -81,7 +86,8 @@ def _slice(call: Call) -> Sequence[PartialShape] | None:
         if starts is None or ends is None or not isinstance(step, int) or step == 0:
             result[axis] = None
         else:
-            result[axis] = slice_bounds(starts[i], ends[i], step, shape[axis])[1]
+            bounds = slice_bounds(starts[i], ends[i], step, shape[axis])
+            result[axis] = None if bounds is None else bounds[1]
     return [tuple(result)]
 
 

@@ -46,7 +46,7 @@ LETTERS = {
     "int4": "5",
     "uint4": "6",
 }
-_DTYPES = {letter: D[name.upper()] for name, letter in LETTERS.items()}
+_DTYPES = {letter: ir.DataType[name.upper()] for name, letter in LETTERS.items()}
 
 # Every value of the dtype is a value of each of these, so nothing is lost on the way.
 WIDER: dict[D, tuple[D, ...]] = {

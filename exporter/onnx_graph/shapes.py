@@ -172,7 +172,7 @@ def single_node(call: Call, inputs: Sequence[ir.Value | None]) -> ir.Node:
 def _attribute(call: Call, name: str, value: object) -> ir.Attr:
     kind = call.signature.attributes[name]
     if kind == ir.AttributeType.TENSOR:
-        return ir.AttrTensor(name, ir.tensor(value))  # type: ignore[arg-type]
+        return ir.AttrTensor(name, ir.tensor(value))
     return ir.Attr(name, kind, value)
 
 

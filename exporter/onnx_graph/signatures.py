@@ -216,7 +216,7 @@ def _is_default(newest: Signature, name: str, value: object) -> bool:
 def _first(op_type: str, domain: str) -> int:
     """The first opset that has the operator."""
     return min(
-        s.since_version
+        int(s.since_version)
         for s in defs.get_all_schemas_with_history()
         if s.name == op_type and s.domain == domain
     )

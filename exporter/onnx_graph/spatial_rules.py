@@ -20,13 +20,13 @@ __all__ = ["SPATIAL_RULES"]
 class Windows:
     """How a window moves over the spatial dims: its size, strides, dilations and pads."""
 
-    def __init__(self, call: Call, kernel: Sequence[int]) -> None:
+    def __init__(self, call: Call, kernel: Sequence[Dim]) -> None:
         count = len(kernel)
         given = call.attributes
-        self.kernel = list(kernel)
-        self.strides = list(given.get("strides") or [1] * count)
-        self.dilations = list(given.get("dilations") or [1] * count)
-        self.pads = list(given.get("pads") or [0] * (2 * count))
+        self.kernel: list[int] = [int(k) for k in kernel]
+        self.strides: list[int] = list(given.get("strides") or [1] * count)
+        self.dilations: list[int] = list(given.get("dilations") or [1] * count)
+        self.pads: list[int] = list(given.get("pads") or [0] * (2 * count))
         self.auto = given.get("auto_pad", "NOTSET")
         self.ceil = bool(given.get("ceil_mode", 0))
 
@@ -123,8 +123,8 @@ def _resize(call: Call) -> Sequence[PartialShape] | None:
             result[axis] = None if sizes.elements is None else sizes.elements[i]
         return [tuple(result)]
     for i, axis in enumerate(axes):
-        known = scales is not None and scales.array is not None
-        result[axis] = _scaled(shape[axis], scales.array[i]) if known and scales else None
+        factors = None if scales is None else scales.array
+        result[axis] = None if factors is None else _scaled(shape[axis], factors[i])
     return [tuple(result)]
 
 

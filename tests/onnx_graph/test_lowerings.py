@@ -12,7 +12,7 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.lowerings.registry import _ROWS, ALWAYS
-from tests.onnx_graph.running import run
+from tests.onnx_graph.running import graph_input, run
 
 NEWEST = 26
 RNG = np.random.default_rng(0)
@@ -296,3 +296,28 @@ def test_an_operator_without_a_lowering_names_the_opset_that_has_it() -> None:
     g = Builder(9)
     with pytest.raises(UnsupportedError, match="opset 9 has no Unique; opset 11 has it"):
         g.Unique(g.constant([1, 2]))
+
+
+@pytest.mark.parametrize("opset", [9, 10, 11])
+def test_axes_that_count_from_the_end(opset: int) -> None:
+    """Operators know them from opset 11 on; before, they are counted from the front."""
+
+    def build(g: Builder, x: Any) -> tuple[Any, ...]:
+        return (
+            g.ReduceSum(x, axes=[-1], keepdims=0),
+            g.Unsqueeze(x, [-1]),
+            g.Squeeze(g.Unsqueeze(x, [-2]), [-2]),
+            g.Concat(x, x, axis=-1),
+            g.ArgMax(x, axis=-2),
+            g.Softmax(x, axis=-1),
+        )
+
+    x = floats(2, 3, 4)
+    g = Builder(opset)
+    build(g, graph_input(g, "x", x, dynamic=True))
+    for node in g.scope.nodes:
+        for attribute in node.attributes.values():
+            if attribute.name in ("axis", "axes") and opset < 11:
+                assert np.min(attribute.value) >= 0
+    for found, expected in zip(run(build, x, opset=opset), run(build, x, opset=20), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)

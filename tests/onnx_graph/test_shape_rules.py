@@ -124,6 +124,8 @@ def test_slices(start: int, end: int, step: int, sizes: list[int]) -> None:
         lambda g, x: g.Slice(x, [start], [end], [1], [step]),
         [(2, 5)],
         sizes=[(1, n) for n in sizes],
+        # Runtimes differ in what the largest integer means for a step backwards.
+        exact=not (step < 0 and end > 7),
     )
 
 

@@ -11,6 +11,7 @@ that knows when an operator came. Each takes its subject's operators:
     layout          pads, slices, splits, reshapes
     scatter         scatter with a reduction, by rounds
     einsum          Einsum by transposes and matrix products
+    random          random numbers without kernels
     resizing        Resize and pooling
     signal          DFT, STFT, Col2Im, GridSample
 """
@@ -22,6 +23,7 @@ from exporter.onnx_graph.lowerings import (
     indexing,
     layout,
     normalization,
+    random,
     resizing,
     scatter,
     signal,
@@ -38,6 +40,7 @@ __all__ = [
     "layout",
     "lowering",
     "normalization",
+    "random",
     "resizing",
     "scatter",
     "signal",

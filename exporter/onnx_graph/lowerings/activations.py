@@ -106,7 +106,7 @@ def bernoulli(
 
 
 @lowering("CastLike", before=15)
-def cast_like(g: Builder, input: Tensor, target_type: Tensor, *, saturate: int = 1) -> Tensor:  # noqa: ARG001
+def cast_like(g: Builder, input: Tensor, target_type: Tensor, *, saturate: int = 1) -> Tensor:
     """A cast whose dtype is known here."""
     return g.cast(input, target_type.dtype)
 

@@ -139,7 +139,7 @@ def top_k(
     *,
     axis: int = -1,
     largest: int = 1,
-    sorted: int = 1,  # noqa: A002, ARG001
+    sorted: int = 1,
     outputs: int = 2,
 ) -> tuple[Tensor, ...] | Tensor:
     """The smallest are the largest of the negated before opset 11, and the results are sorted."""

@@ -145,13 +145,16 @@ def slice_by_gather(
     if plain and all(s == 1 for s in stride):
         return g.native("Slice", data, low, high, where)  # type: ignore[no-any-return]
     for start, end, axis, step in zip(low, high, where, stride, strict=True):
-        data = _slice_one(g, data, start, end, axis, int(step))
+        data = _slice_one(g, data, start, end, int(axis), int(step))
     return data
 
 
 def _slice_one(g: Builder, data: Tensor, start: Dim, end: Dim, axis: int, step: int) -> Tensor:
     """The elements start, start + step, ... of a dim, as a Gather."""
-    first, count = slice_bounds(start, end, step, data.require_shape()[axis])
+    bounds = slice_bounds(start, end, step, data.require_shape()[axis])
+    if bounds is None:
+        raise Unsupported(f"Slice backwards to {end} needs opset 10")
+    first, count = bounds
     indices = g.Add(g.Mul(arange(g, count), step), g.constant(first, D.INT64))
     return g.Gather(data, indices, axis=axis)  # type: ignore[no-any-return]
 

@@ -49,7 +49,7 @@ def layer_normalization(
     result = g.Mul(g.cast(g.Mul(centred, inverse), x.dtype), scale)
     if bias is not None:
         result = g.Add(result, bias)
-    return result if outputs == 1 else (result, mean, inverse)[:outputs]  # type: ignore[no-any-return]
+    return result if outputs == 1 else (result, mean, inverse)[:outputs]
 
 
 @lowering("RMSNormalization", before=23)
@@ -137,4 +137,4 @@ def batch_normalization(
         return g.Add(g.Mul(old, momentum), g.Mul(flat, 1 - momentum))  # type: ignore[no-any-return]
 
     means, variances = running(input_mean, mean), running(input_var, variance)
-    return result if outputs == 1 else (result, means, variances)[:outputs]  # type: ignore[no-any-return]
+    return result if outputs == 1 else (result, means, variances)[:outputs]

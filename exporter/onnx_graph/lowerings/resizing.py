@@ -24,7 +24,7 @@ D = ir.DataType
 @lowering("Resize", before=19)
 def resize(
     g: Builder,
-    X: Tensor,  # noqa: N803
+    X: Tensor,
     roi: Any = None,
     scales: Any = None,
     sizes: Any = None,
@@ -238,7 +238,7 @@ def cubic_weights(g: Builder, t: Tensor, a: float) -> list[Tensor]:
 @lowering("MaxPool", before=10)
 def max_pool(
     g: Builder,
-    X: Tensor,  # noqa: N803
+    X: Tensor,
     *,
     kernel_shape: Sequence[int],
     ceil_mode: int = 0,
@@ -267,7 +267,7 @@ def max_pool(
 @lowering("AveragePool", before=10)
 def average_pool(
     g: Builder,
-    X: Tensor,  # noqa: N803
+    X: Tensor,
     *,
     kernel_shape: Sequence[int],
     ceil_mode: int = 0,

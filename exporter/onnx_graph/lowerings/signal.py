@@ -196,7 +196,7 @@ _OLD_MODES = {"linear": "bilinear", "cubic": "bicubic", "nearest": "nearest"}
 @lowering("GridSample", before=20)
 def grid_sample(
     g: Builder,
-    X: Tensor,  # noqa: N803
+    X: Tensor,
     grid: Tensor,
     *,
     align_corners: int = 0,

@@ -1,0 +1,100 @@
+"""Random numbers where onnxruntime has none.
+
+onnxruntime 1.31 has no kernel for the random operators in the form that opset 22 gave them (it added
+bfloat16); Dropout is the one source of randomness that is left. Its mask at a ratio of 1/2 is a
+random bit, and as many bits as a dtype has digits make a number that is spread evenly over [0, 1).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+    from exporter.onnx_graph.values import Tensor
+
+__all__: list[str] = []
+
+WITHOUT_KERNELS = 22
+DIGITS = {ir.DataType.DOUBLE: 53, ir.DataType.FLOAT: 24}
+
+
+def uniform(g: Builder, shape: Tensor, dtype: ir.DataType) -> Tensor:
+    """Numbers spread evenly over [0, 1), one row of random bits for each."""
+    digits = DIGITS[dtype]
+    rows = g.Concat(shape, g.constant([digits]), axis=0)
+    ones = g.Expand(g.constant(1.0, ir.DataType.FLOAT), rows)
+    half = g.constant(0.5, ir.DataType.FLOAT)
+    # What Dropout keeps it doubles.
+    bits = g.cast(g.Dropout(ones, ratio=half, training_mode=g.constant(True)), dtype)
+    weights = 2.0 ** -np.arange(2.0, digits + 2.0)
+    column = g.constant(weights.reshape(-1, 1), dtype)
+    return g.Squeeze(g.MatMul(bits, column), [-1])  # type: ignore[no-any-return]
+
+
+def drawn_dtype(dtype: int | None, like: Tensor) -> tuple[ir.DataType, ir.DataType]:
+    """The dtype asked for, and the one to draw in."""
+    target = like.dtype if dtype is None else ir.DataType(dtype)
+    return target, target if target in DIGITS else ir.DataType.FLOAT
+
+
+@lowering("RandomUniformLike", before=ALWAYS)
+def random_uniform_like(
+    g: Builder,
+    input: Tensor,
+    *,
+    dtype: int | None = None,
+    low: float = 0.0,
+    high: float = 1.0,
+) -> Tensor:
+    """Low + u * (high - low)."""
+    if g.opset < WITHOUT_KERNELS:
+        return g.native("RandomUniformLike", input, dtype=dtype, low=low, high=high)  # type: ignore[no-any-return]
+    target, drawn = drawn_dtype(dtype, input)
+    numbers = uniform(g, g.shape(input), drawn)
+    if (low, high) != (0.0, 1.0):
+        numbers = g.Add(g.Mul(numbers, high - low), low)
+    return g.cast(numbers, target)
+
+
+@lowering("RandomNormalLike", before=ALWAYS)
+def random_normal_like(
+    g: Builder,
+    input: Tensor,
+    *,
+    dtype: int | None = None,
+    mean: float = 0.0,
+    scale: float = 1.0,
+) -> Tensor:
+    """Box and Muller: sqrt(-2 log(u)) cos(2 pi v) is standard normal, u being spread over (0, 1]."""
+    if g.opset < WITHOUT_KERNELS:
+        return g.native("RandomNormalLike", input, dtype=dtype, mean=mean, scale=scale)  # type: ignore[no-any-return]
+    target, drawn = drawn_dtype(dtype, input)
+    shape = g.shape(input)
+    radius = g.Log(g.Sub(g.constant(1.0, drawn), uniform(g, shape, drawn)))
+    turn = g.Cos(g.Mul(uniform(g, shape, drawn), 2 * math.pi))
+    numbers = g.Mul(g.Sqrt(g.Mul(radius, -2.0)), turn)
+    if (mean, scale) != (0.0, 1.0):
+        numbers = g.Add(g.Mul(numbers, scale), mean)
+    return g.cast(numbers, target)
+
+
+@lowering("Multinomial", before=ALWAYS)
+def multinomial(
+    g: Builder, input: Tensor, *, dtype: int = int(ir.DataType.INT32), sample_size: int = 1
+) -> Tensor:
+    """The largest of the log-probabilities with Gumbel noise, one set of noise for each sample."""
+    if g.opset < WITHOUT_KERNELS:
+        return g.native("Multinomial", input, dtype=dtype, sample_size=sample_size)  # type: ignore[no-any-return]
+    batch, classes = input.require_shape()
+    drawn = input.dtype if input.dtype in DIGITS else ir.DataType.FLOAT
+    shape = g.constant([batch, sample_size, classes], ir.DataType.INT64)
+    noise = g.Neg(g.Log(g.Sub(g.constant(1.0, drawn), uniform(g, shape, drawn))))
+    scores = g.Sub(g.Unsqueeze(g.cast(input, drawn), [1]), g.Log(noise))
+    return g.cast(g.ArgMax(scores, axis=2, keepdims=False), ir.DataType(dtype))
