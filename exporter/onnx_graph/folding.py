@@ -310,7 +310,8 @@ def _expand(call: Call, array: np.ndarray, shape: np.ndarray) -> np.ndarray | No
     target = np.broadcast_shapes(array.shape, tuple(int(d) for d in shape))
     if int(np.prod(target)) * array.itemsize > LARGEST_GROWTH:
         return None
-    return np.broadcast_to(array, target).copy()
+    expanded: np.ndarray = np.broadcast_to(array, target).copy()
+    return expanded
 
 
 def _constant_of_shape(call: Call, shape: np.ndarray) -> np.ndarray | None:

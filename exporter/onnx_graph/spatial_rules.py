@@ -129,7 +129,7 @@ def _resize(call: Call) -> Sequence[PartialShape] | None:
 
 
 def _scaled(size: Dim, scale: np.float32) -> Dim | None:
-    """floor(size * scale) in float32, as onnxruntime computes it; None where that has no formula."""
+    """floor(size * scale) in float32, as onnxruntime computes it; None where it has no formula."""
     if isinstance(size, int):
         return int(np.floor(np.float32(size) * scale))
     if float(scale) == int(scale):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def split(
         else:
             # The last parts may be short, or empty.
             edges = [sym_min(size, part * i) for i in range(count + 1)]
-            split = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+            split = [b - a for a, b in pairwise(edges)]
     sizes = known_integers(g, split)
     if g.opset >= 13 or (sizes is not None and all(isinstance(s, int) for s in sizes)):
         return g.native("Split", input, split, axis=axis, outputs=outputs)

@@ -1,7 +1,7 @@
 """Random numbers where onnxruntime has none.
 
-onnxruntime 1.31 has no kernel for the random operators in the form that opset 22 gave them (it added
-bfloat16); Dropout is the one source of randomness that is left. Its mask at a ratio of 1/2 is a
+onnxruntime 1.31 has no kernel for the random operators in the form that opset 22 gave them (it knows
+bfloat16); Dropout is the one source of randomness that is left. What it keeps at a ratio of 1/2 is a
 random bit, and as many bits as a dtype has digits make a number that is spread evenly over [0, 1).
 """
 
@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.shapes import OutputType
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
+    from exporter.onnx_graph.symbolic import Shape
     from exporter.onnx_graph.values import Tensor
 
 __all__: list[str] = []
@@ -25,17 +26,32 @@ WITHOUT_KERNELS = 22
 DIGITS = {ir.DataType.DOUBLE: 53, ir.DataType.FLOAT: 24}
 
 
-def uniform(g: Builder, shape: Tensor, dtype: ir.DataType) -> Tensor:
-    """Numbers spread evenly over [0, 1), one row of random bits for each."""
-    digits = DIGITS[dtype]
-    rows = g.Concat(shape, g.constant([digits]), axis=0)
-    ones = g.Expand(g.constant(1.0, ir.DataType.FLOAT), rows)
-    half = g.constant(0.5, ir.DataType.FLOAT)
-    # What Dropout keeps it doubles.
-    bits = g.cast(g.Dropout(ones, ratio=half, training_mode=g.constant(True)), dtype)
-    weights = 2.0 ** -np.arange(2.0, digits + 2.0)
-    column = g.constant(weights.reshape(-1, 1), dtype)
-    return g.Squeeze(g.MatMul(bits, column), [-1])  # type: ignore[no-any-return]
+def uniform(g: Builder, shape: Tensor, dims: Shape | None, dtype: ir.DataType) -> Tensor:
+    """Numbers spread evenly over [0, 1), made bit by bit.
+
+    The loop is not only for brevity: onnxruntime takes a Dropout of constants for a constant.
+    """
+    zeros = g.Expand(g.constant(0.0, dtype), shape)
+    with g.body("uniform") as scope:
+        trip, _ = argument(g, "trip", OutputType(ir.DataType.INT64, ()))
+        go_on, condition = argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
+        carried, number = argument(g, "number", OutputType(dtype, dims))
+        ones = g.cast(g.Equal(number, number), ir.DataType.FLOAT)
+        half = g.constant(0.5, ir.DataType.FLOAT)
+        # Dropout doubles what it keeps.
+        kept = g.Dropout(ones, ratio=half, training_mode=g.constant(True))
+        bit = g.cast(g.Mul(kept, half), dtype)
+        following = g.Mul(g.Add(number, bit), 0.5)
+        body = g.close(scope, [trip, go_on, carried], [condition, following])
+    digits = g.value(g.constant(DIGITS[dtype], ir.DataType.INT64))
+    types = [OutputType(dtype, dims)]
+    return g.emit("Loop", [digits, None, g.value(zeros)], {"body": body}, types)[0]
+
+
+def argument(g: Builder, name: str, output: OutputType) -> tuple[ir.Value, Tensor]:
+    """An input of the body."""
+    value = ir.Value(name=g.unique(name, out=True))
+    return value, g.typed(value, output, name)
 
 
 def drawn_dtype(dtype: int | None, like: Tensor) -> tuple[ir.DataType, ir.DataType]:
@@ -57,7 +73,7 @@ def random_uniform_like(
     if g.opset < WITHOUT_KERNELS:
         return g.native("RandomUniformLike", input, dtype=dtype, low=low, high=high)  # type: ignore[no-any-return]
     target, drawn = drawn_dtype(dtype, input)
-    numbers = uniform(g, g.shape(input), drawn)
+    numbers = uniform(g, g.shape(input), input.shape, drawn)
     if (low, high) != (0.0, 1.0):
         numbers = g.Add(g.Mul(numbers, high - low), low)
     return g.cast(numbers, target)
@@ -72,13 +88,13 @@ def random_normal_like(
     mean: float = 0.0,
     scale: float = 1.0,
 ) -> Tensor:
-    """Box and Muller: sqrt(-2 log(u)) cos(2 pi v) is standard normal, u being spread over (0, 1]."""
+    """Box and Muller: sqrt(-2 log(u)) cos(2 pi v) is standard normal for u from (0, 1]."""
     if g.opset < WITHOUT_KERNELS:
         return g.native("RandomNormalLike", input, dtype=dtype, mean=mean, scale=scale)  # type: ignore[no-any-return]
     target, drawn = drawn_dtype(dtype, input)
-    shape = g.shape(input)
-    radius = g.Log(g.Sub(g.constant(1.0, drawn), uniform(g, shape, drawn)))
-    turn = g.Cos(g.Mul(uniform(g, shape, drawn), 2 * math.pi))
+    shape, dims = g.shape(input), input.shape
+    radius = g.Log(g.Sub(g.constant(1.0, drawn), uniform(g, shape, dims, drawn)))
+    turn = g.Cos(g.Mul(uniform(g, shape, dims, drawn), 2 * math.pi))
     numbers = g.Mul(g.Sqrt(g.Mul(radius, -2.0)), turn)
     if (mean, scale) != (0.0, 1.0):
         numbers = g.Add(g.Mul(numbers, scale), mean)
@@ -94,7 +110,8 @@ def multinomial(
         return g.native("Multinomial", input, dtype=dtype, sample_size=sample_size)  # type: ignore[no-any-return]
     batch, classes = input.require_shape()
     drawn = input.dtype if input.dtype in DIGITS else ir.DataType.FLOAT
-    shape = g.constant([batch, sample_size, classes], ir.DataType.INT64)
-    noise = g.Neg(g.Log(g.Sub(g.constant(1.0, drawn), uniform(g, shape, drawn))))
+    dims = (batch, sample_size, classes)
+    shape = g.constant(list(dims), ir.DataType.INT64)
+    noise = g.Neg(g.Log(g.Sub(g.constant(1.0, drawn), uniform(g, shape, dims, drawn))))
     scores = g.Sub(g.Unsqueeze(g.cast(input, drawn), [1]), g.Log(noise))
     return g.cast(g.ArgMax(scores, axis=2, keepdims=False), ir.DataType(dtype))

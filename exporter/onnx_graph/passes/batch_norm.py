@@ -54,13 +54,21 @@ def _fold(graph: ir.Graph, node: ir.Node) -> bool:
     scale = scale / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.as_float()))
     channels = [1] * weight.ndim
     channels[1 if conv.op_type == "ConvTranspose" else 0] = -1
-    folded = weight.astype(np.float64) * scale.reshape(channels)
+    factors = scale.reshape(channels)
     moved = ((0.0 if bias is None else bias.astype(np.float64)) - mean) * scale + shift
-    if not (np.isfinite(folded).all() and np.isfinite(moved).all()):
+    if not (np.isfinite(scale).all() and np.isfinite(moved).all()):
         return False
-    weight_value = _replaced(graph, conv, 1, folded.astype(weight.dtype), "")
+
+    def folded() -> ir.Tensor:
+        """The product, computed when the model is written: until then it takes no memory."""
+        return ir.Tensor((weight.astype(np.float64) * factors).astype(weight.dtype))
+
+    lazy = ir.LazyTensor(
+        folded, dtype=ir.DataType.from_numpy(weight.dtype), shape=ir.Shape(weight.shape)
+    )
+    weight_value = _replaced(graph, conv, 1, lazy, "")
     base = (weight_value.name or "weight").rsplit(".", 1)[0]
-    _replaced(graph, conv, 2, moved.astype(weight.dtype), f"{base}.bias")
+    _replaced(graph, conv, 2, ir.Tensor(moved.astype(weight.dtype)), f"{base}.bias")
     result, made = node.outputs[0], conv.outputs[0]
     name, shape = result.name, result.shape
     result.replace_all_uses_with(made, replace_graph_outputs=True)
@@ -79,21 +87,25 @@ def _array(value: ir.Value | None) -> np.ndarray | None:
     return None if value.const_value is None else value.const_value.numpy()
 
 
-def _replaced(graph: ir.Graph, conv: ir.Node, index: int, array: np.ndarray, name: str) -> ir.Value:
-    """Another array for an input: in place if only this node uses it, else a new initializer."""
+def _replaced(
+    graph: ir.Graph, conv: ir.Node, index: int, tensor: ir.TensorProtocol, name: str
+) -> ir.Value:
+    """Another tensor for an input: in place if only this node uses it, else a new initializer."""
     old = conv.inputs[index] if index < len(conv.inputs) else None
     if old is not None and len(old.uses()) == 1 and not old.is_graph_output():
-        old.const_value = ir.Tensor(array, name=old.name)
+        tensor.name = old.name
+        old.const_value = tensor
         return old
     base = name or f"{old.name if old is not None else 'weight'}.folded"
     name, count = base, 1
     while name in graph.initializers:
         name, count = f"{base}_{count}", count + 1
+    tensor.name = name
     value = ir.Value(
         name=name,
-        type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
-        shape=ir.Shape(array.shape),
-        const_value=ir.Tensor(array, name=name),
+        type=ir.TensorType(tensor.dtype),
+        shape=ir.Shape(tensor.shape.numpy()),
+        const_value=tensor,
     )
     graph.register_initializer(value)
     if index >= len(conv.inputs):
