@@ -7,7 +7,7 @@ import runpy
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from exporter.verification import Tolerance, Verification
 
 __all__ = ["convert"]
+
+_Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]] | list[np.ndarray[Any, Any]]
 
 _EXTERNAL_DATA: dict[str, bool | str] = {"auto": "auto", "embed": False, "external": True}
 
@@ -201,8 +203,8 @@ def _verified(
     method: str,
     training: str,
     constants: Mapping[str, Any],
-    arrays: Mapping[str, np.ndarray[Any, Any]] | None,
-    expected: Mapping[str, np.ndarray[Any, Any]] | None,
+    arrays: _Arrays | None,
+    expected: _Arrays | None,
     rtol: float | None,
     atol: float | None,
 ) -> Verification:
@@ -220,23 +222,18 @@ def _verified(
     plan = CallPlan.of(open_archive(model), method, None, specs, constants)
     if arrays is not None:
         names = [name for name, *_ in exported.report.inputs if name not in exported.initial_state]
-        given = (
-            [arrays.get(name) for name in names]
-            if set(arrays) & set(names)
-            else list(arrays.values())
-        )
-        for index, array in enumerate(given[: len(plan.examples)]):
-            if array is not None:
-                plan.examples[index] = array
+        plan.use(names, arrays)
     return verify_export(
         exported, plan, pytorch=model, method=method, training=training, tolerance=tolerance
     )
 
 
-def _arrays(file: str) -> dict[str, np.ndarray[Any, Any]]:
-    """The arrays of an `.npz`; names such as arr_0, which NumPy makes up, stand for the order."""
+def _arrays(file: str) -> _Arrays:
+    """The arrays of an `.npz` by name, in order where the names are NumPy's own: arr_0, arr_1."""
     try:
         with np.load(file) as stored:
+            if stored.files == [f"arr_{i}" for i in range(len(stored.files))]:
+                return [stored[name] for name in stored.files]
             return {name: stored[name] for name in stored.files}
     except OSError:
         raise

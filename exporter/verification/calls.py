@@ -14,6 +14,7 @@ import numpy as np
 
 from exporter.archive import Archive, TensorData
 from exporter.conversion.signature import TensorSpec
+from exporter.errors import InputError
 from exporter.torchscript.program import Program
 from exporter.torchscript.types import (
     BoolType,
@@ -111,6 +112,17 @@ class CallPlan:
             items = [self._template(item, None) for item in value]
             return items if isinstance(value, list) else tuple(items)
         return value
+
+    def use(self, names: Sequence[str], arrays: Mapping[str, Array] | Sequence[Array]) -> None:
+        """Take these for the examples: by the inputs' names, or in order."""
+        if not isinstance(arrays, Mapping):
+            if len(arrays) > len(names):
+                raise InputError(f"{len(arrays)} arrays for {len(names)} inputs")
+            arrays = dict(zip(names, arrays, strict=False))
+        for name, array in arrays.items():
+            if name not in names:
+                raise InputError(f"the model has no input {name}", (f"it has: {', '.join(names)}",))
+            self.examples[names.index(name)] = array
 
     def arguments(self, inputs: Sequence[Array]) -> dict[str, Any]:
         """The program's arguments by name, holding these arrays in place of the examples."""

@@ -1,0 +1,321 @@
+"""The command: what it writes and prints, its exit codes, and that it leaves nothing half-done."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from exporter import cli
+from models import ARCHIVES
+from models.recording import Recording
+
+RESNET = str(ARCHIVES / "resnet18.pt")
+GATE = str(ARCHIVES / "decision_gate.pt")
+STATEFUL = str(ARCHIVES / "running_mean.pt")
+
+
+class Result:
+    """What a run of the command gave."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """Run the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Result:
+        with pytest.raises(SystemExit) as ended:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(int(ended.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+def inputs_of(path: str) -> dict[str, list[object]]:
+    graph = onnx.load(path).graph
+    return {
+        value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in graph.input
+    }
+
+
+def test_a_traced_archive_needs_nothing_but_its_name(run) -> None:
+    result = run(RESNET)
+    assert result.code == 0
+    assert result.out.splitlines()[0].startswith(f"{RESNET} -> resnet18.onnx: opset 20, ")
+    assert "  input   x       float32[1, 3, 20, 20]" in result.out.splitlines()
+    assert result.err == ""
+    onnx.checker.check_model("resnet18.onnx")
+
+
+def test_options_reach_the_conversion(run) -> None:
+    result = run(
+        RESNET, "-o", "out.onnx", "--dynamic", "image:0=batch", "--opset", 13,
+        "--input-names", "image", "--output-names", "logits", "--weights", "external", "-q",
+    )  # fmt: skip
+    assert (result.code, result.out, result.err) == (0, "", "")
+    model = onnx.load("out.onnx")
+    assert model.opset_import[0].version == 13
+    assert inputs_of("out.onnx") == {"image": ["batch", 3, 20, 20]}
+    assert [value.name for value in model.graph.output] == ["logits"]
+    assert Path("out.onnx.data").exists()
+
+
+def test_a_scripted_archive_takes_a_spec(run) -> None:
+    assert run(GATE, "-i", "x=float32[batch, 4]").code == 0
+    assert inputs_of("decision_gate.onnx") == {"x": ["batch", 4]}
+
+
+def test_a_scripted_archive_without_one_says_so(run, tmp_path) -> None:
+    result = run(GATE)
+    assert result.code == 2
+    first, *notes = result.err.splitlines()
+    assert first.startswith(f"error: {GATE}: the argument x (Tensor) is not given")
+    assert '--input "x=float32[batch,3]"' in result.err
+    assert all(note.startswith("  ") for note in notes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_state_is_written_and_declared(run) -> None:
+    recording = Recording.load(Path(STATEFUL).with_suffix(".npz"))
+    shape = ",".join(map(str, recording.calls[0].inputs[0].shape))
+    result = run(STATEFUL, "-i", f"x=float32[{shape}]", "--state-out", "state.npz")
+    assert result.code == 0, result.err
+    assert any("(state)" in line for line in result.out.splitlines())
+    with np.load("state.npz") as stored:
+        assert stored.files == ["mean", "count"]
+        for name, array in zip(stored.files, recording.state, strict=True):
+            np.testing.assert_array_equal(stored[name], array)
+    assert run(STATEFUL, "-i", f"x=float32[{shape}]", "--freeze-state", "-q").code == 0
+    assert list(inputs_of("running_mean.onnx")) == ["x"]
+
+
+def test_constants(run) -> None:
+    result = run(ARCHIVES / "chatbot_general.pt", "-i", "input_seq=int64[time,1]",
+                 "-i", "input_length=int64[1]", "--const", "max_length=3")  # fmt: skip
+    assert result.code == 0, result.err
+    assert list(inputs_of("chatbot_general.onnx")) == ["input_seq", "input_length"]
+
+
+def test_json_report(run) -> None:
+    report = json.loads(run(RESNET, "--json").out)
+    assert report["output"] == "resnet18.onnx"
+    assert report["inputs"] == [{"name": "x", "dtype": "float32", "shape": "[1, 3, 20, 20]"}]
+    assert report["nodes"] == sum(report["operators"].values())
+    assert report["verification"] is None
+
+
+def test_json_error(run) -> None:
+    Path("text.pt").write_text("hello")
+    result = run("text.pt", "--json")
+    assert result.code == 1
+    assert result.err == ""
+    error = json.loads(result.out)["error"]
+    assert error["type"] == "NotTorchScriptError"
+    assert error["exit_code"] == 1
+    assert "text.pt" in error["message"]
+
+
+def test_arrays_verify(run) -> None:
+    recording = Recording.load(Path(RESNET).with_suffix(".npz"))
+    call = recording.calls[0]
+    np.savez("in.npz", *call.inputs)
+    np.savez("out.npz", output=call.outputs[0])
+    arguments = (RESNET, "--inputs", "in.npz", "--expected", "out.npz")
+    result = run(*arguments)
+    assert result.code == 0, result.err
+    assert "verified  agrees with the given arrays (as given)" in result.out
+
+
+def test_a_difference_is_told_and_nothing_is_written(run) -> None:
+    recording = Recording.load(Path(RESNET).with_suffix(".npz"))
+    call = recording.calls[0]
+    np.savez("in.npz", x=call.inputs[0])
+    np.savez("out.npz", output=call.outputs[0] + np.float32(0.5))
+    Path("resnet18.onnx").write_text("before")
+    result = run(RESNET, "--inputs", "in.npz", "--expected", "out.npz")
+    assert result.code == 3
+    assert "gives other results than the reference" in result.err
+    assert "output output differs in 10 of 10 elements: largest absolute error 0.5" in result.err
+    assert Path("resnet18.onnx").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-i", "x"), 'not of the form "x=float32[batch,3]"'),
+        (("-i", "x=float33[3]"), "there is no dtype 'float33'"),
+        (("-i", "x=float32[3,a-b]"), "'a-b' is neither a size nor a name"),
+        (("-i", "x=float32[3]", "-i", "x=float32[4]"), "x is given twice"),
+        (("-i", "x.1=float32[3]"), "they must count from 0"),
+        (("-i", "x=float32[3]", "-i", "x.0=float32[4]"), "x and x.0 are both given"),
+        (("--const", "n"), 'not of the form "n=5"'),
+        (("--dynamic", "x"), 'not of the form "x:0=batch"'),
+        (("--dynamic", "x:a=batch"), 'not of the form "x:0=batch"'),
+        (("--opset", "8"), "9<=x<=26"),
+        (("-o", "."), "is a folder"),
+        (("-o", GATE), "would replace the model"),
+        (("--expected", "out.npz"), "--expected needs --inputs"),
+        (("--symbolics", "no.py"), "there is no file no.py"),
+        (("--method", "encode"), "no method 'encode'"),
+        (("--const", "n=5"), "there is no parameter 'n'"),
+        (("-i", "x=float32[3]", "--dynamic", "y:0=n"), "no input or output 'y'"),
+    ],
+)
+def test_usage_errors(run, arguments, message) -> None:
+    result = run(GATE, *arguments)
+    assert result.code == 2, result.err
+    # click breaks long lines where its own errors do not fit.
+    assert message in " ".join(result.err.split())
+
+
+def damaged(tmp_path: Path) -> list[Path]:
+    whole = Path(RESNET).read_bytes()
+    files = []
+    for number in range(20):
+        path = tmp_path / f"cut{number}.pt"
+        path.write_bytes(whole[: len(whole) * number // 20])
+        files.append(path)
+    hostile = tmp_path / "hostile.pt"
+    with zipfile.ZipFile(RESNET) as source, zipfile.ZipFile(hostile, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name.endswith("/data.pkl"):
+                content = b"cos\nsystem\n(S'touch executed'\ntR."
+            target.writestr(name, content)
+    missing, folder = tmp_path / "missing.pt", tmp_path / "folder.pt"
+    folder.mkdir()
+    return [*files, hostile, missing, folder]
+
+
+def test_unusable_files(run, tmp_path) -> None:
+    """One line, exit code 1, nothing executed, and an existing output stays as it was."""
+    for path in damaged(tmp_path):
+        output = tmp_path / f"{path.stem}.onnx"
+        output.write_text("before")
+        result = run(path)
+        assert result.code == 1, path
+        assert result.out == ""
+        assert result.err.startswith("error: ")
+        assert path.name in result.err
+        assert len(result.err.splitlines()) == 1, result.err
+        assert output.read_text() == "before"
+        assert run("inspect", path).code == 1
+    assert not (tmp_path / "executed").exists()
+
+
+def test_an_output_that_can_not_be_written(run) -> None:
+    result = run(RESNET, "-o", "missing/out.onnx")
+    assert result.code == 1
+    assert result.err.startswith("error: ")
+    assert "No such file or directory" in result.err
+
+
+def test_mistakes_of_the_program_are_told_apart(run, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr("exporter.api.export", broken)
+    result = run(RESNET)
+    assert result.code == 4
+    assert result.err.startswith(f"error: {RESNET}: internal error: KeyError: 'oops'")
+    assert "please report it" in result.err
+
+
+def test_symbolics_of_a_file(run) -> None:
+    """They replace what is there, if they say so; the registry is the process's own."""
+    program = f"""
+from exporter.cli import main
+main([{GATE!r}, "-i", "x=float32[4]", "--symbolics", "ops.py", "-q"])
+"""
+    Path("ops.py").write_text(
+        "from symbolics.registry import symbolic\n"
+        '@symbolic("aten::neg(Tensor self) -> Tensor", replace=True)\n'
+        "def neg(g, self):\n    return g.Abs(self)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          env={"PYTHONPATH": str(Path(cli.__file__).parents[1])})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    model = onnx.load("decision_gate.onnx")
+    branches = [
+        node.op_type
+        for outer in model.graph.node
+        for attribute in outer.attribute
+        for node in attribute.g.node
+    ]
+    assert "Abs" in branches
+    assert "Neg" not in branches
+
+
+def test_a_file_that_is_named_like_a_command(run) -> None:
+    Path("inspect").write_bytes(Path(RESNET).read_bytes())
+    assert run("./inspect").code == 0
+    assert Path("inspect.onnx").exists()
+    assert run("inspect", "inspect", "--depth", 0).out.startswith("inspect: TorchScript archive")
+
+
+def test_inspect_tells_what_is_there(run) -> None:
+    lines = run("inspect", RESNET, "--depth", 1).out.splitlines()
+    assert lines[0].startswith(f"{RESNET}: TorchScript archive, version ")
+    assert "  forward(Tensor x) -> Tensor" in lines
+    assert "    traced with float32[1,3,20,20]" in lines
+    assert any(line.split()[:3] == ["conv1", "Conv2d", "294"] for line in lines)
+    assert any(line.split()[:3] == ["aten::_convolution", "12", "opset"] for line in lines)
+    assert not any("BasicBlock" in line for line in lines)
+
+
+def test_inspect_json(run) -> None:
+    found = json.loads(run("inspect", RESNET, "--json").out)
+    root = found["modules"][0]
+    assert root["total_parameters"] == sum(row["parameters"] for row in found["modules"])
+    assert {row["name"] for row in found["operators"]} >= {"aten::relu_", "aten::linear"}
+    assert all(row["first_opset"] == 9 for row in found["operators"])
+
+
+def test_inspect_graph_and_code(run) -> None:
+    graph = run("inspect", GATE, "--graph").out
+    assert "graph(%self : __torch__.models.cells.DecisionGate," in graph
+    assert "prim::If" in graph
+    assert "def forward(self: __torch__" in run("inspect", GATE, "--code").out
+
+
+def test_inspect_of_a_method_that_is_not_there(run) -> None:
+    result = run("inspect", GATE, "--method", "encode")
+    assert result.code == 2
+    assert "no method 'encode'; its methods: forward" in result.err
+
+
+def test_help_and_version(run) -> None:
+    assert run("--version").out.startswith("ts2onnx 0.")
+    for arguments in ((), ("--help",), ("-h",)):
+        text = run(*arguments).out
+        assert "Usage: ts2onnx [OPTIONS] MODEL" in text
+        assert "Exit codes" in text
+    assert "Usage: ts2onnx inspect" in run("inspect", "--help").out
+
+
+def test_what_a_conversion_does_not_need_is_not_imported(tmp_path) -> None:
+    """Start-up time is most of a small model's conversion."""
+    program = f"""
+import sys
+from exporter.cli import main
+try:
+    main([{RESNET!r}, "-q"])
+except SystemExit as ended:
+    assert not ended.code
+unwanted = {{"torch", "onnxruntime", "rich"}} & set(sys.modules)
+assert not unwanted, unwanted
+"""
+    root = str(Path(cli.__file__).parents[1])
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                          cwd=tmp_path, env={"PYTHONPATH": root})  # fmt: skip
+    assert done.returncode == 0, done.stderr
