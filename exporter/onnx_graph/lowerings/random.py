@@ -1,8 +1,8 @@
 """Random numbers where onnxruntime has none.
 
-onnxruntime 1.31 has no kernel for the random operators in the form that opset 22 gave them (it knows
-bfloat16); Dropout is the one source of randomness that is left. What it keeps at a ratio of 1/2 is a
-random bit, and as many bits as a dtype has digits make a number that is spread evenly over [0, 1).
+onnxruntime 1.31 has no kernel for the random operators in the form that opset 22 gave them;
+Dropout is the one source of randomness that is left. What it keeps at a ratio of 1/2 is a random
+bit, and as many bits as a dtype has digits make a number that is spread evenly over [0, 1).
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ DIGITS = {ir.DataType.DOUBLE: 53, ir.DataType.FLOAT: 24}
 def uniform(g: Builder, shape: Tensor, dims: Shape | None, dtype: ir.DataType) -> Tensor:
     """Numbers spread evenly over [0, 1), made bit by bit.
 
-    The loop is not only for brevity: onnxruntime takes a Dropout of constants for a constant.
+    onnxruntime takes a Dropout of constants for a constant, and one in a body whose training mode
+    comes from outside for one that isn't in training. So neither is what it seems to be here.
     """
     zeros = g.Expand(g.constant(0.0, dtype), shape)
     with g.body("uniform") as scope:
-        trip, _ = argument(g, "trip", OutputType(ir.DataType.INT64, ()))
+        trip, index = argument(g, "trip", OutputType(ir.DataType.INT64, ()))
         go_on, condition = argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
         carried, number = argument(g, "number", OutputType(dtype, dims))
         ones = g.cast(g.Equal(number, number), ir.DataType.FLOAT)
         half = g.constant(0.5, ir.DataType.FLOAT)
         # Dropout doubles what it keeps.
-        kept = g.Dropout(ones, ratio=half, training_mode=g.constant(True))
+        kept = g.Dropout(ones, ratio=half, training_mode=g.Equal(index, index))
         bit = g.cast(g.Mul(kept, half), dtype)
         following = g.Mul(g.Add(number, bit), 0.5)
         body = g.close(scope, [trip, go_on, carried], [condition, following])
