@@ -9,6 +9,7 @@ imported when they run: what one needs does not slow the other.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code; see `exporter.commands.outcome`."""
+    # Converting needs no BLAS threads; numpy would start them when it is imported.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["--version"]:
         from exporter import __version__  # this and those below: only what runs is imported
