@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
@@ -23,30 +24,36 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 WITHOUT_KERNELS = 22
+SKIPPED = 16
 DIGITS = {ir.DataType.DOUBLE: 53, ir.DataType.FLOAT: 24}
 
 
 def uniform(g: Builder, shape: Tensor, dims: Shape | None, dtype: ir.DataType) -> Tensor:
-    """Numbers spread evenly over [0, 1), made bit by bit.
+    """Numbers spread evenly over [0, 1), a row of random bits for each.
 
-    onnxruntime takes a Dropout of constants for a constant, and one in a body whose training mode
-    comes from outside for one that isn't in training. So neither is what it seems to be here.
+    All bits come from one Dropout: those of two differ by little in onnxruntime, whose seeds are
+    consecutive. For that reason the first few are thrown away, too. The Dropout is in a loop of one
+    trip, for onnxruntime takes a Dropout of constants for a constant, and one in a body whose
+    training mode comes from outside for one that isn't in training.
     """
-    zeros = g.Expand(g.constant(0.0, dtype), shape)
+    digits = DIGITS[dtype]
+    count = g.Add(g.Mul(g.ReduceProd(shape, keepdims=False), digits), SKIPPED)
+    drawn = OutputType(ir.DataType.FLOAT, (None,))
+    start = g.Expand(g.constant(1.0, ir.DataType.FLOAT), g.Reshape(count, [1]))
     with g.body("uniform") as scope:
         trip, index = argument(g, "trip", OutputType(ir.DataType.INT64, ()))
         go_on, condition = argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
-        carried, number = argument(g, "number", OutputType(dtype, dims))
-        ones = g.cast(g.Equal(number, number), ir.DataType.FLOAT)
+        carried, ones = argument(g, "ones", drawn)
         half = g.constant(0.5, ir.DataType.FLOAT)
-        # Dropout doubles what it keeps.
         kept = g.Dropout(ones, ratio=half, training_mode=g.Equal(index, index))
-        bit = g.cast(g.Mul(kept, half), dtype)
-        following = g.Mul(g.Add(number, bit), 0.5)
-        body = g.close(scope, [trip, go_on, carried], [condition, following])
-    digits = g.value(g.constant(DIGITS[dtype], ir.DataType.INT64))
-    types = [OutputType(dtype, dims)]
-    return g.emit("Loop", [digits, None, g.value(zeros)], {"body": body}, types)[0]
+        body = g.close(scope, [trip, go_on, carried], [condition, kept])
+    once = g.value(g.constant(1, ir.DataType.INT64))
+    bits = g.emit("Loop", [once, None, g.value(start)], {"body": body}, [drawn])[0]
+    bits = g.Slice(bits, starts=[SKIPPED], ends=[np.iinfo(np.int64).max], axes=[0])
+    # Dropout doubles what it keeps.
+    weights = g.constant(2.0 ** -np.arange(2.0, digits + 2.0).reshape(-1, 1), dtype)
+    numbers = g.MatMul(g.cast(g.Reshape(bits, [-1, digits]), dtype), weights)
+    return g.reshape(numbers, shape if dims is None else dims)
 
 
 def argument(g: Builder, name: str, output: OutputType) -> tuple[ir.Value, Tensor]:
