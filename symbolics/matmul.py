@@ -35,13 +35,28 @@ def added(g: Builder, self: Tensor, product: Tensor, beta: Number, alpha: Number
     return g.Add(product, scaled(g, self, beta))
 
 
+def product(g: Builder, left: Tensor, right: Tensor) -> Tensor:
+    """MatMul. A sum of no products is 0, where onnxruntime 1.31 may return what memory held."""
+    if left.rank and right.rank and left.require_shape()[-1] == 0:
+        left = _with_zeros(g, left, left.rank - 1)
+        right = _with_zeros(g, right, max(right.rank - 2, 0))
+    return g.MatMul(left, right)
+
+
+def _with_zeros(g: Builder, tensor: Tensor, axis: int) -> Tensor:
+    """One zero along an empty axis."""
+    shape = list(tensor.require_shape())
+    shape[axis] = 1
+    return g.Expand(g.constant(0, tensor.dtype), shape)
+
+
 # ---------------------------------------------------------------- plain products
 
 
 @symbolic("aten::matmul(Tensor self, Tensor other) -> Tensor")
 def matmul(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     """The product over the last dim of `self` and the last but one of `other`, batches broadcast."""
-    return g.MatMul(self, other)
+    return product(g, self, other)
 
 
 @symbolic("aten::linalg_matmul(Tensor self, Tensor other) -> Tensor")
@@ -53,7 +68,7 @@ def linalg_matmul(g: Builder, self: Tensor, other: Tensor) -> Tensor:
 @symbolic("aten::mm(Tensor self, Tensor mat2) -> Tensor")
 def mm(g: Builder, self: Tensor, mat2: Tensor) -> Tensor:
     """Matrix times matrix."""
-    return g.MatMul(self, mat2)
+    return product(g, self, mat2)
 
 
 @symbolic("aten::mm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor")
@@ -66,7 +81,7 @@ def mm_dtype(g: Builder, self: Tensor, mat2: Tensor, out_dtype: int) -> Tensor:
 @symbolic("aten::bmm(Tensor self, Tensor mat2) -> Tensor")
 def bmm(g: Builder, self: Tensor, mat2: Tensor) -> Tensor:
     """A batch of matrix products."""
-    return g.MatMul(self, mat2)
+    return product(g, self, mat2)
 
 
 @symbolic("aten::bmm.dtype(Tensor self, Tensor mat2, ScalarType out_dtype) -> Tensor")
@@ -78,7 +93,7 @@ def bmm_dtype(g: Builder, self: Tensor, mat2: Tensor, out_dtype: int) -> Tensor:
 @symbolic("aten::mv(Tensor self, Tensor vec) -> Tensor")
 def mv(g: Builder, self: Tensor, vec: Tensor) -> Tensor:
     """Matrix times vector."""
-    return g.MatMul(self, vec)
+    return product(g, self, vec)
 
 
 @symbolic("aten::dot(Tensor self, Tensor tensor) -> Tensor")

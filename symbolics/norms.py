@@ -82,6 +82,8 @@ def _singular_norm(
     others = [i for i in range(self.require_rank()) if i not in dims]
     order = [*others, *dims]
     matrix = self if order == sorted(order) else g.Transpose(self, perm=order)
+    if 0 in matrix.require_shape()[-2:]:
+        return reduce(g, "ReduceSum", self, list(dims), keepdim)
     values = singular_values(g, matrix)
     last = values.require_rank() - 1
     if largest is None:

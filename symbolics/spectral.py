@@ -125,24 +125,32 @@ def linalg_svd(
     The turned columns, the longest first, are U times S. QR makes them orthonormal, also where
     some are zero, and completes U if it is to be square.
     """
+    *batch, rows, columns = A.require_shape()
+    if 0 in (rows, columns):
+        u, vh = (
+            g.Expand(identity(g, size, A.dtype), [*batch, size, size]) for size in (rows, columns)
+        )
+        if not full_matrices:
+            u = g.Slice(u, [0], [0], [len(batch) + 1]) if rows else u
+            vh = g.Slice(vh, [0], [0], [len(batch)]) if columns else vh
+        return u, singular_values(g, A), vh
     upright, transposed = _upright(g, A)
-    axis = upright.require_rank() - 2
+    axis = len(batch)
     if not is_ge(g.size(upright, axis), g.size(upright, axis + 1)):
         raise Unsupported("the SVD of a matrix of which it is not known which side is longer")
-    columns, v = _turned(g, upright)
-    lengths = _lengths(g, columns)
+    turned, v = _turned(g, upright)
+    lengths = _lengths(g, turned)
     count = g.size(lengths, -1)
     s, order = g.TopK(lengths, [count], axis=-1, largest=1, sorted=1, outputs=2)
     order = g.Unsqueeze(order, axes=[axis])
-    columns = g.GatherElements(columns, g.Expand(order, g.shape(columns)), axis=axis + 1)
+    turned = g.GatherElements(turned, g.Expand(order, g.shape(turned)), axis=axis + 1)
     v = g.GatherElements(v, g.Expand(order, g.shape(v)), axis=axis + 1)
-    u, r = linalg_qr(g, columns, "complete" if full_matrices else "reduced")
+    u, r = linalg_qr(g, turned, "complete" if full_matrices else "reduced")
     r_rows = g.Slice(r, [0], [count], [axis])
     on_diagonal = g.Mul(r_rows, identity(g, count, A.dtype))
     negative = g.Less(g.ReduceSum(on_diagonal, axes=[axis], keepdims=True), 0)
     signs = g.Where(negative, g.constant(-1, A.dtype), g.constant(1, A.dtype))
     if full_matrices:
-        batch = list(A.require_shape()[:-2])
         missing = g.size(u, -1) - count
         ones = g.Expand(g.constant(1, A.dtype), [*batch, 1, missing])
         signs = g.Concat(signs, ones, axis=axis + 1)
