@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata as distributions
 from pathlib import Path
 from typing import BinaryIO
@@ -98,23 +98,32 @@ def weight_bytes(model: ir.Model) -> int:
     )
 
 
+def _message(model: ir.Model, when_copied: Callable[[], None] | None) -> bytes:
+    proto = ir.serde.serialize_model(model)
+    if when_copied is not None:
+        when_copied()
+    return proto.SerializeToString()
+
+
 def write(
     model: ir.Model,
     target: str | os.PathLike[str] | BinaryIO,
     *,
     external_data: bool | str = "auto",
+    when_copied: Callable[[], None] | None = None,
 ) -> list[Path]:
     """Write a model to a path or a binary file; the files that were written.
 
     External data goes into `NAME.data` beside the model: where it is asked for, or where the model
     is too large for one message. The files appear when they are complete, made in a folder beside
-    their place: a failed write leaves what was there before.
+    their place: a failed write leaves what was there before. `when_copied` is called as soon as the
+    message holds the weights, and their source may be let go.
     """
     external = weight_bytes(model) > LARGEST_MESSAGE if external_data == "auto" else external_data
     if not isinstance(target, (str, os.PathLike)):
         if external:
             raise ValueError("external data needs a path: a file object has no place beside it")
-        target.write(ir.serde.serialize_model(model).SerializeToString())
+        target.write(_message(model, when_copied))
         return []
     path = Path(target)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -128,7 +137,7 @@ def write(
                 size_threshold_bytes=SMALLEST_EXTERNAL,
             )
         else:
-            ir.save(model, made, format="protobuf")
+            made.write_bytes(_message(model, when_copied))
         # The weights first: a model is never there without them.
         written = [p for p in (made.with_name(f"{path.name}.data"), made) if p.exists()]
         for file in written:

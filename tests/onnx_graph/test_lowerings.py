@@ -286,6 +286,21 @@ def test_every_lowering_has_a_case() -> None:
     assert missing - NOT_DETERMINISTIC <= {"CastLike", "ArgMin"}
 
 
+@pytest.mark.parametrize("opset", [9, 11, 12, 20])
+def test_dropout(opset: int) -> None:
+    """Kept elements are scaled, the others zero; without training nothing happens."""
+    x = np.ones(400, "f4")
+    training, mask = run(
+        lambda g, a: g.Dropout(a, 0.25, np.array(True), outputs=2), x, opset=opset
+    )
+    np.testing.assert_allclose(training, np.where(mask, 1 / 0.75, 0), rtol=1e-6)
+    assert 0.6 < mask.mean() < 0.9
+    still, mask = run(lambda g, a: g.Dropout(a, 0.25, np.array(False), outputs=2), x, opset=opset)
+    np.testing.assert_array_equal(still, x)
+    assert mask.all()
+    assert not run(lambda g, a: g.Dropout(a, 1.0, np.array(True)), x, opset=opset)[0].any()
+
+
 def test_the_lowering_for_the_oldest_opset_wins() -> None:
     """One that applies below 11 is preferred to one that applies below 18."""
     assert find_lowering("Gelu", 19) is not None

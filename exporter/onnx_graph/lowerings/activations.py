@@ -153,3 +153,34 @@ def _cosine_window(
     if second:
         window = g.Add(window, g.Mul(g.Cos(g.Mul(turn, 2)), second))
     return g.cast(window, D(output_datatype))
+
+
+@lowering("Dropout", before=ALWAYS)
+def dropout(
+    g: Builder,
+    data: Tensor,
+    ratio: Tensor | float = 0.5,
+    training_mode: Tensor | bool = False,
+    *,
+    seed: int | None = None,
+    outputs: int = 1,
+) -> Tensor | tuple[Tensor, ...]:
+    """Training came with opset 12: zeros where a uniform number is below the ratio, else x scaled.
+
+    The mask is true where x is kept. Onnxruntime's Dropout refuses a ratio of 1.
+    """
+    fill = g.constant(ratio, data.dtype)
+    if g.opset >= 12 and (fill.array is None or fill.array.item() < 1):
+        options = {"seed": seed, "outputs": outputs}
+        return g.native("Dropout", data, fill, training_mode, **options)  # type: ignore[no-any-return]
+    training = g.constant(training_mode, D.BOOL).require_array()
+    if bool(training.all()):
+        start = None if seed is None else float(seed)
+        drawn = g.RandomUniformLike(data, dtype=int(data.dtype), seed=start)
+        kept = g.Not(g.Less(drawn, fill))
+        # At a ratio of 1 nothing is kept, and the division's result is not looked at.
+        scaled = g.Where(kept, g.Div(data, g.Sub(1, fill)), 0)
+    else:
+        scaled = data
+        kept = g.ConstantOfShape(g.shape(data), value=np.array([True]))
+    return scaled if outputs == 1 else (scaled, kept)
