@@ -1,0 +1,45 @@
+"""Running reductions, differences, the trapezoid rule."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.symbolics.harness import check
+
+NAN, INF = float("nan"), float("inf")
+SPECIAL = torch.tensor([[1, NAN, 3, INF, -2], [3, 3, -INF, 2, 3], [0, 0, -INF, 5, 5]])
+INTS = torch.tensor([[3, -1, 3], [0, 2**40 + 1, 4]])
+RUNNING = [torch.cumsum, torch.cumprod, torch.cummax, torch.cummin]
+
+
+@pytest.mark.parametrize("dim", [0, -1])
+@pytest.mark.parametrize("function", [*RUNNING, torch.logcumsumexp], ids=lambda f: f.__name__)
+def test_floats(function, dim) -> None:
+    check(lambda x: function(x, dim), SPECIAL)
+    check(lambda x: function(x, dim), torch.tensor(2.0), opsets=(20,))
+
+
+@pytest.mark.parametrize("function", RUNNING, ids=lambda f: f.__name__)
+def test_ints_and_bools(function) -> None:
+    for x in (INTS, INTS.to(torch.int8), INTS > 0):
+        check(lambda x: function(x, 1), x, opsets=(13, 20))
+
+
+@pytest.mark.parametrize("function", [*RUNNING, torch.logcumsumexp], ids=lambda f: f.__name__)
+def test_dynamic_and_empty(function) -> None:
+    """onnxruntime dies of a Scan without trips."""
+    empty = [(torch.zeros(2, 0),), (torch.zeros(0, 2),), (torch.ones(3, 1),)]
+    check(lambda x: function(x, 1), torch.rand(2, 3), dynamic=True, calls=empty)
+
+
+def test_diff() -> None:
+    check(lambda x: (x.diff(), x.diff(2, 0), x.diff(n=0)), INTS)
+    check(lambda x: x.diff(prepend=x[:, :1], append=x), INTS > 0)
+
+
+def test_trapezoids() -> None:
+    y, x = torch.rand(2, 4), torch.rand(4)
+    check(lambda y, x: (torch.trapezoid(y, x), torch.trapezoid(y, dx=0.5, dim=0)), y, x)
+    check(lambda y, x: torch.cumulative_trapezoid(y, x), y, x)
+    check(lambda y: torch.cumulative_trapezoid(y, dim=0), INTS)

@@ -1,0 +1,91 @@
+"""Systems, factors, spectra: each held against LAPACK's results through PyTorch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.symbolics.harness import check, refuses
+
+SIZES = [(1, 1), (3, 3), (2, 5, 5)]
+
+
+def regular(*shape: int) -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randn(*shape, dtype=torch.float64) + 2 * torch.eye(shape[-1])
+
+
+@pytest.mark.parametrize("shape", SIZES)
+def test_square(shape) -> None:
+    a, b = regular(*shape), torch.randn(*shape[:-1], 2, dtype=torch.float64)
+    check(lambda a: (a.det(), *torch.linalg.slogdet(a), a.logdet()), a, opsets=(13, 20))
+    check(lambda a: (a.inverse(), *torch.linalg.inv_ex(a)), a)
+    check(lambda a, b: torch.linalg.solve(a, b), a, b)
+    check(lambda a: (*torch.linalg.lu(a), *torch.linalg.lu_factor(a)), a, opsets=(20,))
+    check(lambda a: torch.det(a), a.float(), dynamic=True, opsets=(20,))
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("shape", SIZES)
+def test_triangles(shape, upper) -> None:
+    a = regular(*shape)
+    p = a @ a.mT + torch.eye(shape[-1])
+    check(lambda p: torch.linalg.cholesky(p, upper=upper), p)
+    check(lambda p: torch.linalg.cholesky_ex(p - 9, upper=upper)[1], p, opsets=(20,))
+    check(lambda a, p: torch.linalg.solve_triangular(a, p, upper=upper), a, p)
+    check(lambda a, p: torch.cholesky_solve(a, p, upper=upper), a, p.tril(), opsets=(20,))
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (4, 2), (2, 4), (2, 5, 3), (3, 1)])
+def test_qr(shape) -> None:
+    """Signs are LAPACK's."""
+    a = torch.randn(shape, dtype=torch.float64)
+    check(lambda a: (*torch.linalg.qr(a), *torch.linalg.qr(a, mode="complete")), a, opsets=(13, 20))
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (5, 2), (2, 4), (2, 5, 4), (1, 1), (0, 2)])
+def test_singular_values(shape) -> None:
+    a = torch.randn(shape, dtype=torch.float64)
+    check(lambda a: (torch.linalg.svdvals(a), torch.linalg.pinv(a)), a, opsets=(13, 20))
+    if 0 not in shape:
+        check(lambda a: (torch.linalg.matrix_rank(a), torch.linalg.cond(a)), a, opsets=(20,))
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("shape", [(3, 3), (5, 2), (2, 4)])
+def test_svd(shape, full) -> None:
+    """The vectors' signs are free; the product and orthonormality are not. Rank 1 works too."""
+
+    def facts(a: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        u, s, vh = torch.linalg.svd(a, full_matrices=full)
+        k = s.shape[-1]
+        return s, u.mT @ u, vh @ vh.mT, (u[:, :k] * s) @ vh[:k]
+
+    a = torch.randn(shape, dtype=torch.float64)
+    check(facts, a, opsets=(20,))
+    check(facts, torch.ones(shape, dtype=torch.float64), opsets=(20,))
+
+
+def test_eigenvalues() -> None:
+    a = regular(2, 5, 5)
+    symmetric = a + a.mT
+
+    def facts(a: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        values, v = torch.linalg.eigh(a)
+        return values, v.mT @ v, (v * values.unsqueeze(-2)) @ v.mT
+
+    check(facts, symmetric, opsets=(13, 20))
+    check(lambda a: torch.linalg.eigvalsh(a, UPLO="U"), symmetric, opsets=(20,))
+
+
+def test_products() -> None:
+    x, y = torch.randn(2, 3), torch.randn(4)
+    check(torch.kron, x, y, dynamic=True)
+    check(lambda x, y: torch.linalg.cross(x, y), x.unsqueeze(0), torch.randn(4, 1, 3))
+    check(lambda x: (x.matrix_power(5), x.matrix_power(0), x.matrix_power(-2)), regular(2, 3, 3))
+    check(lambda x: torch.matrix_exp(x * 3), regular(2, 3, 3))
+    check(lambda x: (torch.vander(x), torch.vander(x, 2, increasing=True)), torch.arange(3))
+
+
+def test_sizes_that_must_be_known() -> None:
+    refuses(torch.linalg.svdvals, torch.randn(3, 3), match="size is only known", dynamic=True)
