@@ -56,12 +56,14 @@ class Exported:
     report: Report
     initial_state: dict[str, np.ndarray] = field(default_factory=dict)
     verification: Verification | None = None
+    archive: Archive | None = field(default=None, repr=False)
 
     def save(
         self, path: str | os.PathLike[str] | BinaryIO, external_data: bool | str = "auto"
     ) -> None:
         """Write the model, atomically; weights beside it if it passes 2 GB or if told to."""
-        models.write(self.model, path, external_data=external_data)
+        release = None if self.archive is None else self.archive.release_memory
+        models.write(self.model, path, external_data=external_data, when_copied=release)
 
 
 def load(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:
@@ -132,6 +134,7 @@ def export(
         )
     )
     result = _finished(conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets)
+    result.archive = source.archive
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started
     if verify:

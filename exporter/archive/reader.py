@@ -86,6 +86,7 @@ class Archive:
             if bytes(content[:4]) == b"PK\x05\x06":
                 raise NotTorchScriptError(f"{source} is an empty zip file")
             raise NotTorchScriptError(f"{source} {describe_content(content)}")
+        self._content = content
         self._records = Records(content, source)
         other = describe_records(self._records)
         if other is not None:
@@ -101,6 +102,15 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"<Archive {self._source}: version {self.version}, {len(self.code)} code records>"
+
+    def release_memory(self) -> None:
+        """Let the system take back the pages of the file that were read; they are read anew on use.
+
+        Weights that were just copied elsewhere need not stay in memory twice.
+        """
+        mapped = self._content.obj
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     @cached_property
     def root(self) -> ScriptObject:
