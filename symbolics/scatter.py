@@ -25,7 +25,7 @@ from symbolics.rules import (
     wrapped_dim,
 )
 from symbolics.shape import at_least, broadcast_tensors, expand_to, move_dims
-from symbolics.views import slice_tensor
+from symbolics.views import arange, slice_tensor
 
 __all__ = ["one_element", "scatter_elements"]
 
@@ -491,3 +491,26 @@ def masked_scatter(g: Builder, self: Tensor, mask: Tensor, source: Tensor) -> Te
     updates = slice_tensor(g, flat(g, source), 0, 0, g.size(rows, 0))
     result = g.ScatterND(at_least(g, base, 1), rows, g.cast(updates, self.dtype))
     return g.reshape(result, shape)
+
+
+@symbolic("aten::fill_diagonal(Tensor self, Scalar fill_value, bool wrap=False) -> Tensor")
+def fill_diagonal(g: Builder, self: Tensor, fill_value: Number, wrap: bool = False) -> Tensor:
+    """Set the elements whose indices are all equal; PyTorch only has it in place.
+
+    With `wrap` the diagonal of a matrix with more rows than columns begins anew, a row below
+    where it ends.
+    """
+    shape = self.require_shape()
+    rank = len(shape)
+    if rank < 2:
+        raise Unsupported(f"fill_diagonal of a tensor with {rank} dims: it takes 2 or more")
+    rows = arange(g, shape[0])
+    if wrap and rank == 2:
+        rows = g.Mod(rows, g.constant(shape[1] + 1, INT64))
+    mask: Tensor | None = None
+    for i in range(1, rank):
+        column = g.Reshape(arange(g, shape[i]), [-1] + [1] * (rank - 1 - i))
+        equal = g.Equal(g.Reshape(rows, [-1] + [1] * (rank - 1)), column)
+        mask = equal if mask is None else g.And(mask, equal)
+    assert mask is not None
+    return g.Where(mask, g.constant(fill_value, self.dtype), self)

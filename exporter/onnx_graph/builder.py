@@ -665,7 +665,8 @@ class Builder:
     def _floor_division(self, atom: Apply, arguments: Sequence[Tensor]) -> Tensor:
         left, right = arguments
         low = [a.bounds()[0] if isinstance(a, SymInt) else a for a in atom.arguments]
-        if all(v is not None and v >= 0 for v in low):
+        # onnxruntime 1.31 makes c / b of 1 / b * c, for integers too, so no Div starts with a 1 here.
+        if all(v is not None and v >= 0 for v in low) and atom.arguments[0] != 1:
             return self._node("Div", [left, right], ())
         # ONNX Div truncates; subtracting the remainder of the floored division first makes it exact.
         rest = self._node("Mod", [left, right], ()) if self.opset >= 10 else self.Mod(left, right)

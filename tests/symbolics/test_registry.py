@@ -30,8 +30,18 @@ def normal(schema: str) -> str:
 
 @pytest.fixture(scope="module")
 def own() -> dict[str, str]:
-    """PyTorch's schemas by name and overload."""
-    return {head(str(s)): normal(str(s)) for s in torch._C._jit_get_all_schemas()}
+    """PyTorch's schemas by name and overload.
+
+    Of operators that PyTorch only has in place, the functional form as well: it is the same schema
+    without the write.
+    """
+    found = {head(str(s)): normal(str(s)) for s in torch._C._jit_get_all_schemas()}
+    for name, text in list(found.items()):
+        base, dot, overload = name.partition(".")
+        if base.endswith("_") and not base.endswith("__"):
+            functional = base[:-1] + dot + overload
+            found.setdefault(functional, text.replace(name, functional, 1).replace("(a!)", ""))
+    return found
 
 
 def test_something_is_registered() -> None:

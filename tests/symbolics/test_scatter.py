@@ -100,3 +100,13 @@ def test_bools_are_added_as_a_logical_or() -> None:
     x = X > 11
     i = torch.tensor([0, 0])
     check(lambda x, i: (x.index_add(1, i, x[:, 1:]), x.index_put((i,), x, True)), x, i)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize("shape", [(3, 3), (7, 3), (2, 5), (3, 3, 3)])
+def test_fill_diagonal(shape: tuple[int, ...], wrap: bool) -> None:
+    """An operator that PyTorch only has in place."""
+    more = [(torch.rand([size * 2 for size in shape]),)]
+    function = lambda x: x.clone().fill_diagonal_(7, wrap)  # noqa: E731
+    check(function, torch.rand(shape))
+    check(function, torch.rand(shape), opsets=(20,), dynamic=True, calls=more)
