@@ -69,6 +69,10 @@ CASES: list[Case] = [
      [np.array([2**63 - 1, -(2**63), -1, 0, 5])], (11, 17)),
     ("BitwiseNot", lambda g, x: g.BitwiseNot(x), [ints(9)], (9, 17)),
     ("BitwiseNot uint8", lambda g, x: g.BitwiseNot(x), [ints(9, low=0, dtype="uint8")], (13, 17)),
+    ("BitShift", lambda g, x: g.BitShift(x, g.constant([0, 1, 63], x.dtype), direction="LEFT"),
+     [np.array([3, 2**63 + 5, 2**64 - 1], "u8")], (9, 10)),
+    ("BitShift right", lambda g, x: g.BitShift(x, g.constant([0, 1, 31], x.dtype), direction="RIGHT"),
+     [np.array([3, 2**31 + 5, 2**32 - 1], "u4")], (9, 10)),
     ("Gemm", lambda g, x, y: g.Gemm(x, y, transB=1), [floats(2, 3), floats(4, 3)], (9, 10)),
     ("Gelu", lambda g, x: g.Gelu(x), [floats(9)], (9, 13, 19)),
     ("Gelu tanh", lambda g, x: g.Gelu(x, approximate="tanh"), [floats(9)], (9, 13, 19)),
@@ -290,9 +294,7 @@ def test_every_lowering_has_a_case() -> None:
 def test_dropout(opset: int) -> None:
     """Kept elements are scaled, the others zero; without training nothing happens."""
     x = np.ones(400, "f4")
-    training, mask = run(
-        lambda g, a: g.Dropout(a, 0.25, np.array(True), outputs=2), x, opset=opset
-    )
+    training, mask = run(lambda g, a: g.Dropout(a, 0.25, np.array(True), outputs=2), x, opset=opset)
     np.testing.assert_allclose(training, np.where(mask, 1 / 0.75, 0), rtol=1e-6)
     assert 0.6 < mask.mean() < 0.9
     still, mask = run(lambda g, a: g.Dropout(a, 0.25, np.array(False), outputs=2), x, opset=opset)

@@ -101,7 +101,9 @@ def bernoulli(
     g: Builder, input: Tensor, *, dtype: int | None = None, seed: float | None = None
 ) -> Tensor:
     """1 where a uniform number is below the probability."""
-    drawn = g.RandomUniformLike(input, dtype=int(input.dtype), seed=seed)
+    if seed is not None:
+        raise Unsupported("Bernoulli with a seed needs opset 15")
+    drawn = g.RandomUniformLike(input, dtype=int(input.dtype))
     return g.cast(g.Less(drawn, input), D(dtype or int(input.dtype)))
 
 
@@ -171,12 +173,13 @@ def dropout(
     """
     fill = g.constant(ratio, data.dtype)
     if g.opset >= 12 and (fill.array is None or fill.array.item() < 1):
-        options = {"seed": seed, "outputs": outputs}
-        return g.native("Dropout", data, fill, training_mode, **options)  # type: ignore[no-any-return]
+        result = g.native("Dropout", data, fill, training_mode, seed=seed, outputs=outputs)
+        return result  # type: ignore[no-any-return]
     training = g.constant(training_mode, D.BOOL).require_array()
     if bool(training.all()):
-        start = None if seed is None else float(seed)
-        drawn = g.RandomUniformLike(data, dtype=int(data.dtype), seed=start)
+        if seed is not None:
+            raise Unsupported("Dropout with a seed needs opset 12, and a ratio below 1")
+        drawn = g.RandomUniformLike(data, dtype=int(data.dtype))
         kept = g.Not(g.Less(drawn, fill))
         # At a ratio of 1 nothing is kept, and the division's result is not looked at.
         scaled = g.Where(kept, g.Div(data, g.Sub(1, fill)), 0)

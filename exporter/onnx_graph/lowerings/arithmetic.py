@@ -263,6 +263,17 @@ def bitwise_xor(g: Builder, a: Operand, b: Operand) -> Tensor:
     return _bitwise(g, "Xor", "Sub", a, b)
 
 
+@lowering("BitShift", before=11)
+def bit_shift(g: Builder, x: Operand, y: Operand, *, direction: str) -> Tensor:
+    """Times or by a power of 2, of integers without a sign; 64 and more shift everything out."""
+    x, y = tensors(g, x, y)
+    powers = np.array([1 << k for k in range(BITS[x.dtype])], x.dtype.numpy())
+    count = g.cast(y, D.INT64)
+    power = g.Gather(powers, g.Min(count, len(powers) - 1), axis=0)
+    shifted = g.Mul(x, power) if direction == "LEFT" else g.Div(x, power)
+    return g.Where(g.Less(count, len(powers)), shifted, g.constant(0, x.dtype))  # type: ignore[no-any-return]
+
+
 @lowering("BitwiseNot", before=18)
 def bitwise_not(g: Builder, x: Tensor) -> Tensor:
     """-1 - x in two's complement; without a sign, the largest number - x."""
