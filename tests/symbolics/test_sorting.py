@@ -48,11 +48,9 @@ def test_order_statistics() -> None:
 @pytest.mark.parametrize("interpolation", ["linear", "lower", "higher", "midpoint", "nearest"])
 def test_quantiles(interpolation, function) -> None:
     x, q = torch.tensor([[5.0, NAN, 1, 7], [2, -3, 8, 0]]), torch.tensor([0.1, 0.5, 0.9])
-    for function in (torch.quantile, torch.nanquantile):
-        check(lambda x, q: function(x, q, 1, interpolation=interpolation), x, q, opsets=(20,))
-        check(
-            lambda x: function(x, 0.3, keepdim=True, interpolation=interpolation), x, opsets=(20,)
-        )
+    options = {"interpolation": interpolation}
+    check(lambda x, q: function(x, q, 1, **options), x, q, opsets=(20,))
+    check(lambda x: function(x, 0.3, keepdim=True, **options), x, opsets=(20,))
 
 
 @pytest.mark.parametrize("correction", [None, 0, 1, 1.5, 10])
