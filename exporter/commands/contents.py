@@ -19,14 +19,17 @@ from exporter.conversion.operators import has_symbolic
 from exporter.conversion.prims import PRIMS
 from exporter.errors import ScriptError
 from exporter.onnx_graph.lowerings import find_lowering
-from exporter.torchscript.graph import Function, Node
+from exporter.torchscript.graph import Function, Node, Value
 from exporter.torchscript.printing import format_type
 from exporter.torchscript.program import Program
+from exporter.torchscript.types import ClassRef
 from symbolics.registry import overloads
 
 __all__ = ["ModuleRow", "Operator", "module_rows", "operators", "signature"]
 
 OPSETS = range(9, 27)
+
+_FUNCTIONS = ("prim::CallFunction", "prim::Function")
 
 
 def signature(function: Function, program: Program) -> str:
@@ -130,40 +133,49 @@ def operators(archive: Archive, program: Program, method: str | None = None) -> 
 
 
 def _reachable(archive: Archive, program: Program, method: str | None) -> Iterator[Node]:
-    """The nodes of the methods, and of the functions and script classes that they call."""
-    functions: list[Function] = []
-    seen_classes: set[str] = set()
-
-    def add_class(name: str, only: str | None = None) -> None:
-        if name in seen_classes or not program.has_class(name):
-            return
-        seen_classes.add(name)
-        methods = program.class_type(name).methods
-        functions.extend(f for n, f in methods.items() if only is None or n == only)
-
-    pending = [archive.root]
-    seen: set[int] = set()
+    """The nodes of the root's methods, or of one, and of all that they call, once per module."""
+    methods = program.class_type(archive.root.type_name).methods
+    pending: list[tuple[Function, ScriptObject | None]] = [
+        (function, archive.root) for name, function in methods.items() if method in (None, name)
+    ]
+    seen: set[tuple[str, int]] = set()
     while pending:
-        module = pending.pop()
-        if id(module) in seen:
+        function, owner = pending.pop()
+        if (function.name, id(owner)) in seen:
             continue
-        seen.add(id(module))
-        add_class(module.type_name, method if module is archive.root else None)
-        pending += [v for v in module.attributes.values() if isinstance(v, ScriptObject)]
-    known: set[str] = set()
-    while functions:
-        function = functions.pop()
-        if function.name in known:
-            continue
-        known.add(function.name)
+        seen.add((function.name, id(owner)))
+        # What the values of the graph are, as far as they are modules of the tree.
+        modules: dict[Value, object] = dict.fromkeys(function.graph.block.inputs[:1], owner)
         for node in function.graph.walk():
             name = str(node.attributes.get("name", ""))
-            if node.kind in ("prim::CallFunction", "prim::Function") and program.has_function(name):
-                functions.append(program.function(name))
-            for output in node.outputs:
-                if node.kind == "prim::CreateObject" and output.type is not None:
-                    add_class(str(output.type))
+            receiver = modules.get(node.inputs[0]) if node.inputs else None
+            if node.kind == "prim::GetAttr" and isinstance(receiver, ScriptObject):
+                modules[node.outputs[0]] = receiver.attributes.get(name)
+            elif node.kind == "prim::CallMethod":
+                called = _method(program, node.inputs[0], receiver, name)
+                if called is not None:
+                    pending.append(
+                        (called, receiver if isinstance(receiver, ScriptObject) else None)
+                    )
+            elif program.has_function(name) and node.kind in (
+                "prim::CallFunction",
+                "prim::Function",
+            ):
+                pending.append((program.function(name), None))
             yield node
+
+
+def _method(program: Program, value: Value, receiver: object, name: str) -> Function | None:
+    """The method that is called; None for an interface's, which only the object would tell."""
+    if isinstance(receiver, ScriptObject):
+        class_name = receiver.type_name
+    elif isinstance(value.type, ClassRef):
+        class_name = value.type.name
+    else:
+        return None
+    if not program.has_class(class_name) or program.class_type(class_name).kind == "interface":
+        return None
+    return program.class_type(class_name).methods.get(name)
 
 
 def _support(kind: str) -> tuple[int | None, list[str]]:
