@@ -175,7 +175,7 @@ def to_padded(
         lengths = g.ReduceSum(g.cast(valid, INT64), axes=[1], keepdims=False)
         longest = g.integer(g.ReduceMax(lengths, keepdims=False))
         return g.Slice(x, [0], [longest], [1])  # type: ignore[no-any-return]
-    if list(output_size) != [batch, time, *rest]:
+    if list(output_size[:2]) != [batch, time]:
         raise Unsupported(f"to_padded_tensor with output_size={list(output_size)} of {self!r}")
     return x  # type: ignore[no-any-return]
 

@@ -109,8 +109,14 @@ def nearest_indices(g: Builder, axis: Axis, exact: bool, dtype: ir.DataType) -> 
         index = g.Add(index, 0.5)
     plain = Axis(axis.size, axis.outputs, False, axis.scale)
     place = g.cast(g.Mul(index, step(g, plain, dtype)), FLOAT)
-    found = g.cast(g.Floor(place), INT64)
-    return g.Min(found, last_index(g, axis))  # type: ignore[no-any-return]
+    found = g.Min(g.cast(g.Floor(place), INT64), last_index(g, axis))
+    if exact or axis.scale is None:
+        return found  # type: ignore[no-any-return]
+    # A factor that is no whole number can still lead to a size that is special.
+    whole = consecutive(g, axis.outputs)
+    size, outputs = g.constant(axis.size, INT64), g.constant(axis.outputs, INT64)
+    found = g.Where(g.Equal(outputs, g.Mul(size, 2)), g.Div(whole, 2), found)
+    return g.Where(g.Equal(outputs, size), whole, found)  # type: ignore[no-any-return]
 
 
 def columns(g: Builder, parts: list[Tensor], axis: Axis) -> Tensor:
@@ -119,8 +125,15 @@ def columns(g: Builder, parts: list[Tensor], axis: Axis) -> Tensor:
 
 
 def linear_taps(g: Builder, axis: Axis, dtype: ir.DataType) -> tuple[Tensor, Tensor]:
-    """The elements on both sides, weighted by closeness; nothing lies before the first element."""
+    """The elements on both sides, weighted by closeness; nothing lies before the first element.
+
+    Where the size stays the same so do the elements, whatever the scale factor was.
+    """
     place = g.Max(places(g, axis, dtype), g.constant(0, dtype))
+    if axis.scale is not None and not axis.align_corners:
+        whole = consecutive(g, axis.outputs, dtype)
+        same = g.Equal(g.constant(axis.outputs, INT64), g.constant(axis.size, INT64))
+        place = g.Where(same, whole, place)
     last = last_index(g, axis)
     left = g.Min(g.cast(g.Floor(place), INT64), last)
     right = g.Min(g.Add(left, 1), last)

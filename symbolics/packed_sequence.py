@@ -115,7 +115,8 @@ def _pack_padded_sequence(
     valid = validity(g, time, lengths)
     sizes = g.ReduceSum(g.cast(valid, INT64), axes=[1], keepdims=False)
     longest = g.integer(g.Gather(lengths, g.constant(0, INT64), axis=0))
-    batch_sizes = g.Slice(sizes, [0], [longest], [0])
+    # The reshape changes nothing, but says that the size is the longest length itself.
+    batch_sizes = g.reshape(g.Slice(sizes, [0], [longest], [0]), [longest])
     return packed_like(g, Packed(x, lengths, valid), batch_sizes), batch_sizes
 
 

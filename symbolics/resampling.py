@@ -127,12 +127,18 @@ def same_nearest(axis: Axis, kind: Kind) -> bool:
 
 
 def same_scale(axis: Axis, use_scale: bool) -> bool:
-    """Whether Resize, given the scale, comes to the same output size: it multiplies in float32."""
+    """Whether Resize, given the scale, comes to the same output size and the same places.
+
+    It multiplies in float32. And PyTorch, where a factor above 1 adds nothing to a small size,
+    leaves linear interpolation out.
+    """
     if not use_scale or axis.scale is None:
         return True
-    if isinstance(axis.size, int):
-        return int(np.float32(axis.size) * np.float32(axis.scale)) == axis.outputs
-    return Fraction(axis.scale).denominator <= 1024
+    if axis.static:
+        rounded = int(np.float32(int(axis.size)) * np.float32(axis.scale))
+        return rounded == axis.outputs and (axis.size != axis.outputs or axis.scale == 1)
+    exact = Fraction(axis.scale).denominator <= 1024
+    return exact and (axis.scale <= 1 or axis.scale >= 2)
 
 
 def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | None:

@@ -1,0 +1,89 @@
+"""Pooling agrees with PyTorch, at every last window that `ceil_mode` makes or drops."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.symbolics.harness import check, refuses
+
+torch.manual_seed(0)
+SIZES = (7, 8, 9, 11)
+WINDOWS = [
+    (kernel, stride, padding, dilation)
+    for kernel, stride, padding, dilation in itertools.product((2, 3), (1, 2, 3, 5), (0, 1), (1, 2))
+    if padding <= kernel // 2
+]
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "dilation"), WINDOWS)
+def test_max_pool_rounding_up(kernel: int, stride: int, padding: int, dilation: int) -> None:
+    """One model of dynamic sizes gives PyTorch's windows, and their positions, at every size."""
+    images = [torch.randn(2, 3, n, n + 1) for n in SIZES]
+
+    def pool(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return F.max_pool2d(x, kernel, stride, padding, dilation, True, return_indices=True)
+
+    check(pool, images[0], opsets=(20,), dynamic=True, calls=[(x,) for x in images[1:]])
+    check(pool, images[1], opsets=(13,))
+
+
+@pytest.mark.parametrize("include_pad", [True, False])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [w[:3] for w in WINDOWS if w[3] == 1 and w[1] > 1]
+)
+def test_avg_pool_rounding_up(kernel: int, stride: int, padding: int, include_pad: bool) -> None:
+    """The divisor counts what a window covers of the padded input, not what overhangs."""
+    images = [torch.randn(2, 3, n, n + 1) for n in SIZES]
+
+    def pool(x: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(x, kernel, stride, padding, True, include_pad)
+
+    check(pool, images[0], opsets=(20,), dynamic=True, calls=[(x,) for x in images[1:]])
+    check(pool, images[1], opsets=(13,))
+
+
+X1, X3 = torch.randn(2, 3, 9), torch.randn(1, 2, 6, 7, 8)
+LONGS = torch.randint(-50, 50, (2, 3, 7, 8))
+CASES = {
+    "max 1d": (F.max_pool1d, X1, 3),
+    "max 1d indices": (lambda x: F.max_pool1d(x, 3, 2, 1, return_indices=True), X1),
+    "max 1d, no batch": (F.max_pool1d, X1[0], 3, 2),
+    "max 3d": (lambda x: F.max_pool3d(x, (2, 3, 2), 2, 1, return_indices=True), X3),
+    "max int64": (
+        lambda x: F.max_pool2d(x, 3, 2, 1, 1, True, return_indices=True),
+        LONGS * 2**55,
+    ),
+    "max int32": (lambda x: F.max_pool2d(x, 2), LONGS.int()),
+    "max float64": (lambda x: F.max_pool2d(x, 2), LONGS.double()),
+    "max float16": (lambda x: F.max_pool2d(x, 2), LONGS.half()),
+    "avg 1d": (F.avg_pool1d, X1, 3, 2, 1),
+    "avg 1d, no batch": (F.avg_pool1d, X1[0], 3, 2, 1, True, False),
+    "avg 3d": (F.avg_pool3d, X3, 3, 2, 1, True),
+    "avg divisor": (F.avg_pool2d, X3[0], 3, 2, 1, True, True, 5),
+    "avg int64": (F.avg_pool2d, LONGS, 3, 2, 1, True, False),
+    "avg int64 divisor": (F.avg_pool2d, LONGS, 3, 2, 1, False, True, 4),
+    "avg float64": (F.avg_pool2d, LONGS.double(), 3, 2, 1),
+    "lp": (lambda x: F.lp_pool2d(x, 2, 3, 2), X3[0].abs()),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_agrees_with_pytorch(name: str) -> None:
+    """Other ranks and dtypes."""
+    function, *arguments = CASES[name]
+    check(function, *arguments)
+    check(function, *arguments, opsets=(20,), dynamic=True)
+
+
+def test_a_divisor_of_zero_is_refused() -> None:
+    """As in PyTorch, which says so when it runs."""
+    scripted = torch.jit.script(_by_zero)
+    refuses(scripted, X3[0], match="divisor_override=0", mode="script")
+
+
+def _by_zero(x: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.avg_pool2d(x, [2, 2], divisor_override=0)
