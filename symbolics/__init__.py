@@ -21,6 +21,7 @@ from symbolics import (  # noqa: F401
     embedding,
     fractional_pooling,
     gamma,
+    gradients,
     grid_sample,
     grids,
     indexing,

@@ -173,6 +173,16 @@ def linalg_lu_factor(g: Builder, A: Tensor, *, pivot: bool = True) -> tuple[Tens
     return linalg_lu_factor_ex(g, A, pivot=pivot)[:2]
 
 
+@symbolic(
+    "aten::_lu_with_info(Tensor self, bool pivot=True, bool check_errors=True) -> (Tensor LU, Tensor pivots, Tensor info)"
+)
+def _lu_with_info(
+    g: Builder, self: Tensor, pivot: bool = True, check_errors: bool = True
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Another name of `linalg_lu_factor_ex`."""
+    return linalg_lu_factor_ex(g, self, pivot=pivot)
+
+
 @symbolic("aten::linalg_lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)")
 def linalg_lu(g: Builder, A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """A = P L U."""

@@ -180,39 +180,70 @@ def lu_solve(g: Builder, self: Tensor, LU_data: Tensor, LU_pivots: Tensor) -> Te
 # ---------------------------------------------------------------- QR
 
 
-def _reflected(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Q (square) and R, by Householder's reflections with LAPACK's signs.
+def _reflection(
+    g: Builder, column: Tensor, k: Tensor, index: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The vector v (1 at k, zero before), tau and beta of column k's reflection, as LAPACK's.
 
-    For column k: beta is minus the sign of its head times the norm from the head on;
-    v is the rest over head - beta with 1 at k; tau = (beta - head) / beta. Both Q and R are reflected at v.
-    A rest of zeros needs no reflection.
+    beta is minus the sign of the head times the norm from the head on; v is the rest over
+    head - beta; tau is (beta - head) / beta. A rest of zeros needs no reflection: tau is 0.
     """
+    zero, one = g.constant(0, column.dtype), g.constant(1, column.dtype)
+    head = g.Unsqueeze(g.Gather(column, k, axis=-1), axes=[-1])
+    rest = g.Where(g.Greater(index, k), column, zero)
+    squares = g.ReduceSumSquare(rest, axes=[rest.require_rank() - 1], keepdims=True)
+    norm = g.Sqrt(g.Add(g.Mul(head, head), squares))
+    beta = g.Where(g.Less(head, 0), norm, g.Neg(norm))
+    nothing = g.Equal(squares, 0)
+    divisor = g.Where(nothing, one, beta)
+    tau = g.Where(nothing, zero, g.Div(g.Sub(beta, head), divisor))
+    over = g.Where(nothing, one, g.Sub(head, beta))
+    v = g.Where(g.Equal(index, k), one, g.Div(rest, over))
+    return v, tau, g.Where(nothing, head, beta)
+
+
+def _reflected(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Q (square) and R: both are reflected at each column's vector in turn."""
     rows, columns = matrix.require_shape()[-2:]
     index = arange(g, rows)
     batch = list(matrix.require_shape()[:-2])
     start = g.Expand(identity(g, rows, matrix.dtype), [*batch, rows, rows])
-    zero, one = g.constant(0, matrix.dtype), g.constant(1, matrix.dtype)
 
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
         q, r = states
-        column = g.Gather(r, k, axis=-1)
-        head = g.Unsqueeze(g.Gather(column, k, axis=-1), axes=[-1])
-        rest = g.Where(g.Greater(index, k), column, zero)
-        squares = g.ReduceSumSquare(rest, axes=[rest.require_rank() - 1], keepdims=True)
-        norm = g.Sqrt(g.Add(g.Mul(head, head), squares))
-        beta = g.Where(g.Less(head, 0), norm, g.Neg(norm))
-        nothing = g.Equal(squares, 0)
-        beta = g.Where(nothing, one, beta)
-        tau = g.Where(nothing, zero, g.Div(g.Sub(beta, head), beta))
-        over = g.Where(nothing, one, g.Sub(head, beta))
-        v = g.Unsqueeze(g.Where(g.Equal(index, k), one, g.Div(rest, over)), axes=[-1])
-        v_row = swapped(g, v)
-        weighted = g.Mul(g.Unsqueeze(tau, axes=[-1]), v)
+        v, tau, _ = _reflection(g, g.Gather(r, k, axis=-1), k, index)
+        v_row = g.Unsqueeze(v, axes=[-2])
+        weighted = g.Unsqueeze(g.Mul(tau, v), axes=[-1])
         r = g.Sub(r, g.MatMul(weighted, g.MatMul(v_row, r)))
-        return [g.Sub(q, g.MatMul(g.MatMul(q, v), swapped(g, weighted))), r]
+        q_v = g.MatMul(q, g.Unsqueeze(v, axes=[-1]))
+        return [g.Sub(q, g.MatMul(q_v, swapped(g, weighted))), r]
 
     q, r = loop(g, sym_min(rows, columns), step, [start, matrix])
     return q, _triangle(g, r, upper=True)
+
+
+@symbolic("aten::geqrf(Tensor self) -> (Tensor a, Tensor tau)")
+def geqrf(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
+    """R on and above the diagonal, the reflections' vectors below it, and their taus."""
+    *batch, rows, columns = self.require_shape()
+    steps = sym_min(rows, columns)
+    index, step_index, column_index = arange(g, rows), arange(g, steps), arange(g, columns)
+    taus = g.Expand(g.constant(0, self.dtype), [*batch, steps])
+
+    def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
+        a, taus = states
+        v, tau, beta = _reflection(g, g.Gather(a, k, axis=-1), k, index)
+        v = g.Where(g.Less(index, k), g.constant(0, self.dtype), v)
+        products = g.MatMul(g.Unsqueeze(v, axes=[-2]), a)
+        reflected = g.Sub(a, g.MatMul(g.Unsqueeze(g.Mul(tau, v), axes=[-1]), products))
+        stored = g.Where(g.Equal(index, k), beta, v)
+        stored = g.Where(g.Less(index, k), g.Gather(a, k, axis=-1), stored)
+        a = g.Where(g.Greater(column_index, k), reflected, a)
+        a = g.Where(g.Equal(column_index, k), g.Unsqueeze(stored, axes=[-1]), a)
+        return [a, g.Where(g.Equal(step_index, k), tau, taus)]
+
+    a, taus = loop(g, steps, step, [self, taus])
+    return a, taus
 
 
 @symbolic('aten::linalg_qr(Tensor A, str mode="reduced") -> (Tensor Q, Tensor R)')
@@ -261,3 +292,27 @@ def linalg_householder_product(g: Builder, input: Tensor, tau: Tensor) -> Tensor
 def orgqr(g: Builder, self: Tensor, input2: Tensor) -> Tensor:
     """Another name of `linalg_householder_product`."""
     return linalg_householder_product(g, self, input2)
+
+
+@symbolic(
+    "aten::ormqr(Tensor self, Tensor input2, Tensor input3, bool left=True, bool transpose=False) -> Tensor"
+)
+def ormqr(
+    g: Builder,
+    self: Tensor,
+    input2: Tensor,
+    input3: Tensor,
+    left: bool = True,
+    transpose: bool = False,
+) -> Tensor:
+    """`input3` times the square Q of the reflections in `self` and their taus `input2`."""
+    *batch, rows, _ = self.require_shape()
+    count = g.size(input2, -1)
+    self = g.Slice(self, [0], [count], [-1])
+    missing = rows - count
+    if not (isinstance(missing, int) and missing == 0):
+        zeros = g.Expand(g.constant(0, self.dtype), [*batch, rows, missing])
+        self = g.Concat(self, zeros, axis=-1)
+    q = linalg_householder_product(g, self, input2)
+    q = swapped(g, q) if transpose else q
+    return g.MatMul(q, input3) if left else g.MatMul(input3, q)
