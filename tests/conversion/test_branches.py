@@ -1,0 +1,419 @@
+"""`prim::If` on conditions of run time."""
+
+from typing import Dict, List, Optional, Tuple  # noqa: UP035  TorchScript's own spelling
+
+import torch
+from torch import Tensor, nn
+
+from tests.conversion.harness import check, operators, refuses
+
+POS, NEG = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([-1.0, -2.0, -3.0])
+BOTH = ((POS,), (NEG,))
+
+
+def test_nested_with_early_returns() -> None:
+    def program(x):
+        if x.sum() > 0:
+            if x.max() > 2.5:
+                return x, 1
+            x = x + 1
+        elif x.min() < -10:
+            return x * 2, 2
+        return x - 1, 3
+
+    check(program, *BOTH, (POS / 2,), (NEG * 9,))
+
+
+def test_shapes_differ() -> None:
+    def program(x):
+        if x.sum() > 0:
+            y = x[:2]
+        else:
+            y = torch.cat([x, x])
+        return y * 2, y.size(0), y.sum()
+
+    check(program, *BOTH)
+
+
+def test_ranks_differ() -> None:
+    def program(x):
+        if x.sum() > 0:
+            y = x
+        else:
+            y = x.unsqueeze(0)
+        return y + 1, y.dim(), y.numel()
+
+    check(program, *BOTH)
+
+
+def test_list_lengths_differ() -> None:
+    def program(x):
+        out = [x]
+        if x.sum() > 0:
+            out.append(x + 1)
+            out.append(x + 2)
+        else:
+            out[0] = x * 2
+        return torch.stack(out), len(out)
+
+    check(program, *BOTH)
+
+
+def test_int_list_lengths_differ() -> None:
+    def program(x):
+        sizes = [1, 2]
+        if x.sum() > 0:
+            sizes.append(7)
+        total = 0
+        for s in sizes:
+            total += s
+        return total, len(sizes), sizes[-1], torch.tensor(sizes)
+
+    check(program, *BOTH)
+
+
+def test_lists_of_the_same_length() -> None:
+    def program(x):
+        if x.sum() > 0:
+            out = [x, x + 1]
+        else:
+            out = [x * 2, x]
+        out.append(x)
+        return out
+
+    check(program, *BOTH)
+
+
+def test_dict_contents() -> None:
+    def program(x):
+        d: Dict[str, Tensor] = {"a": x}
+        if x.sum() > 0:
+            d["a"] = x + 1
+        else:
+            d["a"] = x[:1]
+        d["b"] = d["a"] * 2
+        return d
+
+    check(program, *BOTH)
+
+
+def test_a_key_entered_in_both_branches() -> None:
+    def program(x):
+        d: Dict[str, Tensor] = {}
+        if x.sum() > 0:
+            d["a"] = x + 1
+        else:
+            d["a"] = x - 1
+        return d["a"]
+
+    check(program, *BOTH)
+
+
+def test_a_key_entered_in_one_branch_is_refused() -> None:
+    def program(x):
+        d: Dict[str, Tensor] = {}
+        if x.sum() > 0:
+            d["a"] = x
+        return len(d)
+
+    refuses(program, POS, match="keys of a dict depend on the data")
+
+
+def test_none_in_one_branch() -> None:
+    def program(x):
+        found: Optional[Tensor] = None
+        if x.sum() > 0:
+            found = x * 2
+        if found is not None:
+            return found + 1
+        return x
+
+    check(program, *BOTH)
+
+
+def test_none_in_one_branch_of_ints_and_lists() -> None:
+    def program(x):
+        n: Optional[int] = None
+        parts: Optional[List[Tensor]] = None
+        if x.sum() > 0:
+            n = x.size(0)
+            parts = [x, x + 1]
+        total = 0
+        if n is not None:
+            total += n
+        if parts is not None:
+            total += len(parts)
+            x = x + parts[1]
+        return x, total, n is None
+
+    check(program, *BOTH)
+
+
+def test_optional_passed_through_two_branches() -> None:
+    def program(x):
+        a: Optional[Tensor] = None
+        if x.sum() > 0:
+            a = x
+        if x.max() > 2:
+            if a is None:
+                a = x - 1
+        if a is None:
+            a = x * 0
+        return a
+
+    check(program, *BOTH, (POS / 2,))
+
+
+def test_a_branch_that_raises() -> None:
+    def program(x):
+        if x.sum() > 100:
+            raise ValueError("too large")
+        elif x.sum() < -100:
+            raise ValueError("too small")
+        return x + 1
+
+    result = check(program, *BOTH)
+    assert "If" not in operators(result)
+    assert [p.split(" (")[0] for p in result.report.preconditions] == ["too large", "too small"]
+
+
+def test_an_assertion_of_the_data() -> None:
+    def program(x):
+        assert x.sum() < 100, "too large"
+        return x + 1
+
+    result = check(program, *BOTH)
+    assert "If" not in operators(result)
+    assert "too large" in result.report.preconditions[0]
+
+
+def test_writes_to_outer_tensors() -> None:
+    def program(x):
+        y = torch.zeros(2, 3)
+        row = y[0]
+        if x.sum() > 0:
+            row.add_(x)
+        else:
+            y[1].sub_(x)
+            y[:, 0] = 5.0
+        return y, row
+
+    check(program, *BOTH)
+
+
+def test_writes_in_one_branch_only() -> None:
+    def program(x):
+        y = x.clone()
+        if x.sum() > 0:
+            y.mul_(3)
+        return y, x
+
+    check(program, *BOTH)
+
+
+def test_writes_to_outer_lists_and_dicts() -> None:
+    def program(x):
+        out = [x, x + 1]
+        d: Dict[str, int] = {"n": 1}
+        if x.sum() > 0:
+            out[0] = x * 2
+            d["n"] = 5
+        else:
+            out.reverse()
+            d["n"] += 1
+        return out, d["n"]
+
+    check(program, *BOTH)
+
+
+class Attributes(nn.Module):
+    last: Tensor
+    count: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.zeros(3)
+        self.count = 0
+
+    def forward(self, x):
+        if x.sum() > 0:
+            self.last = x
+            self.count += 1
+        else:
+            self.count = 0
+        return x + self.last, self.count
+
+
+def test_writes_to_attributes() -> None:
+    from tests.conversion.harness import check_state
+
+    check_state(Attributes(), *BOTH, (POS,), (POS,))
+
+
+def test_what_both_branches_give_alike_stays_known() -> None:
+    def program(x):
+        if x.sum() > 0:
+            y = x + 1
+            n = 2
+        else:
+            y = x - 1
+            n = 2
+        return y.reshape(1, n + 1), n
+
+    check(program, *BOTH)
+
+
+def test_branches_that_do_nothing_leave_no_if() -> None:
+    def program(x):
+        n = 3
+        if x.sum() > 0:
+            n = 4 - 1
+        return x * n
+
+    assert "If" not in operators(check(program, *BOTH))
+
+
+def test_numbers_chosen_by_a_branch() -> None:
+    def program(x):
+        n, f, b = 1, 1.5, False
+        if x.sum() > 0:
+            n, f, b = 2, -2.5, True
+        return x * n + f, n, f, b, x[:n]
+
+    check(program, *BOTH)
+
+
+def test_an_int_used_as_a_size() -> None:
+    def program(x):
+        n = 1
+        if x.sum() > 0:
+            n = x.size(0)
+        return torch.zeros(n, 2), torch.arange(n), x.narrow(0, 0, n)
+
+    check(program, *BOTH)
+
+
+def test_tuples_of_branches() -> None:
+    def program(x):
+        if x.sum() > 0:
+            t = (x, 1, "a")
+        else:
+            t = (x[:1], 2, "a")
+        return t[0], t[1], t[2] == "a"
+
+    check(program, *BOTH)
+
+
+def test_a_result_that_may_be_its_source_is_written() -> None:
+    def program(x):
+        y = x + 1
+        if x.sum() > 0:
+            z = y
+        else:
+            z = y * 2
+        z = z + 1
+        z.add_(1)
+        return y, z
+
+    check(program, *BOTH)
+
+
+def test_conditional_expressions_and_short_circuits() -> None:
+    def program(x):
+        a = bool(x[0] > 0)
+        b = bool(x[1] > 1)
+        y = x + 1 if a and not b else x - 1
+        z = x if (a or b) and x.size(0) == 3 else x * 2
+        return y, z, a != b, a and b, a or b
+
+    check(program, *BOTH, (torch.tensor([1.0, -1, 2]),))
+
+
+def test_a_branch_inside_a_function() -> None:
+    def inner(x: Tensor, flag: bool) -> Tuple[Tensor, int]:
+        if flag:
+            return x + 1, 1
+        return x - 1, 0
+
+    def program(x):
+        y, n = inner(x, bool(x.sum() > 0))
+        z, m = inner(y, True)
+        return z, n + m
+
+    check(program, *BOTH)
+
+
+def test_dtypes_that_differ_are_refused() -> None:
+    def program(x):
+        if x.sum() > 0:
+            y = x
+        else:
+            y = x.to(torch.int64)
+        return y
+
+    error = refuses(program, POS, match="one dtype")
+    assert "test_branches.py" in str(error)
+
+
+def test_views_made_in_a_branch_and_written_after() -> None:
+    def program(x):
+        y = torch.zeros(3)
+        if x.sum() > 0:
+            y[1:] = x[1:]
+        else:
+            y[:1] = x[:1]
+        y += 1
+        v = y[:2]
+        if x.max() > 2:
+            v.mul_(2)
+        return y, v
+
+    check(program, *BOTH)
+
+
+def test_shapes_known_after_a_branch_on_a_dynamic_size() -> None:
+    def program(x):
+        if x.size(0) > 2:
+            y = x[:2]
+        else:
+            y = x
+        return y.sum(0), y.size(0)
+
+    check(program, (torch.ones(3, 2),), (torch.ones(1, 2),), (torch.ones(0, 2),), dynamic=True)
+
+
+def test_a_value_of_the_condition_is_used_in_the_branch() -> None:
+    def program(x):
+        m = x.max()
+        if m > 2:
+            return x / m
+        return x * m
+
+    check(program, *BOTH)
+
+
+def test_while_in_a_branch_and_branch_in_a_while() -> None:
+    def program(x):
+        n = 0
+        if x.sum() > 0:
+            while bool(x.sum() > 1):
+                if n % 2 == 0:
+                    x = x / 2
+                else:
+                    x = x - 0.5
+                n += 1
+        return x, n
+
+    check(program, *BOTH)
+
+
+def test_an_index_of_a_list_known_at_run_time() -> None:
+    def program(x):
+        i = 0
+        if x.sum() > 0:
+            i = 2
+        parts = [x, x + 1, x + 2]
+        sizes = [4, 5, 6]
+        return parts[i], sizes[i], parts[i - 1]
+
+    check(program, *BOTH)
