@@ -136,6 +136,20 @@ def test_arrays_verify(run) -> None:
     assert "verified  agrees with the given arrays (as given)" in result.out
 
 
+def test_arrays_are_examples_for_scripted_archives(run) -> None:
+    recording = Recording.load(Path(STATEFUL).with_suffix(".npz"))
+    (call, *_) = recording.calls
+    np.savez("in.npz", x=call.inputs[0], count=recording.state[1])
+    np.savez("out.npz", *call.outputs)
+    result = run(STATEFUL, "--inputs", "in.npz", "--expected", "out.npz")
+    assert result.code == 0, result.err
+    assert inputs_of("running_mean.onnx")["x"] == list(call.inputs[0].shape)
+    np.savez("in.npz", *call.inputs)
+    assert run(STATEFUL, "--inputs", "in.npz", "--verify").code == 0
+    np.savez("in.npz", wrong=call.inputs[0])
+    assert run(STATEFUL, "--inputs", "in.npz", "--verify").code == 2
+
+
 def test_a_difference_is_told_and_nothing_is_written(run) -> None:
     recording = Recording.load(Path(RESNET).with_suffix(".npz"))
     call = recording.calls[0]

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 import numpy as np
 
+from exporter.archive import Archive, open_archive
 from exporter.commands import notation
 from exporter.commands.outcome import outcome, print_json
 from exporter.commands.progress import Progress
+from exporter.torchscript.program import Program
 
 if TYPE_CHECKING:
     from exporter.api import Exported
@@ -159,9 +161,12 @@ def _convert(
     from exporter.api import export  # only here: --help and usage errors do without
 
     with Progress(f"converting {model}", shown=not (quiet or as_json)) as progress:
+        archive = open_archive(model)
+        args, kwargs = _examples(archive, method, specs, arrays)
         exported = export(
             model,
-            kwargs=specs or None,
+            args,
+            kwargs=kwargs or None,
             input_names=notation.names(input_names),
             output_names=notation.names(output_names),
             dynamic_axes=notation.dynamic_axes(dynamic),
@@ -177,7 +182,7 @@ def _convert(
         if verify or expected is not None:
             progress.text = "verifying"
             exported.verification = _verified(
-                exported, model, specs, method, training, notation.constants(const),
+                exported, archive, args, kwargs, method, training, notation.constants(const),
                 arrays, None if expected is None else _arrays(expected), rtol, atol,
             )  # fmt: skip
         progress.text = f"writing {target}"
@@ -196,10 +201,34 @@ def _default_output(model: str, method: str) -> Path:
     return Path(f"{stem}.onnx" if method == "forward" else f"{stem}.{method}.onnx")
 
 
+def _examples(
+    archive: Archive, method: str, specs: Mapping[str, Any], arrays: _Arrays | None
+) -> tuple[list[Any] | None, dict[str, Any]]:
+    """The arguments to convert with: the specs, and arrays for what neither they nor a trace tell.
+
+    An array without dims is given as a number, which suits parameters of both kinds.
+    """
+    if arrays is None or archive.traced_inputs.get(method):
+        return None, dict(specs)
+    if isinstance(arrays, list):
+        return (None, dict(specs)) if specs else ([_example(array) for array in arrays], {})
+    program = Program(archive.code, archive.constants, archive.source_ranges)
+    function = program.class_type(archive.root.type_name).methods.get(method)
+    known = {parameter.name for parameter in function.parameters} if function is not None else set()
+    found = {name: _example(a) for name, a in arrays.items() if name.partition(".")[0] in known}
+    return None, {**notation.nested(found), **specs}
+
+
+def _example(array: np.ndarray[Any, Any]) -> Any:
+    plain = array.ndim == 0 and array.dtype.name in ("int64", "float64", "bool")
+    return array.item() if plain else array
+
+
 def _verified(
     exported: Exported,
-    model: str,
-    specs: Mapping[str, Any],
+    archive: Archive,
+    args: list[Any] | None,
+    kwargs: Mapping[str, Any],
     method: str,
     training: str,
     constants: Mapping[str, Any],
@@ -208,7 +237,6 @@ def _verified(
     rtol: float | None,
     atol: float | None,
 ) -> Verification:
-    from exporter.archive import open_archive
     from exporter.verification import (  # here: a conversion alone does without
         CallPlan,
         Tolerance,
@@ -219,12 +247,12 @@ def _verified(
     tolerance: Tolerance = Tolerance(rtol, atol)
     if arrays is not None and expected is not None:
         return verify_arrays(exported, arrays, expected, tolerance)
-    plan = CallPlan.of(open_archive(model), method, None, specs, constants)
+    plan = CallPlan.of(archive, method, args, kwargs, constants)
     if arrays is not None:
         names = [name for name, *_ in exported.report.inputs if name not in exported.initial_state]
         plan.use(names, arrays)
     return verify_export(
-        exported, plan, pytorch=model, method=method, training=training, tolerance=tolerance
+        exported, plan, pytorch=archive.path, method=method, training=training, tolerance=tolerance
     )
 
 

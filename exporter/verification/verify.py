@@ -313,15 +313,17 @@ class _AgainstPyTorch:
         for name in self._state:
             values += self._program.state(name)
         actual = self._session.run({**feeds, **self._state})
-        if len(values) != len(actual):
+        found = _flat(actual)
+        if len(values) != len(found):
             raise VerificationError(
-                f"the ONNX model has {len(actual)} outputs, PyTorch returns {len(values)} ({what})"
+                f"the ONNX model gives {len(found)} tensors, PyTorch {len(values)} ({what})"
             )
-        ports = self._session.outputs
+        ports = {port.name: port for port in self._session.outputs}
         expected = {
-            port.name: _as_declared(port, value) for port, value in zip(ports, values, strict=True)
+            name: _as_declared(ports.get(name), value)
+            for name, value in zip(found, values, strict=True)
         }
-        result.runs.append(_compared(what, expected, actual, self._tolerance))
+        result.runs.append(_compared(what, expected, found, self._tolerance))
         self._state = {name: actual[f"{name}_out"] for name in self._state}
 
 
@@ -335,9 +337,25 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else first_line(error)
 
 
-def _as_declared(port: Port, value: Array) -> Array:
+def _flat(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The tensors by name; those of a sequence are numbered."""
+    found: dict[str, Any] = {}
+    for name, value in outputs.items():
+        if isinstance(value, list):
+            found.update((f"{name}.{i}", item) for i, item in enumerate(value))
+        else:
+            found[name] = value
+    return found
+
+
+def _as_declared(port: Port | None, value: Array) -> Array:
     """A Python float of a result has no dtype of its own: the model's counts."""
-    if value.ndim == 0 and port.dtype is not None and value.dtype == np.float64:
+    if (
+        port is not None
+        and value.ndim == 0
+        and port.dtype is not None
+        and value.dtype == np.float64
+    ):
         return value.astype(port.dtype) if port.dtype.kind == "f" else value
     return value
 
