@@ -21,7 +21,7 @@ __all__ = ["adaptive_avg_pool", "adaptive_max_pool"]
 
 def output_sizes(x: Tensor, dims: int, output_size: int | Sequence[Dim]) -> list[Dim]:
     """One size a spatial dim."""
-    sizes = list(output_size) if isinstance(output_size, (list, tuple)) else [output_size]
+    sizes: list[Dim] = list(output_size) if isinstance(output_size, Sequence) else [output_size]
     if len(sizes) == 1:
         sizes = sizes * dims
     if len(sizes) != dims:
@@ -97,7 +97,7 @@ def adaptive_avg_pool(
 
 
 def mean_over_last(g: Builder, x: Tensor, dims: int) -> Tensor:
-    return g.ReduceMean(x, axes=list(range(-dims, 0)), keepdims=True)  # type: ignore[no-any-return]
+    return g.ReduceMean(x, axes=list(range(-dims, 0)), keepdims=True)
 
 
 def averaged_along(g: Builder, x: Tensor, axis: int, size: Dim, outputs: Dim) -> Tensor:
@@ -113,7 +113,7 @@ def averaged_along(g: Builder, x: Tensor, axis: int, size: Dim, outputs: Dim) ->
     total = g.ReduceSum(g.Where(own, cut, g.constant(0, x.dtype)), axes=[axis + 1], keepdims=False)
     start, end = window_bounds(g, size, outputs)
     count = g.reshape(g.cast(g.Sub(end, start), x.dtype), [outputs, *[1] * behind])
-    return g.Div(total, count)  # type: ignore[no-any-return]
+    return g.Div(total, count)
 
 
 def adaptive_max_pool(

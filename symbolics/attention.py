@@ -31,30 +31,30 @@ __all__ = ["scaled_dot_product_attention"]
 def scaled(g: Builder, query: Tensor, scale: float | None) -> Tensor:
     """The query times the scale, by default 1 / sqrt(its width)."""
     if scale is not None:
-        return g.Mul(query, float(scale))  # type: ignore[no-any-return]
+        return g.Mul(query, float(scale))
     width = query.require_shape()[-1]
     if isinstance(width, SymInt):
-        return g.Div(query, g.Sqrt(g.cast(g.constant(width, INT64), query.dtype)))  # type: ignore[no-any-return]
-    return g.Mul(query, 1 / math.sqrt(width) if width else math.inf)  # type: ignore[no-any-return]
+        return g.Div(query, g.Sqrt(g.cast(g.constant(width, INT64), query.dtype)))
+    return g.Mul(query, 1 / math.sqrt(width) if width else math.inf)
 
 
 def transposed(g: Builder, x: Tensor) -> Tensor:
     """The last two dims swapped."""
     rank = x.require_rank()
-    return g.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])  # type: ignore[no-any-return]
+    return g.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
 def causal_mask(g: Builder, rows: Dim, columns: Dim) -> Tensor:
     """True where a row may look: at columns up to its own number."""
     row = g.reshape(consecutive(g, rows), [rows, 1])
-    return g.LessOrEqual(g.reshape(consecutive(g, columns), [1, columns]), row)  # type: ignore[no-any-return]
+    return g.LessOrEqual(g.reshape(consecutive(g, columns), [1, columns]), row)
 
 
 def masked(g: Builder, scores: Tensor, mask: Tensor) -> Tensor:
     """Scores with -inf where a bool mask is False, or with a float mask added."""
     if is_bool(mask.dtype):
-        return g.Where(mask, scores, g.constant(-math.inf, scores.dtype))  # type: ignore[no-any-return]
-    return g.Add(scores, g.cast(mask, scores.dtype))  # type: ignore[no-any-return]
+        return g.Where(mask, scores, g.constant(-math.inf, scores.dtype))
+    return g.Add(scores, g.cast(mask, scores.dtype))
 
 
 def hides_a_row(mask: Tensor) -> bool:
@@ -95,7 +95,7 @@ def attention_weights(
         scores = masked(g, scores, attn_mask)
     if attn_mask is not None and hides_a_row(attn_mask):
         return safe_softmax(g, scores, -1)
-    return g.Softmax(scores, axis=-1)  # type: ignore[no-any-return]
+    return g.Softmax(scores, axis=-1)
 
 
 @symbolic(
@@ -124,7 +124,7 @@ def scaled_dot_product_attention(
     weights = attention_weights(g, query, key, attn_mask, is_causal, scale)
     if dropout_p:
         weights = g.Dropout(weights, g.constant(float(dropout_p), FLOAT), g.constant(True, BOOL))
-    return g.MatMul(weights, value)  # type: ignore[no-any-return]
+    return g.MatMul(weights, value)
 
 
 # ------------------------------------------------------------ nested tensors, kept padded
@@ -136,7 +136,7 @@ def nested(g: Builder, padded: Tensor, valid: Tensor) -> Tensor:
     if result is padded:
         result = Tensor(padded.dtype, padded.shape, value=g.value(padded), scope=padded.scope)
     remember(g, "nested", (result,), valid)
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 @symbolic("aten::_nested_tensor_from_mask(Tensor t, Tensor mask, bool mask_check=True) -> Tensor")
@@ -174,10 +174,10 @@ def to_padded(
     if output_size is None:
         lengths = g.ReduceSum(g.cast(valid, INT64), axes=[1], keepdims=False)
         longest = g.integer(g.ReduceMax(lengths, keepdims=False))
-        return g.Slice(x, [0], [longest], [1])  # type: ignore[no-any-return]
+        return g.Slice(x, [0], [longest], [1])
     if list(output_size[:2]) != [batch, time]:
         raise Unsupported(f"to_padded_tensor with output_size={list(output_size)} of {self!r}")
-    return x  # type: ignore[no-any-return]
+    return x
 
 
 @symbolic(
@@ -215,14 +215,14 @@ def fused_mask(g: Builder, mask: Tensor | None, mask_type: int | None) -> Tensor
     if mask_type == KEYS:
         return g.reshape(seen, [shape[0], 1, 1, shape[1]])
     if mask_type in (ROWS_AND_COLUMNS, EVERYTHING):
-        return seen  # type: ignore[no-any-return]
+        return seen
     raise Unsupported(f"a fused attention layer with mask_type={mask_type}")
 
 
 def split_heads(g: Builder, x: Tensor, heads: int) -> Tensor:
     """[batch, time, width] as [batch, heads, time, width / heads]."""
     batch, time, width = x.require_shape()
-    return g.Transpose(g.reshape(x, [batch, time, heads, width // heads]), perm=[0, 2, 1, 3])  # type: ignore[no-any-return]
+    return g.Transpose(g.reshape(x, [batch, time, heads, width // heads]), perm=[0, 2, 1, 3])
 
 
 def projections(

@@ -29,7 +29,7 @@ def embedding(
     sparse: bool = False,
 ) -> Tensor:
     """Rows of the table. The padding index, like the rest, only matters to gradients."""
-    return g.Gather(weight, indices, axis=0)  # type: ignore[no-any-return]
+    return g.Gather(weight, indices, axis=0)
 
 
 @symbolic(
@@ -47,7 +47,7 @@ def embedding_renorm(
     named = g.ScatterElements(zeros, g.cast(count, INT64), ones, axis=0)
     long = g.And(g.cast(g.reshape(named, [rows, 1]), BOOL), g.Greater(norms, max_norm))
     factor = g.Div(g.constant(max_norm, self.dtype), g.Add(norms, 1e-7))
-    return g.Mul(self, g.Where(long, factor, g.constant(1, self.dtype)))  # type: ignore[no-any-return]
+    return g.Mul(self, g.Where(long, factor, g.constant(1, self.dtype)))
 
 
 def bags(

@@ -25,12 +25,12 @@ def window_starts(g: Builder, sample: Tensor, size: Dim, outputs: int, kernel: i
     room = g.constant(size - kernel, INT64)
     last = g.Expand(room, g.constant([batch, channels, 1], INT64))
     if outputs == 1:
-        return last  # type: ignore[no-any-return]
+        return last
     spread = g.Div(g.cast(room, sample.dtype), float(outputs - 1))
     index = consecutive(g, outputs - 1, sample.dtype)
     first = g.cast(g.Mul(g.Add(index, sample), spread), INT64)
     shift = g.cast(g.Mul(sample, spread), INT64)
-    return g.Concat(g.Sub(first, shift), last, axis=2)  # type: ignore[no-any-return]
+    return g.Concat(g.Sub(first, shift), last, axis=2)
 
 
 def fractional_max_pool(

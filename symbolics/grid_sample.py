@@ -42,7 +42,7 @@ def grid_sampler(
     """
     if MODES[int(interpolation_mode)] == "cubic" and input.require_rank() == 5:
         raise Unsupported("cubic sampling of a volume: PyTorch has none")
-    return g.GridSample(  # type: ignore[no-any-return]
+    return g.GridSample(
         input,
         grid,
         mode=MODES[int(interpolation_mode)],
@@ -63,11 +63,11 @@ def from_minus_one(g: Builder, count: Dim, align_corners: bool, dtype: ir.DataTy
         last = g.Max(g.constant(count - 1, INT64), g.constant(1, INT64))
         place = g.Sub(g.Div(g.Mul(index, 2), g.cast(last, dtype)), 1)
         if isinstance(count, int):
-            return place  # type: ignore[no-any-return]
+            return place
         alone = g.Equal(g.constant(count, INT64), g.constant(1, INT64))
-        return g.Where(alone, g.constant(0, dtype), place)  # type: ignore[no-any-return]
+        return g.Where(alone, g.constant(0, dtype), place)
     size = g.cast(g.constant(count, INT64), dtype)
-    return g.Sub(g.Div(g.Add(g.Mul(index, 2), 1), size), 1)  # type: ignore[no-any-return]
+    return g.Sub(g.Div(g.Add(g.Mul(index, 2), 1), size), 1)
 
 
 @symbolic("aten::affine_grid_generator(Tensor theta, SymInt[] size, bool align_corners) -> Tensor")

@@ -52,26 +52,26 @@ def step(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:
     """How far the source moves when the output moves by one."""
     if axis.align_corners:
         if axis.static:
-            far = int(axis.outputs) - 1
-            return g.constant((int(axis.size) - 1) / far if far > 0 else 0.0, dtype)
+            steps = int(axis.outputs) - 1
+            return g.constant((int(axis.size) - 1) / steps if steps > 0 else 0.0, dtype)
         last = g.cast(g.constant(axis.size - 1, INT64), dtype)
         far = g.constant(axis.outputs - 1, INT64)
         divisor = g.cast(g.Max(far, g.constant(1, INT64)), dtype)
-        return g.Where(  # type: ignore[no-any-return]
+        return g.Where(
             g.Equal(far, g.constant(0, INT64)), g.constant(0, dtype), g.Div(last, divisor)
         )
     if axis.scale is not None:
         return g.constant(1.0 / axis.scale, dtype)
     size = g.cast(g.constant(axis.size, INT64), dtype)
-    return g.Div(size, g.cast(g.constant(axis.outputs, INT64), dtype))  # type: ignore[no-any-return]
+    return g.Div(size, g.cast(g.constant(axis.outputs, INT64), dtype))
 
 
 def places(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:
     """The source coordinate of each output element."""
     index = consecutive(g, axis.outputs, dtype)
     if axis.align_corners:
-        return g.Mul(index, step(g, axis, dtype))  # type: ignore[no-any-return]
-    return g.Sub(g.Mul(g.Add(index, 0.5), step(g, axis, dtype)), 0.5)  # type: ignore[no-any-return]
+        return g.Mul(index, step(g, axis, dtype))
+    return g.Sub(g.Mul(g.Add(index, 0.5), step(g, axis, dtype)), 0.5)
 
 
 def last_index(g: Builder, axis: Axis) -> Tensor:
@@ -102,7 +102,7 @@ def nearest_indices(g: Builder, axis: Axis, exact: bool, dtype: ir.DataType) -> 
     if not exact and axis.outputs == axis.size:
         return consecutive(g, axis.outputs)
     if not exact and axis.outputs == axis.size * 2:
-        return g.Div(consecutive(g, axis.outputs), 2)  # type: ignore[no-any-return]
+        return g.Div(consecutive(g, axis.outputs), 2)
     dtype = DOUBLE if dtype == DOUBLE else FLOAT
     index = consecutive(g, axis.outputs, dtype)
     if exact:
@@ -111,17 +111,17 @@ def nearest_indices(g: Builder, axis: Axis, exact: bool, dtype: ir.DataType) -> 
     place = g.cast(g.Mul(index, step(g, plain, dtype)), FLOAT)
     found = g.Min(g.cast(g.Floor(place), INT64), last_index(g, axis))
     if exact or axis.scale is None:
-        return found  # type: ignore[no-any-return]
+        return found
     # A factor that is no whole number can still lead to a size that is special.
     whole = consecutive(g, axis.outputs)
     size, outputs = g.constant(axis.size, INT64), g.constant(axis.outputs, INT64)
     found = g.Where(g.Equal(outputs, g.Mul(size, 2)), g.Div(whole, 2), found)
-    return g.Where(g.Equal(outputs, size), whole, found)  # type: ignore[no-any-return]
+    return g.Where(g.Equal(outputs, size), whole, found)
 
 
 def columns(g: Builder, parts: list[Tensor], axis: Axis) -> Tensor:
     """Vectors side by side: [outputs, parts]."""
-    return g.Concat(*[g.reshape(p, [axis.outputs, 1]) for p in parts], axis=1)  # type: ignore[no-any-return]
+    return g.Concat(*[g.reshape(p, [axis.outputs, 1]) for p in parts], axis=1)
 
 
 def linear_taps(g: Builder, axis: Axis, dtype: ir.DataType) -> tuple[Tensor, Tensor]:
@@ -149,12 +149,12 @@ def cubic_weights(g: Builder, part: Tensor, a: float = -0.75) -> list[Tensor]:
     def near(x: Tensor) -> Tensor:
         # ((a + 2) x - (a + 3)) x x + 1, for a distance up to 1
         inner = g.Sub(g.Mul(x, a + 2), a + 3)
-        return g.Add(g.Mul(g.Mul(inner, x), x), 1.0)  # type: ignore[no-any-return]
+        return g.Add(g.Mul(g.Mul(inner, x), x), 1.0)
 
     def far(x: Tensor) -> Tensor:
         # ((a x - 5a) x + 8a) x - 4a, for a distance from 1 to 2
         inner = g.Add(g.Mul(g.Sub(g.Mul(x, a), 5 * a), x), 8 * a)
-        return g.Sub(g.Mul(inner, x), 4 * a)  # type: ignore[no-any-return]
+        return g.Sub(g.Mul(inner, x), 4 * a)
 
     rest = g.Sub(g.constant(1, part.dtype), part)
     return [far(g.Add(part, 1.0)), near(part), near(rest), far(g.Add(rest, 1.0))]

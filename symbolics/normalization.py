@@ -33,7 +33,7 @@ def filled(g: Builder, value: float, shape: Sequence[Dim], dtype: ir.DataType) -
     """A tensor of one value; a constant where the shape is known."""
     if all(isinstance(d, int) for d in shape):
         return g.constant(np.full(tuple(int(d) for d in shape), value, np.float64), dtype)
-    return g.Expand(g.constant(value, dtype), list(shape))  # type: ignore[no-any-return]
+    return g.Expand(g.constant(value, dtype), list(shape))
 
 
 def wide(g: Builder, x: Tensor) -> Tensor:
@@ -50,13 +50,13 @@ def moments(g: Builder, x: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]
 
 def inverse_deviation(g: Builder, variance: Tensor, eps: float) -> Tensor:
     """1 / sqrt(variance + eps)."""
-    return g.Reciprocal(g.Sqrt(g.Add(variance, eps)))  # type: ignore[no-any-return]
+    return g.Reciprocal(g.Sqrt(g.Add(variance, eps)))
 
 
 def standardized(g: Builder, x: Tensor, axes: Sequence[int], eps: float) -> Tensor:
     """Mean 0 and deviation 1 over these dims."""
     mean, variance = moments(g, x, axes)
-    return g.Mul(g.Sub(x, mean), inverse_deviation(g, variance, eps))  # type: ignore[no-any-return]
+    return g.Mul(g.Sub(x, mean), inverse_deviation(g, variance, eps))
 
 
 def per_channel(g: Builder, x: Tensor, values: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ def with_statistics(
         weight = filled(g, 1, channels, mean.dtype)
     if bias is None:
         bias = filled(g, 0, channels, mean.dtype)
-    return g.BatchNormalization(input, weight, bias, mean, variance, epsilon=eps)  # type: ignore[no-any-return]
+    return g.BatchNormalization(input, weight, bias, mean, variance, epsilon=eps)
 
 
 def batch_statistics(
@@ -160,13 +160,13 @@ def updated_statistics(
 def of_sample(g: Builder, variance: Tensor, count: Dim) -> Tensor:
     """A variance over N elements as one over N - 1."""
     number = g.cast(g.constant(count, INT64), variance.dtype)
-    return g.Mul(variance, g.Div(number, g.Sub(number, 1)))  # type: ignore[no-any-return]
+    return g.Mul(variance, g.Div(number, g.Sub(number, 1)))
 
 
 def moved(g: Builder, old: Tensor, new: Tensor, momentum: float) -> Tensor:
     """A running statistic moved towards a new one."""
     new = g.cast(g.reshape(new, list(old.require_shape())), old.dtype)
-    return g.Add(g.Mul(old, 1 - momentum), g.Mul(new, momentum))  # type: ignore[no-any-return]
+    return g.Add(g.Mul(old, 1 - momentum), g.Mul(new, momentum))
 
 
 @argument_writes(
@@ -381,7 +381,7 @@ def normalized_rows(
     channels = shape[1:2]
     weight = filled(g, 1, channels, x.dtype) if weight is None else g.cast(weight, x.dtype)
     bias = filled(g, 0, channels, x.dtype) if bias is None else g.cast(bias, x.dtype)
-    return g.InstanceNormalization(x, weight, bias, epsilon=eps)  # type: ignore[no-any-return]
+    return g.InstanceNormalization(x, weight, bias, epsilon=eps)
 
 
 @symbolic(
@@ -446,7 +446,7 @@ def layer_norm(
     cudnn_enable: bool = True,
 ) -> Tensor:
     """The trailing dims that `normalized_shape` names. ONNX wants a scale."""
-    return g.LayerNormalization(  # type: ignore[no-any-return]
+    return g.LayerNormalization(
         input,
         filled(g, 1, normalized_shape, input.dtype) if weight is None else weight,
         bias,
@@ -527,17 +527,17 @@ def norm_except_dim(g: Builder, v: Tensor, pow: int = 2, dim: int = 0) -> Tensor
     axes = [i for i in range(rank) if i != kept]
     keep = kept is not None
     if pow == 2:
-        return g.ReduceL2(v, axes=axes, keepdims=keep)  # type: ignore[no-any-return]
+        return g.ReduceL2(v, axes=axes, keepdims=keep)
     powers = g.Pow(g.Abs(v), g.constant(pow, v.dtype))
     total = g.ReduceSum(powers, axes=axes, keepdims=keep)
-    return g.Pow(total, g.constant(1 / pow, v.dtype))  # type: ignore[no-any-return]
+    return g.Pow(total, g.constant(1 / pow, v.dtype))
 
 
 @symbolic("aten::_weight_norm(Tensor v, Tensor g, int dim=0) -> Tensor")
 def _weight_norm(builder: Builder, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """v with its norm (of all dims but one) replaced by g. The builder is not named g here."""
     scale = builder.Div(g, norm_except_dim(builder, v, 2, dim))
-    return builder.Mul(v, scale)  # type: ignore[no-any-return]
+    return builder.Mul(v, scale)
 
 
 @symbolic("aten::_weight_norm_interface(Tensor v, Tensor g, int dim=0) -> (Tensor, Tensor)")

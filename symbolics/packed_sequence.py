@@ -63,7 +63,7 @@ def validity(g: Builder, time: Dim, lengths: Tensor) -> Tensor:
     """valid[t, b] = t < lengths[b]."""
     batch = lengths.require_shape()[0]
     steps = g.reshape(consecutive(g, time, lengths.dtype), [time, 1])
-    return g.Less(steps, g.reshape(lengths, [1, batch]))  # type: ignore[no-any-return]
+    return g.Less(steps, g.reshape(lengths, [1, batch]))
 
 
 def packed_like(g: Builder, sequence: Packed, batch_sizes: Tensor) -> Tensor:

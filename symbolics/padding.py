@@ -45,7 +45,7 @@ def padded(
     ends = [0 if is_negative(after) else after for _, after in pairs]
     if all(isinstance(p, int) and p == 0 for p in (*begins, *ends)):
         return self
-    return g.Pad(self, [*begins, *ends], value, mode=mode)  # type: ignore[no-any-return]
+    return g.Pad(self, [*begins, *ends], value, mode=mode)
 
 
 @symbolic("aten::constant_pad_nd(Tensor self, SymInt[] pad, Scalar value=0) -> Tensor")

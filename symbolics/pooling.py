@@ -66,13 +66,15 @@ def windows_along(
     """
     span = dilation * (kernel - 1) + 1
     outputs = (size + 2 * pad - span) // stride + 1
-    end, surplus = pad, False
+    end: int = pad
+    surplus = False
     if ceil_mode and stride > 1:
         outputs = (size + 2 * pad - span + stride - 1) // stride + 1
         if isinstance(size, int):
-            if (outputs - 1) * stride >= size + pad:
-                outputs -= 1
-            end = max(pad, (outputs - 1) * stride + span - size - pad)
+            last = (int(outputs) - 1) * stride
+            if last >= size + pad:
+                outputs, last = outputs - 1, last - stride
+            end = max(pad, last + span - size - pad)
         else:
             end = pad + stride - 1
             # The last window can start behind the input only where strides skip that far.
@@ -163,6 +165,8 @@ def max_pool(
     """
     x, had_batch = batched(g, self, dims)
     windows = pool_windows(x, dims, kernel_size, stride, padding, dilation, ceil_mode)
+    values: Tensor
+    positions: Tensor | None
     if not is_float(x.dtype) or any(w.wide for w in windows):
         values, positions = gathered_maximum(g, x, windows)
     else:

@@ -90,7 +90,7 @@ def reordered(g: Builder, parts: Sequence[Sequence[Tensor]], gates: tuple[int, .
             found = g.constant(np.stack(rows), name=flat[0].name)
             root.cache[key] = found
         return found
-    rows = []
+    turned = []
     for direction in parts:
         pieces: list[Tensor] = []
         for tensor in direction:
@@ -101,8 +101,8 @@ def reordered(g: Builder, parts: Sequence[Sequence[Tensor]], gates: tuple[int, .
             split = g.Split(tensor, [hidden] * len(gates), axis=0, outputs=len(gates))
             pieces.extend(split[k] for k in gates)
         row = pieces[0] if len(pieces) == 1 else g.Concat(*pieces, axis=0)
-        rows.append(g.Unsqueeze(row, axes=[0]))
-    return rows[0] if len(rows) == 1 else g.Concat(*rows, axis=0)  # type: ignore[no-any-return]
+        turned.append(g.Unsqueeze(row, axes=[0]))
+    return turned[0] if len(turned) == 1 else g.Concat(*turned, axis=0)
 
 
 def _identity(tensor: Tensor) -> tuple[object, ...]:

@@ -13,13 +13,13 @@ __all__ = ["gru_step", "lstm_step", "rnn_step"]
 
 def linear(g: Builder, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x @ weight.T + bias, x having two dims."""
-    return g.Gemm(x, weight, bias, transB=1)  # type: ignore[no-any-return]
+    return g.Gemm(x, weight, bias, transB=1)
 
 
 def gate_parts(g: Builder, gates: Tensor, count: int) -> tuple[Tensor, ...]:
     """The gates, which lie side by side in the last dim."""
     width = gates.require_shape()[-1] // count
-    return g.Split(gates, [width] * count, axis=-1, outputs=count)  # type: ignore[no-any-return]
+    return g.Split(gates, [width] * count, axis=-1, outputs=count)
 
 
 def lstm_step(g: Builder, gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,12 +37,12 @@ def gru_step(g: Builder, input_gates: Tensor, hidden_gates: Tensor, hidden: Tens
     reset = g.Sigmoid(g.Add(input_reset, hidden_reset))
     update = g.Sigmoid(g.Add(input_update, hidden_update))
     new = g.Tanh(g.Add(input_new, g.Mul(reset, hidden_new)))
-    return g.Add(new, g.Mul(update, g.Sub(hidden, new)))  # type: ignore[no-any-return]
+    return g.Add(new, g.Mul(update, g.Sub(hidden, new)))
 
 
 def rnn_step(g: Builder, gates: Tensor, activation: str | None) -> Tensor:
     """The new hidden state."""
-    return g.Relu(gates) if activation == "Relu" else g.Tanh(gates)  # type: ignore[no-any-return]
+    return g.Relu(gates) if activation == "Relu" else g.Tanh(gates)
 
 
 @symbolic(

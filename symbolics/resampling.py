@@ -151,7 +151,7 @@ def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | 
             return None
         ratios = [whole_ratio(a) for a in axes]
         target = target_of(axes, ratios)
-        return g.Resize(  # type: ignore[no-any-return]
+        return g.Resize(
             x,
             axes=spatial,
             mode="nearest",
@@ -173,7 +173,7 @@ def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | 
             if use_scale
             else target_of(axes, [whole_ratio(a) for a in axes])
         )
-        return g.Resize(  # type: ignore[no-any-return]
+        return g.Resize(
             x,
             axes=spatial,
             mode=kind.mode,
@@ -203,7 +203,7 @@ def blended(g: Builder, x: Tensor, axis: int, table: Tensor, weights: Tensor) ->
     taps = g.Gather(x, table, axis=axis)
     shape = [*weights.require_shape(), *[1] * behind]
     weighted = g.Mul(taps, g.reshape(g.cast(weights, x.dtype), shape))
-    return g.ReduceSum(weighted, axes=[axis + 1], keepdims=False)  # type: ignore[no-any-return]
+    return g.ReduceSum(weighted, axes=[axis + 1], keepdims=False)
 
 
 def dim_by_dim(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor:

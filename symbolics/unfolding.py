@@ -79,7 +79,7 @@ def pixel_shuffle(g: Builder, self: Tensor, upscale_factor: int) -> Tensor:
     r = int(upscale_factor)
     *lead, channels, height, width = self.require_shape()
     if len(lead) == 1 and self.dtype == FLOAT:
-        return g.DepthToSpace(self, blocksize=r, mode="CRD")  # type: ignore[no-any-return]
+        return g.DepthToSpace(self, blocksize=r, mode="CRD")
     n = len(lead)
     out = channels // (r * r)
     split = g.reshape(self, [*lead, out, r, r, height, width])

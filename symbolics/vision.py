@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
+from symbolics.convolution import kernel_shape
 from symbolics.registry import symbolic
 from symbolics.rules import INT64
 
-__all__ = ["nms", "roi_align"]
+__all__ = ["deform_conv2d", "nms", "roi_align"]
 
 
 @symbolic("torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -23,7 +24,7 @@ def nms(g: Builder, dets: Tensor, scores: Tensor, iou_threshold: float) -> Tenso
         g.reshape(g.constant(count, INT64), [1]),
         g.constant([float(iou_threshold)]),
     )
-    return g.Squeeze(g.Slice(chosen, [2], [3], [1]), axes=[1])  # type: ignore[no-any-return]
+    return g.Squeeze(g.Slice(chosen, [2], [3], [1]), axes=[1])
 
 
 def regions(g: Builder, rois: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,7 +53,7 @@ def roi_align(
     `aligned` shifts by half a pixel, ONNX's half_pixel.
     """
     boxes, images = regions(g, rois)
-    return g.RoiAlign(  # type: ignore[no-any-return]
+    return g.RoiAlign(
         input,
         boxes,
         images,
@@ -84,3 +85,42 @@ def roi_pool(
         spatial_scale=float(spatial_scale),
     )
     return pooled, None
+
+
+@symbolic(
+    "torchvision::deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, int stride_h, int stride_w, int pad_h, int pad_w, int dilation_h, int dilation_w, int groups, int offset_groups, bool use_mask) -> Tensor"
+)
+def deform_conv2d(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    bias: Tensor,
+    stride_h: int,
+    stride_w: int,
+    pad_h: int,
+    pad_w: int,
+    dilation_h: int,
+    dilation_w: int,
+    groups: int,
+    offset_groups: int,
+    use_mask: bool,
+) -> Tensor:
+    """A convolution whose kernel's elements are each moved by an offset, (y, x), and scaled by a mask.
+
+    Without `use_mask` the mask is there, but counts for nothing.
+    """
+    return g.DeformConv(
+        input,
+        weight,
+        offset,
+        bias,
+        mask if use_mask else None,
+        kernel_shape=kernel_shape(weight),
+        strides=[int(stride_h), int(stride_w)],
+        pads=[int(pad_h), int(pad_w)] * 2,
+        dilations=[int(dilation_h), int(dilation_w)],
+        group=int(groups),
+        offset_group=int(offset_groups),
+    )

@@ -22,7 +22,7 @@ __all__ = ["batched", "consecutive", "gathered_windows", "spatial", "unbatched",
 
 def spatial(values: int | Sequence[int], dims: int, name: str) -> list[int]:
     """One number per spatial dim; a single number counts for all of them."""
-    listed = list(values) if isinstance(values, (list, tuple)) else [values]
+    listed = list(values) if isinstance(values, Sequence) else [values]
     if len(listed) == 1:
         listed = listed * dims
     if len(listed) != dims:
