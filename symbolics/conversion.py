@@ -30,9 +30,18 @@ def cast_to(g: Builder, self: Tensor, dtype: int | ir.DataType | None) -> Tensor
 
 
 @symbolic("aten::detach(Tensor(a) self) -> Tensor(a)")
+def detach(g: Builder, self: Tensor) -> Tensor:
+    """The tensor itself; a constant of the code is from here on no number any more."""
+    if not self.is_number:
+        return self
+    plain = Tensor(self.dtype, self.shape, array=self.array, elements=self.elements)
+    plain.value, plain.scope, plain.name = self.value, self.scope, self.name
+    return plain
+
+
 @symbolic("aten::cpu(Tensor(a) self) -> Tensor(b|a)")
 @symbolic("aten::cuda(Tensor(a) self) -> Tensor(b|a)")
-def detach(g: Builder, self: Tensor) -> Tensor:
+def same(g: Builder, self: Tensor) -> Tensor:
     """The tensor itself."""
     return self
 
@@ -46,7 +55,7 @@ def copied(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor")
 def clone(g: Builder, self: Tensor, *, memory_format: object = None) -> Tensor:
     """The same values."""
-    return self
+    return detach(g, self)
 
 
 @symbolic("aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)")

@@ -158,7 +158,7 @@ def result_type(*operands: Tensor | Number | None) -> ir.DataType:
     for operand in operands:
         if operand is None:
             continue
-        if isinstance(operand, Tensor):
+        if isinstance(operand, Tensor) and not operand.is_number:
             rank, dtype = (1 if operand.shape == () else 0), operand.dtype
         else:
             rank, dtype = 2, (BOOL, INT64, FLOAT, D.COMPLEX64)[category(operand)]

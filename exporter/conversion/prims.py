@@ -85,7 +85,11 @@ def constant(interpreter: Interpreter, node: Node, environment: Environment) -> 
     """A literal, or a tensor or object of `CONSTANTS`."""
     value = node.attributes.get("value")
     if isinstance(value, TensorData):
-        return [tensor_from_archive(interpreter.g, value, None)]
+        constant_tensor = tensor_from_archive(interpreter.g, value, None)
+        # PyTorch marks the 0-d tensors of a program's code as wrapped numbers.
+        tensor = constant_tensor.read(interpreter.g)
+        tensor.is_number = tensor.shape == ()
+        return [constant_tensor]
     return [interpreter.literal(value)]
 
 

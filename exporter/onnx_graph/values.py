@@ -29,9 +29,11 @@ class Tensor:
     `value`     the ONNX value, once there is one
     `elements`  the integers of a 0-d or 1-D int tensor, where known as expressions
     `scope`     the graph it was emitted in (None for constants, which are visible everywhere)
+    `is_number` whether promotion takes it for a Python number, as it does a 0-d constant of
+                TorchScript code (tracing records the 2.5 of `x + 2.5` as such a tensor)
     """
 
-    __slots__ = ("array", "dtype", "elements", "name", "scope", "shape", "value")
+    __slots__ = ("array", "dtype", "elements", "is_number", "name", "scope", "shape", "value")
 
     def __init__(
         self,
@@ -51,6 +53,7 @@ class Tensor:
         self.elements = elements
         self.scope = scope
         self.name = name
+        self.is_number = False
 
     @property
     def known(self) -> bool:
