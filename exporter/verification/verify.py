@@ -350,13 +350,9 @@ def _flat(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_declared(port: Port | None, value: Array) -> Array:
     """A Python float of a result has no dtype of its own: the model's counts."""
-    if (
-        port is not None
-        and value.ndim == 0
-        and port.dtype is not None
-        and value.dtype == np.float64
-    ):
-        return value.astype(port.dtype) if port.dtype.kind == "f" else value
+    dtype = None if port is None else port.dtype
+    if value.ndim == 0 and value.dtype == np.float64 and dtype is not None and dtype.kind == "f":
+        return value.astype(dtype)
     return value
 
 

@@ -131,6 +131,20 @@ def test_sizes_that_the_program_itself_refuses_are_noted() -> None:
     assert note.startswith("the program itself does not run at rows=6: ")
 
 
+def test_lists_of_run_time_length() -> None:
+    torch = pytest.importorskip("torch")
+
+    @torch.jit.script
+    def steps(x, n: int):
+        out = [x]
+        for i in range(n):
+            out.append(x + i)
+        return out
+
+    exported = export(steps, (torch.ones(2), 3), verify=True)
+    assert exported.verification.reference == "PyTorch"
+
+
 def test_inputs_that_the_program_refuses() -> None:
     pytest.importorskip("torch")
     args = (TensorSpec("float32", (4,)),)
