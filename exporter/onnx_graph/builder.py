@@ -23,11 +23,12 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph import folding, kernels, propagation, shape_rules, shapes
+from exporter.onnx_graph import folding, kernels, propagation, shape_rules, shapes, size_nodes
+from exporter.onnx_graph.arguments import count_from_front, ir_attribute, natural_dtype
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, place
-from exporter.onnx_graph.symbolic import Apply, Atom, Dim, Symbol, SymInt
+from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 
 __all__ = ["Builder", "Call"]
@@ -39,7 +40,7 @@ Argument = Tensor | Number | Sequence[Any] | np.ndarray | None
 
 
 class Call:
-    """One operator call with its arguments placed: what the rules for shapes and folding look at."""
+    """One operator call with its arguments placed: what shape rules and folding look at."""
 
     __slots__ = ("attributes", "inputs", "opset", "outputs", "signature")
 
@@ -124,11 +125,11 @@ class Builder:
         signature, placed = place(op_type, domain, self.opset, args, kwargs)
         inputs, outer_dtypes = self._tensors(signature, placed.inputs)
         attributes = {
-            name: self._attribute(signature, name, value)
+            name: self.attribute(signature, name, value)
             for name, value in placed.attributes.items()
         }
         if self.opset < 11:
-            _count_from_front(op_type, inputs, attributes)
+            count_from_front(op_type, inputs, attributes)
         call = Call(signature, inputs, attributes, outputs, self.opset)
         results = self._known(call) or self._emit(call)
         detour = [
@@ -174,14 +175,14 @@ class Builder:
                 result.append(self.cast(arg, wanted) if wanted and parameter.homogeneous else arg)
             else:
                 if wanted is None:
-                    natural = _natural_dtype(arg, legal, first)
+                    natural = natural_dtype(arg, legal, first)
                     variable = parameter.type_variable
                     wanted = kernels.detour(signature, variable, natural, self.opset) or natural
                     bound[variable] = wanted
                 result.append(self.constant(arg, wanted))
         return result, outer
 
-    def _attribute(self, signature: Signature, name: str, value: object) -> Any:
+    def attribute(self, signature: Signature, name: str, value: object) -> Any:
         """An attribute's value as plain data; what is only known at run time is an error."""
         if isinstance(value, Tensor):
             value = value.array if value.array is not None else value.elements
@@ -258,7 +259,7 @@ class Builder:
         outputs = []
         for i in range(len(types)):
             outputs.append(ir.Value(name=self.unique(name if i == 0 else f"{name}.{i}", out=True)))
-        attrs = [_ir_attribute(k, v, (kinds or {}).get(k)) for k, v in attributes.items()]
+        attrs = [ir_attribute(k, v, (kinds or {}).get(k)) for k, v in attributes.items()]
         node = ir.Node(domain, op_type, inputs, attrs, outputs=outputs, name=name)
         if self.source is not None:
             node.meta["source"] = self.source
@@ -379,9 +380,9 @@ class Builder:
             array = folding.convert(array, dtype)
             actual = dtype
         elements = None
-        if array.ndim <= 1 and array.size <= propagation.MAX_ELEMENTS:
-            if actual in (ir.DataType.INT64, ir.DataType.INT32):
-                elements = tuple(int(v) for v in array.reshape(-1).tolist())
+        few = array.ndim <= 1 and array.size <= propagation.MAX_ELEMENTS
+        if few and actual in (ir.DataType.INT64, ir.DataType.INT32):
+            elements = tuple(int(v) for v in array.reshape(-1).tolist())
         return Tensor(actual, array.shape, array=array, elements=elements, name=name)
 
     def _list(self, values: Sequence[Any], dtype: ir.DataType | None) -> Tensor:
@@ -454,7 +455,7 @@ class Builder:
             return self.constant(value, ir.DataType.INT64)
         cached = self.scope.cached(value)
         if cached is None:
-            cached = self._expression(value)
+            cached = size_nodes.expression(self, value)
             self.scope.cache[value] = cached
         return cached
 
@@ -469,7 +470,7 @@ class Builder:
         key = ("elements", tensor.dtype, tensor.shape, tensor.elements)
         cached = self.scope.cached(key)
         if cached is None:
-            cached = self._materialize(tensor)
+            cached = size_nodes.materialize(self, tensor)
             self.scope.cache[key] = cached
         assert cached.value is not None
         return cached.value
@@ -498,7 +499,7 @@ class Builder:
     def close(
         self, scope: Scope, inputs: Sequence[ir.Value], outputs: Sequence[Tensor]
     ) -> ir.Graph:
-        """The body's graph. Outputs that are outer values, inputs or repeated pass through Identity.
+        """The body's graph. Outputs that are outer values, inputs or repeated go through Identity.
 
         Must be called while `scope` is current.
         """
@@ -543,171 +544,6 @@ class Builder:
             self._shared[key] = value
         return value
 
-    def _materialize(self, tensor: Tensor) -> Tensor:
-        """Nodes for a tensor of symbolic integers."""
-        assert tensor.elements is not None
-        if tensor.shape == ():
-            result = self.scalar(tensor.elements[0])
-        else:
-            result = self._vector(tensor.elements)
-        if tensor.dtype != ir.DataType.INT64:
-            result = self._cast_node(result, tensor.dtype)
-        return result
-
-    def _cast_node(self, tensor: Tensor, dtype: ir.DataType) -> Tensor:
-        out = shapes.OutputType(dtype, tensor.shape)
-        kinds = {"to": ir.AttributeType.INT}
-        return self.emit("Cast", [self.value(tensor)], {"to": int(dtype)}, [out], kinds=kinds)[0]
-
-    def _vector(self, elements: Sequence[Dim]) -> Tensor:
-        """A 1-D tensor: runs of known ints as constants, runs of sizes by one Gather each."""
-        pieces: list[Tensor] = []
-        i = 0
-        while i < len(elements):
-            element = elements[i]
-            j = i + 1
-            if isinstance(element, int):
-                while j < len(elements) and isinstance(elements[j], int):
-                    j += 1
-                pieces.append(self.constant(np.array(elements[i:j], np.int64)))
-            else:
-                source = self._dim_source(element)
-                if source is None:
-                    axes = self.constant([0], ir.DataType.INT64)
-                    pieces.append(self._node("Unsqueeze", [self.scalar(element), axes], (1,)))
-                else:
-                    tensor, axis = source
-                    indices = [axis]
-                    while j < len(elements):
-                        following = self._dim_source(elements[j])
-                        if following is None or following[0] is not tensor:
-                            break
-                        indices.append(following[1])
-                        j += 1
-                    picked = self.constant(np.array(indices, np.int64))
-                    pieces.append(
-                        self._node("Gather", [self._shape_node(tensor), picked], (len(indices),))
-                    )
-            i = j
-        if len(pieces) == 1:
-            return pieces[0]
-        return self._node("Concat", pieces, (len(elements),), axis=0)
-
-    def _node(
-        self, op_type: str, inputs: Sequence[Tensor], shape: tuple[int, ...], **attributes: int
-    ) -> Tensor:
-        """An int64 node emitted as it is, past the propagation that would defer it again."""
-        signature, placed = place(op_type, "", self.opset, inputs, attributes)
-        values = [self.value(t) for t in placed.inputs if isinstance(t, Tensor)]
-        attrs = {k: self._attribute(signature, k, v) for k, v in placed.attributes.items()}
-        out = shapes.OutputType(ir.DataType.INT64, shape)
-        return self.emit(op_type, values, attrs, [out], kinds=signature.attributes)[0]
-
-    def _shape_node(self, tensor: Tensor) -> Tensor:
-        key = ("shape", id(tensor))
-        cached = self.scope.cached(key)
-        if cached is None:
-            cached = self._node("Shape", [tensor], (len(tensor.require_shape()),))
-            self.scope.cache[key] = cached
-            self.scope.cache[("keep", id(tensor))] = tensor
-        return cached
-
-    def _dim_source(self, value: Dim) -> tuple[Tensor, int] | None:
-        """The visible tensor and axis a size can be read from, if it is nothing but a size."""
-        symbol = value.as_symbol() if isinstance(value, SymInt) else None
-        if symbol is None:
-            return None
-        for tensor, axis in symbol.sources:
-            if axis is not None and self.scope.sees(tensor):
-                return tensor, axis
-        return None
-
-    def _expression(self, value: SymInt) -> Tensor:
-        """Nodes that compute an expression as a 0-d int64 tensor."""
-        total: Tensor | None = None
-        for monomial, factor in value.terms.items():
-            term: Tensor | None = None
-            for atom in monomial:
-                part = self._atom(atom)
-                term = part if term is None else self._node("Mul", [term, part], ())
-            if term is None:
-                term = self.constant(factor, ir.DataType.INT64)
-            elif factor != 1:
-                term = self._node("Mul", [term, self.constant(factor, ir.DataType.INT64)], ())
-            total = term if total is None else self._node("Add", [total, term], ())
-        assert total is not None
-        return total
-
-    def _atom(self, atom: Atom) -> Tensor:
-        if isinstance(atom, Symbol):
-            for tensor, axis in atom.sources:
-                if self.scope.sees(tensor):
-                    if axis is None:
-                        return tensor
-                    index = self.constant(axis, ir.DataType.INT64)
-                    return self._node("Gather", [self._shape_node(tensor), index], ())
-            raise UnsupportedError(f"the size {atom.name} can't be read here")
-        arguments = [self.scalar(a) for a in atom.arguments]
-        if atom.operator == "let":
-            return arguments[0]
-        if atom.operator in ("max", "min"):
-            return self._int64_extreme(atom, arguments)
-        return self._floor_division(atom, arguments)
-
-    def _int64_extreme(self, atom: Apply, arguments: Sequence[Tensor]) -> Tensor:
-        if self.opset >= 12:
-            return self._node("Max" if atom.operator == "max" else "Min", arguments, ())
-        # Max and Min take int64 from opset 12 on.
-        left, right = arguments
-        op_type = "Greater" if atom.operator == "max" else "Less"
-        return self.Where(getattr(self, op_type)(left, right), left, right)  # type: ignore[no-any-return]
-
-    def _floor_division(self, atom: Apply, arguments: Sequence[Tensor]) -> Tensor:
-        left, right = arguments
-        low = [a.bounds()[0] if isinstance(a, SymInt) else a for a in atom.arguments]
-        # onnxruntime 1.31 makes c / b of 1 / b * c, for integers too, so no Div starts with a 1 here.
-        if all(v is not None and v >= 0 for v in low) and atom.arguments[0] != 1:
-            return self._node("Div", [left, right], ())
-        # ONNX Div truncates; subtracting the remainder of the floored division first makes it exact.
-        rest = self._node("Mod", [left, right], ()) if self.opset >= 10 else self.Mod(left, right)
-        return self._node("Div", [self._node("Sub", [left, rest], ()), right], ())
-
-
-def _count_from_front(
-    op_type: str, inputs: Sequence[Tensor | None], attributes: dict[str, Any]
-) -> None:
-    """Axes that count from the end, which most operators know from opset 11 on, from the front."""
-    rank = inputs[0].rank if inputs and inputs[0] is not None else None
-    if rank is None or op_type == "OneHot":
-        return
-    if attributes.get("axis", 0) < 0:
-        attributes["axis"] += rank
-    axes = attributes.get("axes")
-    if axes and min(axes) < 0:
-        span = rank + len(axes) if op_type == "Unsqueeze" else rank
-        attributes["axes"] = [a + span if a < 0 else a for a in axes]
-
-
-def _natural_dtype(
-    value: object, legal: frozenset[ir.DataType], first: ir.DataType | None
-) -> ir.DataType:
-    """The dtype of a Python value for a type variable that no tensor binds."""
-    if len(legal) == 1:
-        return next(iter(legal))
-    if isinstance(value, np.ndarray):
-        return ir.DataType.from_numpy(value.dtype)
-    integral = ir.DataType.INT64 in legal and ir.DataType.FLOAT not in legal
-    if first is not None and first in legal and not integral:
-        return first
-    sample = value
-    while isinstance(sample, (list, tuple)):
-        sample = sample[0] if sample else 0
-    if isinstance(sample, (Tensor, SymScalar)):
-        return sample.dtype
-    if isinstance(sample, bool):
-        return ir.DataType.BOOL if ir.DataType.BOOL in legal else ir.DataType.INT64
-    return ir.DataType.FLOAT if isinstance(sample, float) else ir.DataType.INT64
-
 
 def _array(value: object, dtype: ir.DataType) -> np.ndarray:
     """A Python number or list in a dtype, wrapping and saturating as PyTorch's conversion does."""
@@ -731,19 +567,3 @@ def _written_shape(source: tuple[Dim, ...] | None, target: tuple[Dim, ...]) -> t
     if len(left) == 1 and not has_zero:
         written[left[0]] = -1
     return tuple(written)
-
-
-def _ir_attribute(name: str, value: Any, kind: ir.AttributeType | None) -> ir.Attr:
-    if isinstance(value, ir.Attr):
-        return value
-    if isinstance(value, ir.Graph):
-        return ir.AttrGraph(name, value)
-    if kind == ir.AttributeType.TENSOR or isinstance(value, np.ndarray):
-        tensor = value if not isinstance(value, np.ndarray) else ir.Tensor(value)
-        return ir.AttrTensor(name, tensor)
-    if kind is not None:
-        if kind == ir.AttributeType.STRING and isinstance(value, bytes):
-            value = value.decode()
-        return ir.Attr(name, kind, value)
-    converted = ir.convenience.convert_attributes({name: value})
-    return converted[0]
