@@ -244,8 +244,8 @@ def max_pool2d(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
-    padding: Sequence[int] = 0,  # type: ignore[assignment]  # the schema's own default
-    dilation: Sequence[int] = 1,  # type: ignore[assignment]  # the schema's own default
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> Tensor:
     """The largest element of each window; no stride means the kernel's size."""
@@ -260,8 +260,8 @@ def max_pool3d(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
-    padding: Sequence[int] = 0,  # type: ignore[assignment]  # the schema's own default
-    dilation: Sequence[int] = 1,  # type: ignore[assignment]  # the schema's own default
+    padding: Sequence[int] = (0, 0, 0),
+    dilation: Sequence[int] = (1, 1, 1),
     ceil_mode: bool = False,
 ) -> Tensor:
     """The largest element of each window; no stride means the kernel's size."""
@@ -292,8 +292,8 @@ def max_pool2d_with_indices(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
-    padding: Sequence[int] = 0,  # type: ignore[assignment]  # the schema's own default
-    dilation: Sequence[int] = 1,  # type: ignore[assignment]  # the schema's own default
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
     ceil_mode: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """`max_pool2d` and where in the plane each maximum is."""
@@ -308,8 +308,8 @@ def max_pool3d_with_indices(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
-    padding: Sequence[int] = 0,  # type: ignore[assignment]  # the schema's own default
-    dilation: Sequence[int] = 1,  # type: ignore[assignment]  # the schema's own default
+    padding: Sequence[int] = (0, 0, 0),
+    dilation: Sequence[int] = (1, 1, 1),
     ceil_mode: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
     """`max_pool3d` and where in the volume each maximum is."""
@@ -427,7 +427,7 @@ def avg_pool2d(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
-    padding: Sequence[int] = 0,  # type: ignore[assignment]  # the schema's own default
+    padding: Sequence[int] = (0, 0),
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
@@ -446,7 +446,7 @@ def avg_pool3d(
     self: Tensor,
     kernel_size: Sequence[int],
     stride: Sequence[int] = (),
-    padding: Sequence[int] = 0,  # type: ignore[assignment]  # the schema's own default
+    padding: Sequence[int] = (0, 0, 0),
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
