@@ -10,9 +10,9 @@ from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.decompositions import identity, linalg_inv
 from symbolics.loops import loop
-from symbolics.reduction import extreme, sum_dim
+from symbolics.reduction import extreme, is_half, sum_dim
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import DOUBLE, INT64, is_float, promote, wrapped_dim
+from symbolics.rules import DOUBLE, FLOAT, INT64, is_float, promote, wrapped_dim
 
 __all__ = ["cross", "kron", "matrix_power"]
 
@@ -98,6 +98,8 @@ def linalg_matrix_exp(g: Builder, self: Tensor) -> Tensor:
     size = g.size(self, -1)
     if size == 0:
         return self
+    if is_half(self.dtype):
+        return g.cast(linalg_matrix_exp(g, g.cast(self, FLOAT)), self.dtype)
     one = identity(g, size, self.dtype)
     norm = extreme(g, sum_dim(g, g.Abs(self), -2), None, False, largest=True)
     halvings = g.Ceil(g.Div(g.Log(g.Max(norm, 0.5)), 0.6931471805599453))

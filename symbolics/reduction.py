@@ -82,6 +82,8 @@ def sum_dim(
 @symbolic("aten::sum_to_size(Tensor self, SymInt[] size) -> Tensor")
 def sum_to_size(g: Builder, self: Tensor, size: Sequence[int]) -> Tensor:
     """Undo a broadcast: sum the leading dims that `size` lacks, and those it has as 1."""
+    if len(size) == 0:
+        return sum(g, self)
     shape = self.require_shape()
     lead = len(shape) - len(size)
     dims = list(range(lead))

@@ -14,6 +14,7 @@ from symbolics.rules import (
     element_count,
     is_float,
     reduced_dims,
+    result_type,
     wrapped_dim,
 )
 from symbolics.sorting import sorted_along
@@ -340,7 +341,8 @@ def cov(
     is sum(w) - correction * sum(w * aweights) / sum(w), at least zero.
     """
     x = self if self.require_rank() == 2 else g.reshape(self, [1, -1])
-    x = g.cast(x, default_float(x.dtype))
+    dtype = x.dtype if aweights is None else result_type(x, aweights)
+    x = g.cast(x, default_float(dtype))
     weights = None
     for part in (fweights, aweights):
         if part is not None:
