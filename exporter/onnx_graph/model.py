@@ -102,7 +102,8 @@ def _message(model: ir.Model, when_copied: Callable[[], None] | None) -> bytes:
     proto = ir.serde.serialize_model(model)
     if when_copied is not None:
         when_copied()
-    return proto.SerializeToString()
+    data: bytes = proto.SerializeToString()
+    return data
 
 
 def write(

@@ -59,7 +59,7 @@ def _fold(graph: ir.Graph, node: ir.Node) -> bool:
     if not (np.isfinite(scale).all() and np.isfinite(moved).all()):
         return False
 
-    def folded() -> ir.Tensor:
+    def folded() -> ir.TensorProtocol:
         """The product, computed when the model is written: until then it takes no memory."""
         return ir.Tensor((weight.astype(np.float64) * factors).astype(weight.dtype))
 
