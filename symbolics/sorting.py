@@ -81,7 +81,7 @@ def sorted_along(
 def sort(
     g: Builder, self: Tensor, dim: int = -1, descending: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Sort along `dim`; PyTorch's CPU sort is stable, asked for or not."""
+    """Sort along `dim`, equal elements in the order they come, which PyTorch leaves open."""
     return sorted_along(g, self, dim, descending=descending)
 
 
