@@ -148,6 +148,8 @@ def linalg_matrix_norm(
     row, column = _matrix_dims(self, dim)
     if abs(ord) == 2:
         return _singular_norm(g, self, (row, column), keepdim, largest=ord > 0)
+    if 0 in (g.size(self, row), g.size(self, column)):
+        return reduce(g, "ReduceSum", self, [row, column], keepdim)
     summed, rest = (row, column) if abs(ord) == 1 else (column, row)
     sums = g.ReduceSum(g.Abs(self), axes=[summed], keepdims=True)
     result = extreme(g, sums, rest, True, largest=ord > 0)
