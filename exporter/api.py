@@ -174,7 +174,7 @@ def _source(
         archive = open_archive(model)
     elif "torch" not in sys.modules:
         raise InputError(
-            f"a {type(model).__name__} can't be exported: "
+            f"an object of type {type(model).__name__} can't be exported: "
             "give the path, bytes or file object of an archive"
         )
     else:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from exporter.conversion.signature import TensorSpec
 from exporter.errors import ConversionError, InputError
 from exporter.live_calls import Adapter
 from exporter.verification.samples import array_for
@@ -82,8 +83,8 @@ def to_archive(
         return Saved(_saved(model), given, dict(to_arrays(kwargs or {})), [])
     if not isinstance(model, nn.Module):
         raise InputError(
-            f"a {type(model).__name__} can't be exported: give an nn.Module, a ScriptModule, "
-            "a ScriptFunction, or the path, bytes or file object of an archive"
+            f"an object of type {type(model).__name__} can't be exported: give an nn.Module, "
+            "a ScriptModule, a ScriptFunction, or the path, bytes or file object of an archive"
         )
     if args is None and not kwargs:
         raise InputError(
@@ -98,9 +99,8 @@ def _traced(
 ) -> Saved:
     if not callable(getattr(model, method, None)):
         raise InputError(f"{type(model).__name__} has no method {method!r}")
-    given = (_to_tensors(args), _to_tensors(kwargs))
-    adapter = Adapter(model, method, *given)
-    arrays = tuple(to_arrays(value) for value in adapter.arguments)
+    examples = _Examples()
+    adapter = Adapter(model, method, examples.tensors(args), examples.tensors(kwargs))
     notes: list[str] = []
     with _restored(model), _mode(model, training), _recorded_notes(notes):
         try:
@@ -121,7 +121,7 @@ def _traced(
                 ),
             ) from error
     # The traced module shares its tensors with the model: only now they are those of the start.
-    return Saved(_saved(traced), arrays, {}, notes)
+    return Saved(_saved(traced), examples.arrays(adapter.arguments), {}, notes)
 
 
 def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> bytes:
@@ -246,7 +246,9 @@ def _recorded_notes(notes: list[str]) -> Iterator[None]:
     for warning in caught:
         if issubclass(warning.category, torch.jit.TracerWarning):
             reason = str(warning.message).partition(" We can't record")[0]
-            notes.append(f"{warning.filename}:{warning.lineno}: {reason}")
+            note = f"{warning.filename}:{warning.lineno}: {reason}"
+            if note not in notes:
+                notes.append(note)
         elif not issubclass(warning.category, DeprecationWarning):
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
@@ -255,15 +257,7 @@ def _recorded_notes(notes: list[str]) -> Iterator[None]:
 
 def to_arrays(value: Any) -> Any:
     """Tensors as arrays, in nested tuples, lists and dicts; all else is left as it is."""
-    if isinstance(value, torch.Tensor):
-        return _array(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(to_arrays(item) for item in value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(to_arrays(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: to_arrays(item) for key, item in value.items()}
-    return value
+    return _array(value) if isinstance(value, torch.Tensor) else _mapped(to_arrays, value)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -286,27 +280,44 @@ def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def _to_tensors(value: Any) -> Any:
-    """Arrays, numbers and specs as tensors to trace with.
+class _Examples:
+    """Arguments as tensors to trace with, and back as what the conversion is to know of them."""
 
-    A number is a tensor without dims, so that it stays an input. A spec's values are made up.
-    """
-    if isinstance(value, torch.Tensor):
-        return value
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _tensor(np.asarray(value))
-    if isinstance(value, (bool, int)):
-        return torch.tensor(value)
-    if isinstance(value, float):
-        return torch.tensor(value, dtype=torch.float32)
-    if type(value).__name__ == "TensorSpec":
-        return _tensor(array_for(value.dtype, value.shape))
+    def __init__(self) -> None:
+        self._specs: dict[int, TensorSpec] = {}
+
+    def tensors(self, value: Any) -> Any:
+        """Arrays, numbers and specs as tensors.
+
+        A number is a tensor without dims, so that it stays an input. A spec's values are made up.
+        """
+        if isinstance(value, (np.ndarray, np.generic)):
+            return _tensor(np.asarray(value))
+        if isinstance(value, (bool, int)):
+            return torch.tensor(value)
+        if isinstance(value, float):
+            return torch.tensor(value, dtype=torch.float32)
+        if isinstance(value, TensorSpec):
+            tensor = _tensor(array_for(value.dtype, value.shape))
+            self._specs[id(tensor)] = value
+            return tensor
+        return _mapped(self.tensors, value)
+
+    def arrays(self, value: Any) -> Any:
+        """The tensors as arrays, those made up as the specs that they were."""
+        if isinstance(value, torch.Tensor):
+            return self._specs[id(value)] if id(value) in self._specs else _array(value)
+        return _mapped(self.arrays, value)
+
+
+def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """The items of a tuple, list or dict, changed; all else is left as it is."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_to_tensors(item) for item in value))
+        return type(value)(*map(change, value))
     if isinstance(value, (list, tuple)):
-        return type(value)(_to_tensors(item) for item in value)
+        return type(value)(map(change, value))
     if isinstance(value, Mapping):
-        return {key: _to_tensors(item) for key, item in value.items()}
+        return {key: change(item) for key, item in value.items()}
     return value
 
 
@@ -371,8 +382,4 @@ def _run_argument(value: Any) -> Any:
     """Arrays as tensors; numbers stay numbers."""
     if isinstance(value, (np.ndarray, np.generic)):
         return _tensor(np.asarray(value))
-    if isinstance(value, (list, tuple)):
-        return type(value)(_run_argument(item) for item in value)
-    if isinstance(value, Mapping):
-        return {key: _run_argument(item) for key, item in value.items()}
-    return value
+    return _mapped(_run_argument, value)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from exporter import live
+from exporter import TensorSpec, live
 from exporter.archive import open_archive
 from exporter.errors import ConversionError, InputError
 
@@ -119,6 +119,17 @@ def test_none_strings_and_keywords() -> None:
     assert "x: Tensor" in code
     assert "scale: Tensor" in code
     np.testing.assert_array_equal(ran(saved, *saved.args)[0], [8.0, 8.0])
+
+
+def test_specs_are_traced_with_made_up_values_and_stay_specs() -> None:
+    specs = (TensorSpec("float32", ("batch", 2)), {"a": TensorSpec("int64", (3,))})
+
+    class Module(nn.Module):
+        def forward(self, x, more):
+            return x, more["a"]
+
+    saved = live.to_archive(Module(), specs)
+    assert saved.args == specs
 
 
 def test_hooks_see_the_call_that_was_given() -> None:

@@ -17,6 +17,9 @@ RESNET, GATE = ARCHIVES / "resnet18.pt", ARCHIVES / "decision_gate.pt"
 STATEFUL = ARCHIVES / "running_mean.pt"
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
 def recording(archive: Path) -> Recording:
     return Recording.load(archive.with_suffix(".npz"))
 
