@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.reduction import sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import promote, wrapped_dims
 
@@ -112,18 +113,21 @@ def _without_broadcast(g: Builder, term: Term, terms: Sequence[Term]) -> Term:
 
 
 def _summed(g: Builder, term: Term, needed: set[str]) -> Term:
-    """The term summed over the labels that are not needed."""
+    """The term summed over the labels that are not needed; small ints become int64 by that."""
     axes = [i for i, label in enumerate(term.labels) if label not in needed]
     if not axes:
         return term
     kept = "".join(c for c in term.labels if c in needed)
-    return Term(g.ReduceSum(term.tensor, axes=axes, keepdims=False), kept)
+    return Term(sum_dim(g, term.tensor, axes), kept)
 
 
 def _contracted(g: Builder, left: Term, right: Term, needed: set[str]) -> Term:
     """Both terms as one: a MatMul over the labels that only they have, or a product."""
     left = _summed(g, left, needed | set(right.labels))
     right = _summed(g, right, needed | set(left.labels))
+    if left.tensor.dtype != right.tensor.dtype:
+        first, second = promote(g, left.tensor, right.tensor)
+        left, right = Term(first, left.labels), Term(second, right.labels)
     shared = [c for c in left.labels if c in right.labels]
     batch = "".join(c for c in shared if c in needed)
     inner = "".join(c for c in shared if c not in needed)
