@@ -127,6 +127,32 @@ def scaled_dot_product_attention(
     return g.MatMul(weights, value)
 
 
+@symbolic(
+    "aten::_scaled_dot_product_attention_math(Tensor query, Tensor key, Tensor value, Tensor? attn_mask=None, float dropout_p=0., bool is_causal=False, Tensor? dropout_mask=None, *, float? scale=None, bool enable_gqa=False) -> (Tensor, Tensor)"
+)
+def _scaled_dot_product_attention_math(
+    g: Builder,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    dropout_mask: Tensor | None = None,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Attention with its weights."""
+    if dropout_p or dropout_mask is not None:
+        raise Unsupported(f"dropout_p={dropout_p} with the attention weights as a result")
+    if enable_gqa:
+        heads = query.require_shape()[-3]
+        key, value = repeated_heads(g, key, heads), repeated_heads(g, value, heads)
+    weights = attention_weights(g, query, key, attn_mask, is_causal, scale)
+    return g.MatMul(weights, value), weights
+
+
 # ------------------------------------------------------------ nested tensors, kept padded
 
 

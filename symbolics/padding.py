@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, is_ge
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.registry import Unsupported, symbolic
 
@@ -126,3 +126,29 @@ def _pad_enum(
 
 
 _by_name = pad
+
+
+@symbolic(
+    'aten::pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0., str padding_side="right") -> Tensor'
+)
+def pad_sequence(
+    g: Builder,
+    sequences: Sequence[Tensor],
+    batch_first: bool = False,
+    padding_value: float = 0.0,
+    padding_side: str = "right",
+) -> Tensor:
+    """Sequences of different lengths, padded to the longest and stacked in one tensor."""
+    if padding_side not in ("left", "right"):
+        raise Unsupported(f'pad_sequence with padding_side={padding_side!r}, not "left" or "right"')
+    lengths = [s.require_shape()[0] for s in sequences]
+    longest = sym_max(*lengths)
+    rows = []
+    for sequence, length in zip(sequences, lengths, strict=True):
+        missing = longest - length
+        pair = (missing, 0) if padding_side == "left" else (0, missing)
+        pairs = [pair, *[(0, 0)] * (sequence.require_rank() - 1)]
+        fill = g.constant(padding_value, sequence.dtype)
+        row = padded(g, sequence, pairs, "constant", fill)
+        rows.append(g.Unsqueeze(row, axes=[0 if batch_first else 1]))
+    return rows[0] if len(rows) == 1 else g.Concat(*rows, axis=0 if batch_first else 1)

@@ -121,3 +121,9 @@ def test_scripted_multihead_attention() -> None:
     """A script holds both paths."""
     model = nn.MultiheadAttention(8, 2, batch_first=True).eval()
     check(model, X, X, X, mode="script", opsets=(20,))
+
+
+def test_with_weights() -> None:
+    """The form that returns the weights as well."""
+    math = torch.ops.aten._scaled_dot_product_attention_math
+    check(lambda q, k, v: math(q, k, v, None, 0.0, True), Q, K, V, opsets=(20,))

@@ -45,3 +45,17 @@ def test_pads_of_run_time() -> None:
 
     calls = [(torch.randn(1, 3, 8, 9),), (torch.randn(1, 3, 7, 4),)]
     check(to_multiple, X, mode="script", dynamic=True, calls=calls)
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_sequences(first: bool, side: str) -> None:
+    """Any of them may be the longest."""
+    three = [torch.randn(n, 2) for n in (3, 5, 1)]
+    more = [torch.randn(n, 2) for n in (4, 2, 6)]
+
+    def stacked(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        return torch._C._nn.pad_sequence([a, b, c], first, -1.5, side)
+
+    check(stacked, *three)
+    check(stacked, *three, opsets=(20,), dynamic=True, calls=[more])
