@@ -202,4 +202,6 @@ def tensordot(
         right[j] = left[i]
     result = [left[i] for i in range(len(left)) if i not in left_dims]
     result += [right[j] for j in range(len(right)) if j not in right_dims]
-    return einsum(g, f"{''.join(left)},{''.join(right)}->{''.join(result)}", [self, other])
+    equation = f"{''.join(left)},{''.join(right)}->{''.join(result)}"
+    # A dim of size 1 makes einsum sum its partner, in int64; here the dtype stays.
+    return g.cast(einsum(g, equation, [self, other]), self.dtype)
