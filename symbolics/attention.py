@@ -146,6 +146,8 @@ def _scaled_dot_product_attention_math(
     """Attention with its weights."""
     if dropout_p or dropout_mask is not None:
         raise Unsupported(f"dropout_p={dropout_p} with the attention weights as a result")
+    if attn_mask is not None and is_bool(attn_mask.dtype) and hides_a_row(attn_mask):
+        raise Unsupported("a bool mask here: PyTorch ignores it in rows that it hides as a whole")
     if enable_gqa:
         heads = query.require_shape()[-3]
         key, value = repeated_heads(g, key, heads), repeated_heads(g, value, heads)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.symbolics.harness import check
+from tests.symbolics.harness import check, refuses
 
 torch.manual_seed(0)
 Q, K, V = torch.randn(2, 4, 5, 8), torch.randn(2, 4, 6, 8), torch.randn(2, 4, 6, 3)
@@ -127,3 +127,9 @@ def test_with_weights() -> None:
     """The form that returns the weights as well."""
     math = torch.ops.aten._scaled_dot_product_attention_math
     check(lambda q, k, v: math(q, k, v, None, 0.0, True), Q, K, V, opsets=(20,))
+
+
+def test_a_mask_that_hides_a_row_is_refused_there() -> None:
+    """That form does not give zeros."""
+    math = torch.ops.aten._scaled_dot_product_attention_math
+    refuses(lambda q, k, v: math(q, k, v, SEEN), Q, K, V, match="bool mask")
