@@ -79,6 +79,9 @@ def mismatch(overload: Overload) -> str | None:
         if isinstance(default, tuple):
             # What a function must not change is a tuple where the schema has a list.
             default = list(default)
+        if isinstance(argument.default, list) and isinstance(default, int):
+            # `int[2] padding=0` means 0 for each.
+            default = [default] * len(argument.default)
         if argument.has_default and default != argument.default:
             return f"{argument.name}: default {default!r} for {argument.default!r}"
     return None
