@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.values import Number, SymFloat, Tensor
+from exporter.onnx_graph.values import Number, Tensor
 from symbolics.clamping import clamp
 from symbolics.pointwise import as_float
 from symbolics.registry import Unsupported, symbolic
@@ -77,7 +77,7 @@ def rrelu(
     generator: object = None,
 ) -> Tensor:
     """A leaky relu with the mean slope; in training each element draws its own."""
-    if isinstance(lower, SymFloat) or isinstance(upper, SymFloat):
+    if not isinstance(lower, (int, float)) or not isinstance(upper, (int, float)):
         raise Unsupported("rrelu with bounds that are only known at run time")
     low, high = float(lower), float(upper)
     if not training:
@@ -139,8 +139,8 @@ def mish(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20) -> Tensor")
 def softplus(g: Builder, self: Tensor, beta: Number = 1, threshold: Number = 20) -> Tensor:
     """log(1 + exp(beta x)) / beta, and x itself where beta x is above the threshold."""
-    known = isinstance(beta, (int, float)) and isinstance(threshold, (int, float))
-    if known and beta == 1 and threshold >= 20 and self.dtype != DOUBLE:
+    usual = isinstance(threshold, (int, float)) and threshold >= 20
+    if isinstance(beta, (int, float)) and beta == 1 and usual and self.dtype != DOUBLE:
         # Above the usual threshold both are the same float32 number.
         return g.Softplus(self)
     factor = g.constant(beta, self.dtype)
@@ -216,10 +216,10 @@ def along(g: Builder, op_type: str, self: Tensor, dim: int) -> Tensor:
     if not is_float(self.dtype):
         raise Unsupported(f"PyTorch has no softmax of {self.dtype.name.lower()} without a dtype")
     if self.rank is None:
-        return g.op(op_type, self, axis=dim)  # type: ignore[no-any-return]
+        return g.op(op_type, self, axis=dim)
     dim = wrapped_dim(dim, self.rank)
     if self.rank:
-        return g.op(op_type, self, axis=dim)  # type: ignore[no-any-return]
+        return g.op(op_type, self, axis=dim)
     return g.reshape(g.op(op_type, g.reshape(self, [1]), axis=0), [])
 
 

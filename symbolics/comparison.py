@@ -144,7 +144,7 @@ def logical(op_type: str) -> Binary:
     """The symbolic for a logical operator: whatever is not zero is true, NaN too."""
 
     def combine(g: Builder, self: Operand, other: Operand) -> Tensor:
-        return g.op(op_type, g.constant(self, BOOL), g.constant(other, BOOL))  # type: ignore[no-any-return]
+        return g.op(op_type, g.constant(self, BOOL), g.constant(other, BOOL))
 
     return combine
 
@@ -170,7 +170,7 @@ def bitwise(bool_op: str, integer_op: str) -> Binary:
         self, other = promote(g, self, other)
         if is_float(self.dtype):
             raise Unsupported("PyTorch has no bitwise operators for floats")
-        return g.op(bool_op if is_bool(self.dtype) else integer_op, self, other)  # type: ignore[no-any-return]
+        return g.op(bool_op if is_bool(self.dtype) else integer_op, self, other)
 
     return combine
 

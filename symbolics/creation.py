@@ -276,7 +276,7 @@ def positions(g: Builder, count: Dim) -> Tensor:
 def integer_range(g: Builder, start: Dim, end: Dim, step: Dim) -> Tensor:
     """start, start + step, ... below end (above it, if the step is negative) as int64."""
     known = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
-    if known and len(range(start, end, step)) <= MAX_CONSTANT:  # type: ignore[arg-type]
+    if known and len(range(start, end, step)) <= MAX_CONSTANT:
         return g.constant(np.arange(start, end, step))  # type: ignore[arg-type]
     return g.Range(*(g.constant(v, INT64) for v in (start, end, step)))
 
@@ -310,10 +310,10 @@ def arange_start_step(
     else:
         first, stride = start, step  # type: ignore[assignment]
     if all(isinstance(v, (int, float)) for v in (start, end, step)):
-        count = max(0, math.ceil((end - start) / step))  # type: ignore[operator]
+        count = max(0, math.ceil((end - start) / step))  # type: ignore[operator,arg-type]
         index = positions(g, count)
         if index.array is not None:
-            values = index.array.astype(np.float64) * float(stride) + float(first)  # type: ignore[arg-type]
+            values = index.array.astype(np.float64) * float(stride) + float(first)
             return g.constant(values, target)
     else:
         low, high, by = (g.constant(v, DOUBLE) for v in (start, end, step))
@@ -367,7 +367,7 @@ def range_step(
     """Like `arange`, with the end included, and float32 also for integers."""
     if not all(isinstance(v, (int, float)) for v in (start, end, step)):
         raise Unsupported("range with numbers that are only known at run time")
-    count = math.floor((end - start) / step) + 1  # type: ignore[operator]
+    count = math.floor((end - start) / step) + 1  # type: ignore[operator,arg-type]
     index = g.cast(positions(g, count), DOUBLE)
     values = g.Add(g.Mul(index, g.constant(step, DOUBLE)), g.constant(start, DOUBLE))
     return g.cast(values, FLOAT if dtype is None else onnx_dtype(dtype))

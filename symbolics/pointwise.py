@@ -55,14 +55,14 @@ def as_float(g: Builder, self: Tensor) -> Tensor:
 def _register(names: tuple[str, ...], op_type: str, integers: str) -> None:
     def convert(g: Builder, self: Tensor) -> Tensor:
         if integers == "float":
-            return g.op(op_type, as_float(g, self))  # type: ignore[no-any-return]
+            return g.op(op_type, as_float(g, self))
         if is_bool(self.dtype):
             if op_type == "Abs":
                 return self
             raise Unsupported(f"PyTorch has no {names[0]} of bools")
         if integers == "unchanged" and not is_float(self.dtype):
             return self
-        return g.op(op_type, self)  # type: ignore[no-any-return]
+        return g.op(op_type, self)
 
     for name in names:
         symbolic(f"aten::{name}(Tensor self) -> Tensor")(convert)

@@ -33,22 +33,20 @@ def uniform_like(
     g: Builder, self: Tensor, dtype: ir.DataType, low: float = 0.0, high: float = 1.0
 ) -> Tensor:
     """Numbers spread evenly over [low, high) in the shape of a tensor."""
-    return random_like(g, "RandomUniformLike", self, dtype, low=low, high=high)
+    drawn, like = drawn_as(g, self, dtype)
+    numbers = g.RandomUniformLike(like, dtype=int(drawn), low=low, high=high)
+    return g.cast(numbers, dtype)
 
 
 def normal_like(g: Builder, self: Tensor, dtype: ir.DataType) -> Tensor:
     """Standard normal numbers in the shape of a tensor."""
-    return random_like(g, "RandomNormalLike", self, dtype)
+    drawn, like = drawn_as(g, self, dtype)
+    return g.cast(g.RandomNormalLike(like, dtype=int(drawn)), dtype)
 
 
-def random_like(
-    g: Builder, op_type: str, self: Tensor, dtype: ir.DataType, **parameters: float
-) -> Tensor:
-    """A random operator in float32 or double; the only dtypes that its kernels know."""
-    drawn = dtype if dtype in (FLOAT, DOUBLE) else FLOAT
-    # The shape must come from a value that exists at run time, as nothing here is folded.
-    result = g.op(op_type, g.cast(self, FLOAT), dtype=int(drawn), **parameters)
-    return g.cast(result, dtype)
+def drawn_as(g: Builder, self: Tensor, dtype: ir.DataType) -> tuple[ir.DataType, Tensor]:
+    """The dtype to draw in, float32 or double (others have no kernels), and what has the shape."""
+    return dtype if dtype in (FLOAT, DOUBLE) else FLOAT, g.cast(self, FLOAT)
 
 
 def shaped(g: Builder, size: Sequence[Dim]) -> Tensor:
