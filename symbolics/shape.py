@@ -106,7 +106,11 @@ def squeeze_where_one(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
     stays = [i not in candidates for i in range(len(shape))]
     sizes = g.shape(self)
     kept = g.Or(g.Not(g.Equal(sizes, 1)), stays)
-    return g.Reshape(self, g.Compress(sizes, kept, axis=0), allowzero=1)
+    result = g.Reshape(self, g.Compress(sizes, kept, axis=0), allowzero=1)
+    if len(candidates) == 1 and result.shape is None:
+        (dim,) = candidates
+        result.possible = (shape[:dim] + shape[dim + 1 :], shape)
+    return result
 
 
 def expand_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:

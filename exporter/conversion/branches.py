@@ -14,13 +14,19 @@ raise is dropped: the other one is taken, and the condition noted as a precondit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.joining import (
+    DictForm,
     Form,
+    ListForm,
     NumberForm,
+    ObjectForm,
+    Plain,
+    TensorForm,
+    TupleForm,
     form_of,
     freeze,
     output_types,
@@ -35,6 +41,7 @@ from exporter.conversion.tensors import TensorRef
 from exporter.onnx_graph.branch_outputs import branch_output
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim, resolved
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 
 if TYPE_CHECKING:
@@ -61,15 +68,18 @@ def stage(
     interpreter: Interpreter, node: Node, environment: Environment, condition: SymBool
 ) -> Sequence[Value]:
     """Stage both branches and join them; returns the node's outputs' values."""
-    from exporter.conversion.interpreter import RaisedError  # noqa: PLC0415  a cycle otherwise
+    from exporter.conversion.interpreter import RaisedError
 
     order = (1, 0) if _raises(node.blocks[1]) else (0, 1)
     sides: dict[int, _Side] = {}
     for index in order:
         try:
-            sides[index] = _stage_block(interpreter, node.blocks[index], environment, index)
+            sides[index] = _stage_block(
+                interpreter, node.blocks[index], environment, index, condition
+            )
         except RaisedError as error:
             interpreter.preconditions.append(_precondition(node, error.message))
+            interpreter.facts.assume(condition.condition, index == 1)
             return interpreter.run_block(node.blocks[1 - index], environment)
     return _join(interpreter, condition, sides[0], sides[1])
 
@@ -85,13 +95,21 @@ def _precondition(node: Node, message: str) -> str:
 
 
 def _stage_block(
-    interpreter: Interpreter, block: Block, environment: Environment, index: int
+    interpreter: Interpreter,
+    block: Block,
+    environment: Environment,
+    index: int,
+    condition: SymBool,
 ) -> _Side:
     journal = interpreter.journal
     frame = journal.open()
     depth = len(interpreter.frames)
     try:
-        with interpreter.g.body("else" if index else "then") as scope:
+        with (
+            interpreter.g.body("else" if index else "then") as scope,
+            interpreter.facts.scope(),
+        ):
+            interpreter.facts.assume(condition.condition, index == 0)
             results = interpreter.run_block(block, environment)
             effects = Effects.of(frame)
             forms = [form_of(interpreter, r) for r in results]
@@ -110,19 +128,24 @@ def _join(
     g = interpreter.g
     touched = list(dict.fromkeys([*then.effects.states, *other.effects.states]))
     pairs: list[tuple[Value, Value]] = list(zip(then.frozen, other.frozen, strict=True))
-    forms = [widen(a, b, g.scope) for a, b in zip(then.forms, other.forms, strict=True)]
+    side_forms = list(zip(then.forms, other.forms, strict=True))
     for mutable in touched:
         before = state_of(mutable)
         pair = (
             then.effects.states.get(mutable, before),
             other.effects.states.get(mutable, before),
         )
-        sides = (
-            then.state_forms.get(mutable) or form_of(interpreter, before),
-            other.state_forms.get(mutable) or form_of(interpreter, before),
-        )
         pairs.append(pair)
-        forms.append(widen(*sides, g.scope))
+        side_forms.append(
+            (
+                then.state_forms.get(mutable) or _form_if(interpreter, before, condition, True),
+                other.state_forms.get(mutable) or _form_if(interpreter, before, condition, False),
+            )
+        )
+    forms = [
+        widen(*_without_empty(interpreter, condition, then, other, *sides), g.scope)
+        for sides in side_forms
+    ]
     joined = _emit(interpreter, condition, then.scope, other.scope, pairs, forms)
     for side in (then, other):
         side.effects.tie(interpreter.journal)
@@ -132,6 +155,60 @@ def _join(
     for result, a, b in zip(results, then.results, other.results, strict=True):
         _pair_with_sources(interpreter, result, (a, b), then.frame)
     return results
+
+
+def _form_if(interpreter: Interpreter, value: Value, condition: SymBool, holds: bool) -> Form:
+    """The form of what a branch left as it was, by what is known there."""
+    with interpreter.facts.scope():
+        interpreter.facts.assume(condition.condition, holds)
+        return form_of(interpreter, value)
+
+
+def _without_empty(
+    interpreter: Interpreter, condition: SymBool, then: _Side, other: _Side, a: Form, b: Form
+) -> tuple[Form, Form]:
+    """The forms, with one tensor for two of which one is there only where both are empty.
+
+    `if len(x) == 0: x = zeros([len(x), 3])` gives x itself where x has the shape [n, 3].
+    """
+    if condition.condition is None:
+        return a, b
+    if isinstance(a, TensorForm) and isinstance(b, TensorForm) and a.dtype == b.dtype:
+        for holds, side, kept in ((True, other, b), (False, then, a)):
+            source = kept.source
+            if isinstance(source, TensorRef) and _is_outer(interpreter, source, side):
+                with interpreter.facts.scope():
+                    interpreter.facts.assume(condition.condition, holds)
+                    shapes = [
+                        None
+                        if f.shape is None
+                        else tuple(d if d is None else resolved(d) for d in f.shape)
+                        for f in (a, b)
+                    ]
+                if shapes[0] == shapes[1] and shapes[0] is not None and 0 in shapes[0]:
+                    return Plain(source), Plain(source)
+    parts = (DictForm, TupleForm, ListForm, ObjectForm)
+    if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
+        items = [
+            _without_empty(interpreter, condition, then, other, x, y)
+            for x, y in zip(a.items, b.items, strict=True)
+        ]
+        left, right = (tuple(side) for side in zip(*items, strict=True)) if items else ((), ())
+        return replace(a, items=left), replace(b, items=right)
+    return a, b
+
+
+def _resolved_shape(form: TensorForm) -> tuple[Dim | None, ...] | None:
+    if form.shape is None:
+        return None
+    return tuple(None if d is None else resolved(d) for d in form.shape)
+
+
+def _is_outer(interpreter: Interpreter, ref: TensorRef, side: _Side) -> bool:
+    """Whether a tensor was there before the branches, and this one did not write it."""
+    if ref.cell.born >= side.frame.start or ref.cell in side.effects.states:
+        return False
+    return interpreter.g.scope.sees(ref.read(interpreter.g))
 
 
 def _emit(

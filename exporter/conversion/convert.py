@@ -11,15 +11,15 @@ import onnx_ir as ir
 
 import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive, TensorData
-from exporter.conversion import state as states
 from exporter.conversion.interpreter import Interpreter, Options
 from exporter.conversion.missing import missing_operators
 from exporter.conversion.module_tree import ModuleTree
-from exporter.conversion.objects import ListValue, Value
+from exporter.conversion.objects import ListValue, ObjectValue, Value
 from exporter.conversion.operators import MissingSymbolicError
-from exporter.conversion.results import Outputs, flatten
+from exporter.conversion.results import Outputs
 from exporter.conversion.signature import DynamicAxes, Inputs, TensorSpec
-from exporter.errors import InputError
+from exporter.conversion.state import States, StateType, snapshot
+from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Parameter
 from exporter.torchscript.program import Program
@@ -35,7 +35,7 @@ from exporter.torchscript.types import (
 __all__ = ["Conversion", "Request", "convert"]
 
 # Rounds in which the types of the state must settle.
-STATE_ROUNDS = 8
+STATE_ROUNDS = 16
 
 
 @dataclass
@@ -79,56 +79,70 @@ def convert(request: Request) -> Conversion:
     if function is None:
         known = ", ".join(declared.methods) or "none"
         raise InputError(f"{archive.name} has no method {request.method!r}; its methods: {known}")
-    specs: dict[str, dict[str, states.StateSpec]] = {}
+    types: dict[str, StateType] = {}
+    shared: dict[str, str] = {}
     for _ in range(STATE_ROUNDS):
-        attempt = _Attempt(request, program, function, specs)
+        attempt = _Attempt(request, program, function, types, shared)
         attempt.run()
         if request.freeze_state:
             return attempt.finish()
-        settled = attempt.next_specs()
-        if settled == specs:
+        settled = attempt.next_types()
+        if settled == (types, shared):
             return attempt.finish()
-        specs = settled
+        types, shared = settled
     raise InputError("the types of the module's state do not settle; declare them with `state`")
 
 
 class _Attempt:
-    """One run of the method with a given idea of what is state."""
+    """One run of the method with a given idea of what is state.
+
+    `types` are those of the state by qualified name, `shared` names attributes that hold the same
+    object as another one.
+    """
 
     def __init__(
         self,
         request: Request,
         program: Program,
         function: Function,
-        specs: dict[str, dict[str, states.StateSpec]],
+        types: dict[str, StateType],
+        shared: dict[str, str],
     ) -> None:
         self.request = request
         self.function = function
-        self.specs = specs
+        self.types = types
         self.g = Builder(request.opset, fold=request.fold)
         self.interpreter = Interpreter(self.g, program, request.options)
-        self.inputs = Inputs(
-            self.g, program, _names(request.input_names), request.dynamic_axes
-        )
+        self.inputs = Inputs(self.g, program, _names(request.input_names), request.dynamic_axes)
         self.arguments = _arguments(request, function, self.inputs)
         _check_names(request, self.inputs)
-        self.initial: dict[str, np.ndarray] = {}
-        self.state: dict[str, Value] = {}
-        archive = request.archive
-        self.tree = ModuleTree(self.interpreter, archive.root, training=request.training)
-        if specs:
+        self.states = States(self.interpreter, self.inputs, types, request.state)
+        self.tree = self._tree({})
+        if types:
             for qualified, owner, name in self.tree.attributes():
-                if qualified in specs:
-                    value = owner.attributes[name]
-                    self.initial.update(states.initial_arrays(self.g, qualified, value))
-                    self.state[qualified] = states.make_state(
-                        self.inputs, self.g, qualified, value, specs[qualified]
-                    )
-            self.tree = ModuleTree(
-                self.interpreter, archive.root, training=request.training, state=self.state
-            )
+                if qualified in types:
+                    self.states.enter(qualified, owner.attributes[name])
+            self.states.know_values()
+            values = self.states.values
+            self.tree = self._tree(values | {name: values[first] for name, first in shared.items()})
+        self.before = self._attributes()
         self.result: Value = None
-        self.frame = self.interpreter.journal.open()
+
+    def _tree(self, state: dict[str, Value]) -> ModuleTree:
+        return ModuleTree(
+            self.interpreter,
+            self.request.archive.root,
+            training=self.request.training,
+            state=state,
+        )
+
+    def _attributes(self) -> dict[str, tuple[Value, Value]]:
+        """What each attribute is, and what is in it now."""
+        return {
+            qualified: (value, snapshot(self.interpreter, value))
+            for qualified, owner, name in self.tree.attributes()
+            for value in [owner.attributes.get(name)]
+        }
 
     def run(self) -> None:
         """Run the method."""
@@ -141,61 +155,48 @@ class _Attempt:
                 error, self.interpreter.program, self.tree.root, self.request.method
             ) from None
 
-    def next_specs(self) -> dict[str, dict[str, states.StateSpec]]:
+    def next_types(self) -> tuple[dict[str, StateType], dict[str, str]]:
         """The state's types as this run showed them; the same as before once they have settled."""
-        result: dict[str, dict[str, states.StateSpec]] = {}
-        changed = set(states.written(self.tree, self.frame)) | set(self.specs)
-        for qualified, owner, name in self.tree.attributes():
-            if qualified not in changed or qualified in result:
+        types: dict[str, StateType] = {}
+        shared: dict[str, str] = {}
+        holders: dict[tuple[int, int], str] = {}
+        after = self._attributes()
+        self.states.note_sizes({name: after[name][1] for name in self.types})
+        for qualified, (held, before) in self.before.items():
+            holds, value = after[qualified]
+            if isinstance(held, ObjectValue) or isinstance(holds, ObjectValue):
+                if held is not holds:
+                    raise UnsupportedError(
+                        f"the attribute {qualified} is replaced; an object can't be state"
+                    )
                 continue
-            value = owner.attributes[name]
-            if qualified in self.specs:
-                known = self.specs[qualified]
-                outs = dict(flatten(self.g, value, qualified))
-                if set(outs) != set(known):
-                    raise InputError(f"the state {qualified} changes its structure")
-                result[qualified] = {
-                    n: spec if n in self.request.state else states.widen(n, spec, outs[n])
-                    for n, spec in known.items()
-                }
+            found = self.states.left(qualified, before, value)
+            if found is None:
+                continue
+            first = holders.setdefault((id(held), id(holds)), qualified)
+            if first == qualified or isinstance(held, (bool, int, float, str, type(None))):
+                types[qualified] = found
             else:
-                before = self.frame.before.get(owner, owner.attributes).get(name)
-                fresh = ModuleTree(
-                    self.interpreter, self.request.archive.root, training=self.request.training
-                )
-                before = next(
-                    o.attributes[a] for q, o, a in fresh.attributes() if q == qualified
-                )
-                result[qualified] = {
-                    n: self._declared(n, spec)
-                    for n, spec in states.specs_of(self.g, qualified, before).items()
-                }
-        return result
-
-    def _declared(self, name: str, spec: states.StateSpec) -> states.StateSpec:
-        given = self.request.state.get(name)
-        if given is None:
-            return spec
-        return states.StateSpec(given.onnx_dtype, given.shape, spec.is_number)
+                shared[qualified] = first
+        return types, shared
 
     def finish(self) -> Conversion:
         """Make the outputs."""
         outputs = Outputs(self.g, self.request.output_names)
         outputs.add_all(self.result)
-        done: set[str] = set()
-        for qualified, owner, name in self.tree.attributes():
-            if qualified in self.specs and qualified not in done:
-                done.add(qualified)
-                for n, tensor in flatten(self.g, owner.attributes[name], qualified):
-                    outputs.add(f"{n}_out", tensor)
+        after = self._attributes()
+        for qualified in self.types:
+            for name, tensor in self.states.outputs(qualified, after[qualified][1]):
+                outputs.add(f"{name}_out", tensor)
+        _check_state(self.request, self.states.initial)
         for value in outputs.values:
             self._label(value)
         return Conversion(
             self.g,
             self.inputs.values,
             outputs.values,
-            self.initial,
-            self.interpreter.warnings,
+            self.states.initial,
+            [*self.interpreter.warnings, *self.states.warnings],
             self.interpreter.preconditions,
         )
 
@@ -233,6 +234,14 @@ def _names(names: Sequence[str] | None) -> Sequence[str] | None:
     return names
 
 
+def _check_state(request: Request, initial: dict[str, np.ndarray]) -> None:
+    for name in request.state:
+        if name not in initial and not request.freeze_state:
+            raise InputError(
+                f"there is no state {name!r}", (f"state: {', '.join(initial) or 'none'}",)
+            )
+
+
 def _check_names(request: Request, inputs: Inputs) -> None:
     count = len(inputs.values)
     if request.input_names is not None and len(request.input_names) > count:
@@ -255,7 +264,9 @@ def _arguments(request: Request, function: Function, inputs: Inputs) -> list[Val
         args = request.archive.traced_inputs.get(request.method)
     given = list(args or ())
     if len(given) > len(parameters):
-        raise InputError(f"{len(given)} arguments for {len(parameters)} parameters: {_list(parameters)}")
+        raise InputError(
+            f"{len(given)} arguments for {len(parameters)} parameters: {_list(parameters)}"
+        )
     names = {p.name for p in parameters}
     for name in (*request.kwargs, *request.constants):
         if name not in names:

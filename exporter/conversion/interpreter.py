@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from exporter.conversion import containers, numbers, properties, strings  # noqa: F401
 from exporter.conversion.builtin import BUILTINS
+from exporter.conversion.facts import Facts
 from exporter.conversion.journal import Journal
 from exporter.conversion.objects import (
     UNINITIALIZED,
@@ -80,6 +81,10 @@ class Interpreter:
     warnings: list[str] = field(default_factory=list)
     node: Node | None = None
 
+    def __post_init__(self) -> None:
+        """Start with no facts."""
+        self.facts = Facts(self.g)
+
     # ------------------------------------------------------------ calls
 
     def run_function(
@@ -138,7 +143,9 @@ class Interpreter:
         is_module = owner.type.kind == "module"
         return self.run_function(method, [owner, *args], kwargs, owner.path if is_module else None)
 
-    def call_value(self, callee: Value, args: Sequence[Value], kwargs: Mapping[str, Value]) -> Value:
+    def call_value(
+        self, callee: Value, args: Sequence[Value], kwargs: Mapping[str, Value]
+    ) -> Value:
         """Call a function or method held as a value."""
         if isinstance(callee, FunctionValue):
             return self.run_function(callee.function, args, kwargs)
@@ -272,7 +279,7 @@ class Interpreter:
 
     def describe_call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> str:
         """An operator by its schema where PyTorch has one, else by its argument types."""
-        from exporter.conversion.missing import described  # noqa: PLC0415  only on errors
+        from exporter.conversion.missing import described
 
         return described(kind, args, kwargs)
 

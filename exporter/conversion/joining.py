@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -39,9 +39,22 @@ if TYPE_CHECKING:
     from exporter.torchscript.graph import ClassType
     from exporter.torchscript.types import Type
 
-__all__ = ["Form", "Plain", "TensorForm", "form_of", "freeze", "output_types", "rebuild", "tensors_of", "widen"]
+__all__ = [
+    "Form",
+    "Plain",
+    "TensorForm",
+    "form_of",
+    "freeze",
+    "output_types",
+    "rebuild",
+    "tensors_of",
+    "widen",
+]
 
-OpenShape: TypeAlias = Union[tuple[Union[Dim, None], ...], None]
+OpenShape: TypeAlias = tuple[Dim | None, ...] | None
+PossibleShapes: TypeAlias = tuple[tuple[Dim | None, ...], ...] | None
+# More shapes than this are as good as any shape.
+MOST_SHAPES = 4
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,9 @@ class Plain:
         if isinstance(a, float):
             return bool(a == b) or (a != a and b != b)
         if isinstance(a, tuple):
-            return len(a) == len(b) and all(Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True))
+            return len(a) == len(b) and all(
+                Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True)
+            )
         immutable = (bool, int, str, complex, SymInt)
         return (isinstance(a, immutable) or _is_record(a)) and bool(a == b)
 
@@ -74,11 +89,15 @@ class NumberForm:
 
 @dataclass(frozen=True)
 class TensorForm:
-    """A tensor; dims that differ are None. `source` is the value described, for identity."""
+    """A tensor; dims that differ are None. `source` is the value described, for identity.
+
+    Where the number of dims differs, `possible` are the shapes that it may have (None: any).
+    """
 
     dtype: ir.DataType
     shape: OpenShape
     source: TensorRef | Tensor | None = field(default=None, compare=False)
+    possible: PossibleShapes = None
 
 
 @dataclass(frozen=True)
@@ -136,9 +155,17 @@ class OptionalForm:
     inner: Form
 
 
-Form: TypeAlias = Union[
-    Plain, NumberForm, TensorForm, TupleForm, ListForm, RuntimeForm, DictForm, ObjectForm, OptionalForm
-]
+Form: TypeAlias = (
+    Plain
+    | NumberForm
+    | TensorForm
+    | TupleForm
+    | ListForm
+    | RuntimeForm
+    | DictForm
+    | ObjectForm
+    | OptionalForm
+)
 
 
 def _is_record(value: Value) -> bool:
@@ -152,9 +179,9 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
     """What a value is. Tensors are read, so this must run where they are visible."""
     if isinstance(value, TensorRef):
         tensor = value.read(interpreter.g)
-        return TensorForm(tensor.dtype, tensor.shape, value)
+        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible)
     if isinstance(value, Tensor):
-        return TensorForm(value.dtype, value.shape, value)
+        return TensorForm(value.dtype, value.shape, value, value.possible)
     if isinstance(value, (SymInt, SymFloat, SymBool)):
         return Plain(value)
     if isinstance(value, NamedTuple):
@@ -269,7 +296,7 @@ def _visible(form: Form, outer: Scope) -> Form:
     """A form without what is only visible in a body: dims that are read there."""
     if isinstance(form, TensorForm):
         if form.shape is None:
-            return TensorForm(form.dtype, None)
+            return TensorForm(form.dtype, None, possible=_visible_shapes(form.possible, outer))
         return TensorForm(form.dtype, tuple(_visible_dim(d, outer) for d in form.shape))
     if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
         kind = _number_kind(form)
@@ -292,9 +319,35 @@ def _visible(form: Form, outer: Scope) -> Form:
 def _visible_dim(dim: Dim | None, outer: Scope) -> Dim | None:
     if isinstance(dim, SymInt):
         for symbol in dim.symbols():
-            if not any(outer.sees(tensor) for tensor, _ in symbol.sources):
+            if not any(_readable(outer, *source) for source in symbol.sources):
                 return None
     return dim
+
+
+def _readable(outer: Scope, tensor: Tensor, axis: int | None) -> bool:
+    """Whether a size can be read; of a tensor of unknown rank it can be on some paths only."""
+    return outer.sees(tensor) and (axis is None or tensor.shape is not None)
+
+
+def _visible_shapes(possible: PossibleShapes, outer: Scope) -> PossibleShapes:
+    if possible is None:
+        return None
+    return tuple(tuple(_visible_dim(d, outer) for d in shape) for shape in possible)
+
+
+def _either(a: TensorForm, b: TensorForm, outer: Scope) -> PossibleShapes:
+    """The shapes that one of two tensors may have, one for each number of dims."""
+    shapes: dict[int, tuple[Dim | None, ...]] = {}
+    for form in (a, b):
+        own = form.possible if form.shape is None else (form.shape,)
+        if own is None:
+            return None
+        for shape in own:
+            met = shapes.get(len(shape), shape)
+            shapes[len(shape)] = tuple(
+                _visible_dim(x, outer) if x == y else None for x, y in zip(met, shape, strict=True)
+            )
+    return tuple(shapes.values()) if len(shapes) <= MOST_SHAPES else None
 
 
 def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
@@ -304,7 +357,7 @@ def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
             "an ONNX value has one dtype"
         )
     if a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
-        return TensorForm(a.dtype, None)
+        return TensorForm(a.dtype, None, possible=_either(a, b, outer))
     shape = tuple(
         _visible_dim(x, outer) if x == y else None for x, y in zip(a.shape, b.shape, strict=True)
     )
@@ -409,11 +462,11 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
             runtime = runtime_lists.convert(interpreter, value, form.kind)
             yield runtime_lists.sequence(g, runtime).value
     else:
-        for item, inner in zip(_parts(value), form.items, strict=True):
+        for item, inner in zip(parts(value), form.items, strict=True):
             yield from tensors_of(interpreter, item, inner)
 
 
-def _parts(value: Value) -> list[Value]:
+def parts(value: Value) -> list[Value]:
     if isinstance(value, NamedTuple):
         return list(value.values)
     if isinstance(value, ListValue):
@@ -482,7 +535,9 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
             return g.integer(tensor)
         return SymBool(tensor) if form.kind == "bool" else SymFloat(tensor)
     if isinstance(form, TensorForm):
-        return TensorRef.fresh(next(tensors), dense=False)
+        tensor = next(tensors)
+        tensor.possible = form.possible
+        return TensorRef.fresh(tensor, dense=False)
     if isinstance(form, RuntimeForm):
         made = ListValue([], form.element_type)
         made.runtime = RuntimeList(form.kind, next(tensors), form.shape)

@@ -17,7 +17,8 @@ import onnx_ir as ir
 from exporter.conversion.builtin import builtin
 from exporter.conversion.objects import UNINITIALIZED, Device, EnumMember, OptionalValue, Value
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max, sym_min
+from exporter.onnx_graph.conditions import And, Condition, NonNegative, Not, Or, Zero, decide
+from exporter.onnx_graph.symbolic import Dim, SymInt, resolved, sym_max, sym_min
 from exporter.onnx_graph.values import Number, SymBool, SymFloat, SymScalar, Tensor, is_number
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _int(g: Builder, value: Number) -> Dim:
     if isinstance(value, SymBool):
         return g.integer(g.cast(value.tensor, INT64))
     assert isinstance(value, (int, SymInt))
-    return value
+    return resolved(value)
 
 
 def _double(g: Builder, value: Number) -> Tensor:
@@ -63,9 +64,11 @@ def _float(g: Builder, tensor: Tensor) -> float | SymFloat:
     return float(tensor.array.item()) if tensor.array is not None else SymFloat(tensor)
 
 
-def boolean(tensor: Tensor) -> bool | SymBool:
-    """A 0-d bool tensor as a number."""
-    return bool(tensor.array.item()) if tensor.array is not None else SymBool(tensor)
+def boolean(tensor: Tensor, condition: Condition | None = None) -> bool | SymBool:
+    """A 0-d bool tensor as a number; `condition` is what it stands for, where that is known."""
+    if tensor.array is not None:
+        return bool(tensor.array.item())
+    return SymBool(tensor, condition)
 
 
 Arithmetic = Callable[[Any, Any], Any]
@@ -147,7 +150,7 @@ def negate(interpreter: Interpreter, a: Value) -> Value:
 
 def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
     """Python's `bool(value)` for a number or a one-element tensor."""
-    from exporter.conversion.tensors import TensorRef  # noqa: PLC0415  a cycle otherwise
+    from exporter.conversion.tensors import TensorRef
 
     if isinstance(value, OptionalValue):
         value = value.value
@@ -162,9 +165,13 @@ def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
     if isinstance(value, SymBool):
         return value
     if isinstance(value, SymInt):
-        if is_ge(value, 1) or is_ge(-value, 1):
-            return True
-        return boolean(g.cast(as_tensor(g, value), BOOL))
+        value = resolved(value)
+        if isinstance(value, int):
+            return value != 0
+        known = decide(Zero(value), {})
+        if known is not None:
+            return not known
+        return boolean(g.cast(as_tensor(g, value), BOOL), Not(Zero(value)))
     if isinstance(value, SymFloat):
         return boolean(g.cast(value.tensor, BOOL))
     return bool(value)
@@ -174,7 +181,8 @@ def logical_not(interpreter: Interpreter, value: Value) -> bool | SymBool:
     """Python's `not`."""
     result = truth(interpreter, value)
     if isinstance(result, SymBool):
-        return boolean(interpreter.g.Not(result.tensor))
+        negated = None if result.condition is None else Not(result.condition)
+        return boolean(interpreter.g.Not(result.tensor), negated)
     return not result
 
 
@@ -185,16 +193,20 @@ def equal(interpreter: Interpreter, a: Value, b: Value) -> bool | SymBool:
     """Python's `==` for two numbers."""
     if is_integral(a) and is_integral(b):
         x, y = _int(interpreter.g, a), _int(interpreter.g, b)
-        difference = x - y
-        if isinstance(difference, int):
-            return difference == 0
-        if is_ge(difference, 1) or is_ge(-difference, 1):
-            return False
+        known = decide(Zero(x - y), {})
+        if known is not None:
+            return known
+        return _compare(interpreter, x, y, operator.eq, "Equal", Zero(x - y))
     return _compare(interpreter, a, b, operator.eq, "Equal")
 
 
 def _compare(
-    interpreter: Interpreter, a: Value, b: Value, compute: Arithmetic, onnx: str
+    interpreter: Interpreter,
+    a: Value,
+    b: Value,
+    compute: Arithmetic,
+    onnx: str,
+    condition: Condition | None = None,
 ) -> bool | SymBool:
     g = interpreter.g
     if is_known(a, b):
@@ -203,7 +215,7 @@ def _compare(
         dtype = BOOL if onnx == "Equal" else INT64
     else:
         dtype = INT64 if is_integral(a) and is_integral(b) else DOUBLE
-    return boolean(getattr(g, onnx)(as_tensor(g, a, dtype), as_tensor(g, b, dtype)))
+    return boolean(getattr(g, onnx)(as_tensor(g, a, dtype), as_tensor(g, b, dtype)), condition)
 
 
 @builtin("aten::eq")
@@ -233,7 +245,7 @@ def _plain_equal(interpreter: Interpreter, a: Value, b: Value) -> Value:
 
 
 def _ordering(
-    name: str, compute: Arithmetic, onnx: str, bound: Callable[[Dim, Dim], bool | None]
+    name: str, compute: Arithmetic, onnx: str, stated: Callable[[Dim, Dim], Condition]
 ) -> None:
     def run(interpreter: Interpreter, a: Value, b: Value) -> Value:
         if isinstance(a, str) and isinstance(b, str):
@@ -242,22 +254,20 @@ def _ordering(
             return NotImplemented
         if is_integral(a) and is_integral(b) and not is_known(a, b):
             a, b = _int(interpreter.g, a), _int(interpreter.g, b)
-            known = bound(a, b)
+            condition = stated(a, b)
+            known = decide(condition, {})
             if known is not None:
                 return known
+            return _compare(interpreter, a, b, compute, onnx, condition)
         return _compare(interpreter, a, b, compute, onnx)
 
     builtin(name)(run)
 
 
-def _not(value: bool | None) -> bool | None:
-    return None if value is None else not value
-
-
-_ordering("aten::lt", operator.lt, "Less", lambda a, b: _not(is_ge(a, b)))
-_ordering("aten::le", operator.le, "LessOrEqual", lambda a, b: is_ge(b, a))
-_ordering("aten::gt", operator.gt, "Greater", lambda a, b: _not(is_ge(b, a)))
-_ordering("aten::ge", operator.ge, "GreaterOrEqual", is_ge)
+_ordering("aten::lt", operator.lt, "Less", lambda a, b: Not(NonNegative(a - b)))
+_ordering("aten::le", operator.le, "LessOrEqual", lambda a, b: NonNegative(b - a))
+_ordering("aten::gt", operator.gt, "Greater", lambda a, b: Not(NonNegative(b - a)))
+_ordering("aten::ge", operator.ge, "GreaterOrEqual", lambda a, b: NonNegative(a - b))
 
 
 def _logical(name: str, compute: Arithmetic, onnx: str) -> None:
@@ -271,7 +281,10 @@ def _logical(name: str, compute: Arithmetic, onnx: str) -> None:
             if is_known(a, b):
                 return compute(a, b)
             g = interpreter.g
-            return boolean(getattr(g, onnx)(as_tensor(g, a, BOOL), as_tensor(g, b, BOOL)))
+            return boolean(
+                getattr(g, onnx)(as_tensor(g, a, BOOL), as_tensor(g, b, BOOL)),
+                _combined(onnx, a, b),
+            )
         if isinstance(a, int) and isinstance(b, int):
             return compute(a, b)
         if is_integral(a) and is_integral(b):
@@ -281,6 +294,14 @@ def _logical(name: str, compute: Arithmetic, onnx: str) -> None:
         return NotImplemented
 
     builtin(name)(run)
+
+
+def _combined(onnx: str, a: Value, b: Value) -> Condition | None:
+    """What `a and b` or `a or b` stands for, where at least one of them is understood."""
+    left, right = (v.condition if isinstance(v, SymBool) else None for v in (a, b))
+    if onnx == "Xor" or (left is None and right is None):
+        return None
+    return And(left, right) if onnx == "And" else Or(left, right)
 
 
 _logical("aten::__and__", operator.and_, "And")
@@ -312,7 +333,7 @@ def invert(interpreter: Interpreter, a: Value) -> Value:
 
 def _extreme(name: str, ints: Callable[..., Dim], compute: Callable[..., Any], onnx: str) -> None:
     def run(interpreter: Interpreter, *args: Value) -> Value:
-        from exporter.conversion.objects import ListValue  # noqa: PLC0415
+        from exporter.conversion.objects import ListValue
 
         items: list[Value] = list(args)
         if len(args) == 1 and isinstance(args[0], ListValue):
@@ -350,7 +371,7 @@ def absolute(interpreter: Interpreter, a: Value) -> Value:
 @builtin("aten::Int", "aten::IntImplicit")
 def to_int(interpreter: Interpreter, a: Value) -> Value:
     """`int(x)`: floats truncate, strings are parsed, tensors hold one element."""
-    from exporter.conversion.tensors import TensorRef  # noqa: PLC0415
+    from exporter.conversion.tensors import TensorRef
 
     if isinstance(a, OptionalValue):
         a = a.value
@@ -370,7 +391,7 @@ def to_int(interpreter: Interpreter, a: Value) -> Value:
 @builtin("aten::Float", "aten::FloatImplicit")
 def to_float(interpreter: Interpreter, a: Value) -> Value:
     """`float(x)`."""
-    from exporter.conversion.tensors import TensorRef  # noqa: PLC0415
+    from exporter.conversion.tensors import TensorRef
 
     if isinstance(a, OptionalValue):
         a = a.value

@@ -12,13 +12,14 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.conversion.builtin import builtin
+from exporter.conversion.facts import rank_of, size_of
 from exporter.conversion.numbers import boolean
 from exporter.conversion.objects import Device, ListValue, OptionalValue, Value
 from exporter.conversion.operators import item, write
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.symbolic import Dim
-from exporter.onnx_graph.values import SymInt, SymScalar, Tensor, is_number
+from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.values import SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
 from symbolics.rules import is_complex, is_float, onnx_dtype, scalar_type
 
@@ -40,8 +41,7 @@ def size(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
         return NotImplemented
     if tensor.shape is None:
         if isinstance(dim, int) and dim >= 0:
-            g = interpreter.g
-            return g.integer(g.Gather(g.Shape(tensor), dim))
+            return size_of(interpreter.g, tensor, dim)
         raise UnsupportedError("the shape of a tensor whose number of dims is not known")
     if dim is None:
         return ListValue(list(tensor.shape), IntType())
@@ -60,8 +60,7 @@ def dims(interpreter: Interpreter, self: Value) -> Value:
     if tensor is None:
         return NotImplemented
     if tensor.shape is None:
-        g = interpreter.g
-        return g.integer(g.Size(g.Shape(tensor)))
+        return rank_of(interpreter.g, tensor)
     return len(tensor.shape)
 
 
@@ -269,8 +268,10 @@ def _from_data(interpreter: Interpreter, data: Value, wanted: ir.DataType | None
         order = [ir.DataType.BOOL, ir.DataType.INT64, ir.DataType.FLOAT]
         wanted = max(kinds, key=order.index) if kinds else ir.DataType.FLOAT
     if not any(isinstance(v, (SymInt, SymScalar)) for v in flat):
-        return g.reshape(g.constant(flat, wanted), shape) if flat else g.constant(
-            np.zeros(shape, wanted.numpy())
+        return (
+            g.reshape(g.constant(flat, wanted), shape)
+            if flat
+            else g.constant(np.zeros(shape, wanted.numpy()))
         )
     if shape == ():
         return g.constant(flat[0], wanted)
@@ -283,8 +284,6 @@ def _natural(value: Value) -> ir.DataType:
     if isinstance(value, bool) or getattr(value, "dtype", None) == ir.DataType.BOOL:
         return ir.DataType.BOOL
     return ir.DataType.INT64 if isinstance(value, (int, SymInt)) else ir.DataType.FLOAT
-
-
 
 
 @builtin("aten::_shape_as_tensor", "aten::shape_as_tensor")
@@ -321,7 +320,9 @@ def fill_(interpreter: Interpreter, self: Value, value: Value = 0) -> Value:
     return self
 
 
-@builtin("aten::detach_", "aten::requires_grad_", "aten::retain_grad", "aten::pin_memory")
+@builtin(
+    "aten::detach_", "aten::requires_grad_", "aten::retain_grad", "aten::pin_memory", "prim::data"
+)
 def same(interpreter: Interpreter, self: Value, *rest: Value) -> Value:  # noqa: ARG001
     """Nothing to do at inference."""
     return self
@@ -339,7 +340,11 @@ def tensors_equal(interpreter: Interpreter, self: Value, other: Value) -> Value:
     a, b = _tensor(interpreter, self), _tensor(interpreter, other)
     if a is None or b is None:
         return NotImplemented
-    if a.static_shape is not None and b.static_shape is not None and a.static_shape != b.static_shape:
+    if (
+        a.static_shape is not None
+        and b.static_shape is not None
+        and a.static_shape != b.static_shape
+    ):
         return False
     if a.shape != b.shape:
         raise UnsupportedError("torch.equal of tensors whose shapes are only known at run time")

@@ -1,142 +1,415 @@
 """Module state: attributes that the method writes become inputs and outputs of the model.
 
+    class Counter(Module):
+        def forward(self, x):           x, total ──► Add ──► output
+            self.total = self.total + x              └────► total_out
+            return self.total
+
 Which attributes those are shows only when the program has run. So it is run with the attributes as
-constants first; what it wrote is made an input, and it is run again, until nothing new is written
-and each state's type on the way out is its type on the way in (a dim or a rank that changes is left
-open). The initial values are kept beside the model.
+constants first. What then holds something else is made an input, of a form that fits both what was
+there before and what came out, and the program is run again, until each attribute's form on the way
+out is its form on the way in. It is a loop over calls, and the forms are those of `joining`.
+
+An integer of the state is often the size of something in an earlier call, or one of few settings.
+Its `values` are all that it can be: its initial value, and what calls leave in it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import onnx_ir as ir
 
-from exporter.conversion.journal import Frame
-from exporter.conversion.module_tree import ModuleTree
-from exporter.conversion.objects import DictValue, ListValue, ObjectValue, Value
-from exporter.conversion.results import flatten
-from exporter.conversion.signature import Inputs
+from exporter.conversion.joining import (
+    DictForm,
+    Form,
+    ListForm,
+    NumberForm,
+    ObjectForm,
+    OptionalForm,
+    Plain,
+    RuntimeForm,
+    TensorForm,
+    TupleForm,
+    form_of,
+    output_types,
+    parts,
+    rebuild,
+    tensors_of,
+    widen,
+)
+from exporter.conversion.objects import DictValue, ListValue, NamedTuple, OptionalValue, Value
+from exporter.conversion.signature import Inputs, TensorSpec
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
-from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.values import SymBool, SymFloat, Tensor, is_number
+from exporter.errors import InputError, UnsupportedError
+from exporter.onnx_graph.symbolic import Dim, SymInt, resolved
+from exporter.onnx_graph.values import Tensor
 
-__all__ = ["StateSpec", "initial_arrays", "make_state", "specs_of", "widen", "written"]
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+
+__all__ = ["States", "StateType", "snapshot"]
+
+# An integer of the state that takes more values than this may be anything.
+MOST_VALUES = 4
+# Larger constants are taken to differ without looking.
+MOST_COMPARED = 100_000
+
+#: A value that an integer of the state may have: a number, or the size of a dim of another state.
+KnownInt: TypeAlias = int | tuple[str, int]
+_CONTAINERS = (TupleForm, ListForm, DictForm, ObjectForm)
+
+
+class _Kept:
+    """In the place of a form: this part of an attribute never changes."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kept)
+
+    __hash__ = object.__hash__
+
+
+KEPT = Plain(_Kept())
 
 
 @dataclass(frozen=True)
-class StateSpec:
-    """One tensor or number of the state: its dtype, and a shape that is open where it changes."""
+class StateType:
+    """What an attribute may hold over all calls; `values` by the name of an integer in it."""
 
-    dtype: ir.DataType
-    shape: tuple[int | str, ...] | None
-    is_number: bool = False
-
-
-def written(tree: ModuleTree, frame: Frame) -> list[str]:
-    """Qualified names of the attributes that were changed since the frame was opened."""
-    names = []
-    for qualified, owner, name in tree.attributes():
-        before = frame.before.get(owner, owner.attributes)
-        old, new = before.get(name), owner.attributes.get(name)
-        if not _same(old, new) or _touched(new, frame):
-            names.append(qualified)
-    return names
+    form: Form
+    values: tuple[tuple[str, tuple[KnownInt, ...] | None], ...] = ()
 
 
-def _same(old: Value, new: Value) -> bool:
-    if old is new:
-        return True
-    if isinstance(old, tuple) and isinstance(new, tuple) and len(old) == len(new):
-        return all(map(_same, old, new))
-    plain = (bool, int, float, str)
-    return isinstance(old, plain) and type(old) is type(new) and bool(old == new)
+@dataclass(frozen=True)
+class _Leaf:
+    """A part of a state that becomes inputs: not a container of known structure."""
+
+    name: str
+    form: Form
+    value: Value
 
 
-def _touched(value: Value, frame: Frame) -> bool:
-    """Whether a tensor or container was changed in place."""
+def snapshot(interpreter: Interpreter, value: Value) -> Value:
+    """What an attribute holds now, its tensors as they are: equal ones are identical."""
     if isinstance(value, TensorRef):
-        state = frame.before.get(value.cell)
-        return state is not None and state[0] is not value.cell.value
-    if isinstance(value, (ListValue, DictValue)):
-        items = value.items if isinstance(value, ListValue) else list(value.items.values())
-        before = frame.before.get(value)
-        if before is not None and before != value.snapshot():
-            return True
-        return any(_touched(i, frame) for i in items)
+        return value.read(interpreter.g)
+    if isinstance(value, NamedTuple):
+        fields = {k: snapshot(interpreter, v) for k, v in value.fields.items()}
+        return NamedTuple(value.type_name, fields)
     if isinstance(value, tuple):
-        return any(_touched(i, frame) for i in value)
-    return False
+        return tuple(snapshot(interpreter, v) for v in value)
+    if isinstance(value, ListValue):
+        copied = ListValue([snapshot(interpreter, v) for v in value.items], value.element_type)
+        copied.runtime = value.runtime
+        return copied
+    if isinstance(value, DictValue):
+        return DictValue({k: snapshot(interpreter, v) for k, v in value.items.items()})
+    if isinstance(value, OptionalValue):
+        return OptionalValue(value.present, snapshot(interpreter, value.value))
+    return value
 
 
-def initial_arrays(g: Builder, qualified: str, value: Value) -> dict[str, np.ndarray]:
-    """The tensors and numbers of an attribute by name, as arrays."""
-    arrays = {}
-    for name, tensor in flatten(g, value, qualified):
-        array = tensor.array
-        assert array is not None
-        arrays[name] = array
-    return arrays
+class States:
+    """The state of one run of the method: its inputs, and its outputs afterwards."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        inputs: Inputs,
+        types: Mapping[str, StateType],
+        declared: Mapping[str, TensorSpec],
+    ) -> None:
+        self._interpreter = interpreter
+        self._inputs = inputs
+        self._types = types
+        self._declared = declared
+        self._tensors: dict[str, Tensor] = {}
+        self._initial: dict[str, Value] = {}
+        self.values: dict[str, Value] = {}
+        self.initial: dict[str, np.ndarray] = {}
+        self.warnings: list[str] = []
+
+    # ------------------------------------------------------------ the way in
+
+    def enter(self, qualified: str, initial: Value) -> None:
+        """Make the inputs of an attribute whose archived value is `initial`."""
+        kind = self._types[qualified]
+        self._initial[qualified] = initial
+        self.values[qualified] = self._entered(qualified, kind.form, initial)
+
+    def know_values(self) -> None:
+        """Note on the integers which values they may have; all inputs must be there."""
+        for qualified, kind in self._types.items():
+            known = dict(kind.values)
+            for leaf in _leaves(qualified, kind.form, self.values[qualified]):
+                values = known.get(leaf.name)
+                symbol = leaf.value.as_symbol() if isinstance(leaf.value, SymInt) else None
+                if symbol is not None and values is not None:
+                    ints = [self._known_int(v) for v in values]
+                    if None not in ints:
+                        symbol.values = tuple(ints)  # type: ignore[arg-type]  # no None is in it
+
+    def _known_int(self, value: KnownInt) -> Dim | None:
+        if isinstance(value, int):
+            return value
+        name, axis = value
+        shape = self._tensors[name].shape
+        return None if shape is None else shape[axis]
+
+    def _entered(self, name: str, form: Form, initial: Value) -> Value:
+        if form == KEPT:
+            return initial
+        if isinstance(form, _CONTAINERS):
+            items = [
+                self._entered(f"{name}.{key}", inner, item)
+                for key, inner, item in zip(_keys(form), form.items, parts(initial), strict=True)
+            ]
+            whole = replace(form, items=tuple(Plain(i) for i in items))
+            return rebuild(self._interpreter, whole, iter(()))
+        names = list(_names(name, form))
+        arrays = tensors_of(self._interpreter, initial, form)
+        for one, tensor in zip(names, arrays, strict=True):
+            self._start(one, tensor.require_array())
+        return rebuild(self._interpreter, form, self._new_inputs(names, form))
+
+    def _new_inputs(self, names: list[str], form: Form) -> Iterator[Tensor]:
+        for name, kind in zip(names, output_types(form), strict=True):
+            if kind.is_sequence:
+                raise UnsupportedError(
+                    f"the state {name} is a list of tensors whose length changes"
+                )
+            shape: list[int | str] | None = None
+            if name in self._declared:
+                shape = list(self._declared[name].shape)
+            elif kind.shape is not None:
+                shape = [
+                    d if isinstance(d, int) else f"{name}_{axis}"
+                    for axis, d in enumerate(kind.shape)
+                ]
+            self._tensors[name] = self._inputs.add(name, kind.dtype, shape)
+            yield self._tensors[name]
+
+    def _start(self, name: str, array: np.ndarray) -> None:
+        """The initial value; of an empty one that is declared otherwise, zeros."""
+        spec = self._declared.get(name)
+        if spec is not None and not _fits(array.shape, spec.shape):
+            if array.size:
+                raise InputError(
+                    f"the state {name} is declared {_described(spec)}, but the archive holds "
+                    f"{array.dtype}{list(array.shape)}"
+                )
+            array = np.zeros([1 if isinstance(d, str) else d for d in spec.shape], array.dtype)
+            self.warnings.append(
+                f"the state {name} is empty in the archive and declared {_described(spec)}: "
+                "the model starts from zeros, which must mean the same to the program"
+            )
+        self.initial[name] = array
+
+    # ------------------------------------------------------------ the way out
+
+    def left(self, qualified: str, before: Value, after: Value) -> StateType | None:
+        """The type that fits an attribute before and after the run; None if it is no state."""
+        known = self._types.get(qualified)
+        try:
+            form = _portable(
+                widen(
+                    form_of(self._interpreter, before),
+                    form_of(self._interpreter, _with_equal_constants(before, after)),
+                    self._interpreter.g.scope,
+                )
+            )
+        except UnsupportedError as error:
+            raise UnsupportedError(
+                f"the attribute {qualified} is written and becomes {error.message}"
+            ) from None
+        if known is None:
+            if _is_kept(form):
+                return None
+        else:
+            form = _with_changing(form, known.form)
+        form = self._as_declared(qualified, form)
+        return StateType(form, self._values_left(qualified, form, before, after))
+
+    def _as_declared(self, name: str, form: Form) -> Form:
+        """The form with the dtype and shape that the user declared for tensors in it."""
+        if isinstance(form, TensorForm) and name in self._declared:
+            spec = self._declared[name]
+            shape = tuple(d if isinstance(d, int) else None for d in spec.shape)
+            if spec.onnx_dtype != form.dtype or not _may_be(form, shape):
+                raise InputError(
+                    f"the state {name} is declared {_described(spec)}, but the program leaves "
+                    f"{form.dtype.name.lower()} of {_shape_text(form)} in it"
+                )
+            return TensorForm(form.dtype, shape)
+        if isinstance(form, OptionalForm):
+            return OptionalForm(self._as_declared(name, form.inner))
+        if isinstance(form, _CONTAINERS):
+            items = tuple(
+                self._as_declared(f"{name}.{key}", inner)
+                for key, inner in zip(_keys(form), form.items, strict=True)
+            )
+            return replace(form, items=items)
+        return form
+
+    def _values_left(
+        self, qualified: str, form: Form, before: Value, after: Value
+    ) -> tuple[tuple[str, tuple[KnownInt, ...] | None], ...]:
+        known = self._types.get(qualified)
+        former = dict(known.values) if known is not None else {}
+        found: list[tuple[str, tuple[KnownInt, ...] | None]] = []
+        was = {leaf.name: leaf.value for leaf in _leaves(qualified, form, before)}
+        for leaf in _leaves(qualified, form, after):
+            if leaf.form != NumberForm("int"):
+                continue
+            entered = was[leaf.name]
+            values = former.get(leaf.name, (entered,) if isinstance(entered, int) else None)
+            if known is not None and values is not None and leaf.value != entered:
+                new = self._int_left(leaf.value)
+                values = None if new is None else tuple(dict.fromkeys((*values, new)))
+            if values is not None and len(values) > MOST_VALUES:
+                values = None
+            found.append((leaf.name, values))
+        return tuple(found)
+
+    def _int_left(self, value: Value) -> KnownInt | None:
+        """An integer that a call leaves, as the next call knows it."""
+        if isinstance(value, bool) or not isinstance(value, (int, SymInt)):
+            return None
+        value = resolved(value)
+        return value if isinstance(value, int) else self._sizes.get(value)
+
+    _sizes: Mapping[Dim, tuple[str, int]] = {}
+
+    def note_sizes(self, outputs: Mapping[str, Value]) -> None:
+        """What the next call can read from the state's shapes of the sizes of this call."""
+        sizes: dict[Dim, tuple[str, int]] = {}
+        for qualified, kind in self._types.items():
+            for leaf in _leaves(qualified, kind.form, outputs[qualified]):
+                entered = self._tensors.get(leaf.name)
+                if not isinstance(leaf.value, Tensor) or entered is None:
+                    continue
+                if leaf.value.shape is not None and entered.rank == leaf.value.rank:
+                    for axis, dim in enumerate(leaf.value.shape):
+                        sizes.setdefault(dim, (leaf.name, axis))
+        self._sizes = sizes
+
+    def outputs(self, qualified: str, value: Value) -> Iterator[tuple[str, Tensor]]:
+        """The tensors that an attribute leaves, by name."""
+        form = self._types[qualified].form
+        for leaf in _leaves(qualified, form, value):
+            tensors = tensors_of(self._interpreter, leaf.value, leaf.form)
+            yield from zip(_names(leaf.name, leaf.form), tensors, strict=True)
 
 
-def specs_of(g: Builder, qualified: str, value: Value) -> dict[str, StateSpec]:
-    """The types of an attribute's tensors and numbers, by name."""
-    if value is None or isinstance(value, (str, ObjectValue)):
-        raise UnsupportedError(
-            f"the attribute {qualified} is written; a {type(value).__name__} can't be state"
-        )
-    return {
-        name: StateSpec(t.dtype, t.static_shape, is_number(value))
-        for name, t in flatten(g, value, qualified)
-    }
+def _leaves(name: str, form: Form, value: Value) -> Iterator[_Leaf]:
+    if form == KEPT:
+        return
+    if isinstance(form, _CONTAINERS):
+        for key, inner, item in zip(_keys(form), form.items, parts(value), strict=True):
+            yield from _leaves(f"{name}.{key}", inner, item)
+    else:
+        yield _Leaf(name, form, value)
 
 
-def make_state(
-    inputs: Inputs, g: Builder, qualified: str, value: Value, specs: dict[str, StateSpec]
-) -> Value:
-    """The attribute's value with every tensor and number in it a graph input."""
-
-    def replace(item: Value, name: str) -> Value:
-        if isinstance(item, TensorRef):
-            spec = specs[name]
-            return TensorRef.fresh(inputs.add(name, spec.dtype, spec.shape))
-        if is_number(item):
-            tensor = inputs.add(name, specs[name].dtype, ())
-            return _number(g, tensor)
-        if isinstance(item, tuple):
-            return tuple(replace(v, f"{name}.{i}") for i, v in enumerate(item))
-        if isinstance(item, ListValue):
-            items = [replace(v, f"{name}.{i}") for i, v in enumerate(item.items)]
-            return ListValue(items, item.element_type)
-        if isinstance(item, DictValue):
-            return DictValue({k: replace(v, f"{name}.{k}") for k, v in item.items.items()})
-        if item is None or isinstance(item, str):
-            return item
-        raise UnsupportedError(f"the attribute {qualified} is written and can't be state")
-
-    return replace(value, qualified)
+def _keys(form: TupleForm | ListForm | DictForm | ObjectForm) -> list[str]:
+    if isinstance(form, TupleForm):
+        return list(form.fields) or [str(i) for i in range(len(form.items))]
+    if isinstance(form, ListForm):
+        return [str(i) for i in range(len(form.items))]
+    return [str(k) for k in form.keys]
 
 
-def _number(g: Builder, tensor: Tensor) -> Value:
-    if tensor.dtype == ir.DataType.INT64:
-        return g.integer(tensor)
-    return SymBool(tensor) if tensor.dtype == ir.DataType.BOOL else SymFloat(tensor)
+def _names(name: str, form: Form) -> Iterator[str]:
+    """Names for the tensors of a form, in the order of `output_types`."""
+    if isinstance(form, OptionalForm):
+        yield f"{name}.present"
+        yield from _names(name, form.inner)
+    elif isinstance(form, _CONTAINERS):
+        for key, inner in zip(_keys(form), form.items, strict=True):
+            yield from _names(f"{name}.{key}", inner)
+    elif not isinstance(form, Plain):
+        yield name
 
 
-def widen(name: str, spec: StateSpec, out: Tensor) -> StateSpec:
-    """The spec, opened where the new value's type differs from it."""
-    if out.dtype != spec.dtype:
-        raise UnsupportedError(
-            f"the state {name} is {spec.dtype.name} at first and {out.dtype.name} afterwards"
-        )
-    if spec.shape is None or out.shape is None or len(out.shape) != len(spec.shape):
-        return StateSpec(spec.dtype, None, spec.is_number)
-    shape: list[int | str] = []
-    for axis, (old, new) in enumerate(zip(spec.shape, out.shape, strict=True)):
-        same = str(new) == str(old) if isinstance(old, str) else new == old
-        shape.append(old if same or isinstance(old, str) else f"{name}_{axis}")
-    return StateSpec(spec.dtype, tuple(shape), spec.is_number)
+def _portable(form: Form) -> Form:
+    """The form without values and sizes of this run."""
+    if isinstance(form, Plain):
+        return KEPT
+    if isinstance(form, TensorForm):
+        shape = None if form.shape is None else _open(form.shape)
+        possible = None if form.possible is None else tuple(map(_open, form.possible))
+        return TensorForm(form.dtype, shape, possible=possible)
+    if isinstance(form, RuntimeForm):
+        return replace(form, shape=None, source=None)
+    if isinstance(form, OptionalForm):
+        return OptionalForm(_portable(form.inner))
+    if isinstance(form, _CONTAINERS):
+        items = tuple(map(_portable, form.items))
+        if isinstance(form, TupleForm):
+            return replace(form, items=items)
+        return replace(form, items=items, source=None)
+    return form
 
 
+def _open(shape: tuple[Dim | None, ...]) -> tuple[Dim | None, ...]:
+    return tuple(d if isinstance(d, int) else None for d in shape)
+
+
+def _is_kept(form: Form) -> bool:
+    return form == KEPT or (isinstance(form, _CONTAINERS) and all(map(_is_kept, form.items)))
+
+
+def _with_changing(form: Form, known: Form) -> Form:
+    """The form, with what was found to change before even where this run left it alone."""
+    if form == KEPT:
+        return known
+    if isinstance(form, _CONTAINERS) and isinstance(known, _CONTAINERS):
+        items = map(_with_changing, form.items, known.items)
+        return replace(form, items=tuple(items))
+    return form
+
+
+def _with_equal_constants(before: Value, after: Value) -> Value:
+    """`after`, with the constants of `before` where they are equal: those are no change."""
+    if isinstance(before, Tensor) and isinstance(after, Tensor):
+        a, b = before.array, after.array
+        if a is None or b is None or before.dtype != after.dtype or a.shape != b.shape:
+            return after
+        return before if a.size <= MOST_COMPARED and a.tobytes() == b.tobytes() else after
+    if type(before) is tuple and type(after) is tuple and len(before) == len(after):
+        return tuple(map(_with_equal_constants, before, after))
+    if isinstance(before, ListValue) and isinstance(after, ListValue):
+        known = before.runtime is None and after.runtime is None
+        if known and len(before.items) == len(after.items):
+            items = list(map(_with_equal_constants, before.items, after.items))
+            return ListValue(items, after.element_type)
+    return after
+
+
+def _fits(shape: tuple[int, ...], declared: tuple[int | str, ...]) -> bool:
+    return len(shape) == len(declared) and all(
+        isinstance(d, str) or d == s for s, d in zip(shape, declared, strict=True)
+    )
+
+
+def _may_be(form: TensorForm, shape: tuple[int | None, ...]) -> bool:
+    """Whether a tensor of this form may have the declared shape."""
+    shapes = form.possible if form.shape is None else (form.shape,)
+    return shapes is None or any(
+        len(s) == len(shape)
+        and all(a is None or b is None or a == b for a, b in zip(s, shape, strict=True))
+        for s in shapes
+    )
+
+
+def _shape_text(form: TensorForm) -> str:
+    shapes = form.possible if form.shape is None else (form.shape,)
+    if shapes is None:
+        return "any shape"
+    return " or ".join(f"[{', '.join('?' if d is None else str(d) for d in s)}]" for s in shapes)
+
+
+def _described(spec: TensorSpec) -> str:
+    return f"{spec.dtype}[{','.join(map(str, spec.shape))}]"

@@ -89,10 +89,15 @@ def _shape_node(g: Builder, tensor: Tensor) -> Tensor:
     key = ("shape", id(tensor))
     cached = g.scope.cached(key)
     if cached is None:
-        cached = _node(g, "Shape", [tensor], (len(tensor.require_shape()),))
+        cached = g.emit("Shape", [g.value(tensor)], {}, [_shape_type(tensor)])[0]
         g.scope.cache[key] = cached
         g.scope.cache[("keep", id(tensor))] = tensor
     return cached
+
+
+def _shape_type(tensor: Tensor) -> shapes.OutputType:
+    """The type of a shape; it has a dim of its own where the number of dims is not known."""
+    return shapes.OutputType(ir.DataType.INT64, (tensor.rank,))
 
 
 def _dim_source(g: Builder, value: Dim) -> tuple[Tensor, int] | None:

@@ -11,7 +11,7 @@ the builder turns expressions into ONNX nodes when one is needed as a tensor.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, Union
 
@@ -20,7 +20,7 @@ from exporter.errors import UnsupportedError
 if TYPE_CHECKING:
     from exporter.onnx_graph.values import Tensor
 
-__all__ = ["Apply", "Dim", "Shape", "SymInt", "Symbol", "is_ge", "sym_max", "sym_min"]
+__all__ = ["Apply", "Dim", "Shape", "SymInt", "Symbol", "is_ge", "resolved", "sym_max", "sym_min"]
 
 # Beyond this many terms an expression is kept whole as one atom: unrolled programs could otherwise
 # grow polynomials without end.
@@ -30,11 +30,18 @@ MAX_DEGREE = 4
 
 @dataclass(eq=False)
 class Symbol:
-    """A named integer; `sources` are (tensor, axis) it can be read from, axis None for its value."""
+    """A named integer; `sources` are (tensor, axis) it can be read from, axis None for its value.
+
+    `lower`, `upper` and `values` (the few values it may have) hold where the program now is: a
+    branch knows more than what is around it. `rank_of` is the tensor whose number of dims this is.
+    """
 
     name: str
     lower: int | None = 0
     sources: list[tuple[Tensor, int | None]] = field(default_factory=list, repr=False)
+    upper: int | None = None
+    values: tuple[Dim, ...] | None = None
+    rank_of: Tensor | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return self.name
@@ -72,10 +79,11 @@ class SymInt:
     `UnsupportedError`, for such a number must be known when the graph is built.
     """
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "_symbols", "terms")
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = terms
+        self._symbols: set[Symbol] | None = None
         self._hash = hash(frozenset(terms.items()))
 
     @staticmethod
@@ -93,7 +101,9 @@ class SymInt:
 
     def symbols(self) -> set[Symbol]:
         """All symbols that occur, also inside functions."""
-        found: set[Symbol] = set()
+        if self._symbols is not None:
+            return self._symbols
+        self._symbols = found = set()
         for monomial in self.terms:
             for atom in monomial:
                 if isinstance(atom, Symbol):
@@ -111,6 +121,18 @@ class SymInt:
             if factor == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
                 return monomial[0]
         return None
+
+    def with_values(self, values: Mapping[Symbol, Dim]) -> Dim:
+        """The expression with some symbols replaced."""
+        if not any(symbol in values for symbol in self.symbols()):
+            return self
+        total: Dim = 0
+        for monomial, factor in self.terms.items():
+            product: Dim = factor
+            for atom in monomial:
+                product = product * _atom_with_values(atom, values)
+            total = total + product
+        return total
 
     def __str__(self) -> str:
         parts = []
@@ -212,6 +234,23 @@ class SymInt:
             low = None if low is None or least is None else low + factor * least
             high = None if high is None or most is None else high + factor * most
         return low, high
+
+
+def resolved(value: Dim) -> Dim:
+    """The integer, with what the program knows by now of the symbols in it."""
+    if not isinstance(value, SymInt):
+        return value
+    known = {s: s.values[0] for s in value.symbols() if s.values is not None and len(s.values) == 1}
+    return value.with_values(known) if known else value
+
+
+def _atom_with_values(atom: Atom, values: Mapping[Symbol, Dim]) -> Dim:
+    if isinstance(atom, Symbol):
+        return values.get(atom, SymInt.of(atom))
+    arguments = [a.with_values(values) if isinstance(a, SymInt) else a for a in atom.arguments]
+    if atom.operator == "floordiv":
+        return arguments[0] // arguments[1]
+    return arguments[0] if atom.operator == "let" else _extreme(atom.operator, arguments)
 
 
 def is_ge(left: Dim, right: Dim) -> bool | None:
@@ -322,7 +361,9 @@ def _dim_bounds(value: Dim) -> tuple[int | None, int | None]:
 
 def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
     if isinstance(atom, Symbol):
-        return atom.lower, None
+        if atom.values is not None and all(isinstance(v, int) for v in atom.values):
+            return min(atom.values), max(atom.values)  # type: ignore[return-value]  # all are ints
+        return atom.lower, atom.upper
     bounds = [_dim_bounds(a) for a in atom.arguments]
     if atom.operator == "let":
         return bounds[0]

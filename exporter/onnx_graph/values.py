@@ -14,16 +14,17 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.symbolic import Dim, Shape, SymInt
+from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, resolved
 
 if TYPE_CHECKING:
+    from exporter.onnx_graph.conditions import Condition
     from exporter.onnx_graph.scope import Scope
 
 __all__ = ["Number", "SymBool", "SymFloat", "SymScalar", "Tensor", "is_number"]
 
 
 class Tensor:
-    """A tensor in the graph, of a known dtype and a shape of ints and `SymInt` (None: rank unknown).
+    """A tensor in the graph, of a known dtype; its shape of ints and `SymInt` (None: rank unknown).
 
     `array`     the value, where it is known
     `value`     the ONNX value, once there is one
@@ -33,7 +34,18 @@ class Tensor:
                 TorchScript code (tracing records the 2.5 of `x + 2.5` as such a tensor)
     """
 
-    __slots__ = ("array", "dtype", "elements", "is_number", "name", "scope", "shape", "value")
+    __slots__ = (
+        "_shape",
+        "array",
+        "asked",
+        "dtype",
+        "elements",
+        "is_number",
+        "name",
+        "possible",
+        "scope",
+        "value",
+    )
 
     def __init__(
         self,
@@ -47,13 +59,27 @@ class Tensor:
         name: str | None = None,
     ) -> None:
         self.dtype = dtype
-        self.shape = shape
+        self._shape = shape
+        self.possible: tuple[tuple[Dim | None, ...], ...] | None = None
+        self.asked: dict[int | None, SymInt] = {}
         self.value = value
         self.array = array
         self.elements = elements
         self.scope = scope
         self.name = name
         self.is_number = False
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape, None where the number of dims is not known."""
+        shape = self._shape
+        if shape is None or all(d.__class__ is int for d in shape):
+            return shape
+        return tuple(map(resolved, shape))
+
+    @shape.setter
+    def shape(self, shape: Shape | None) -> None:
+        self._shape = shape
 
     @property
     def known(self) -> bool:
@@ -103,7 +129,7 @@ class Tensor:
 
 
 class SymScalar:
-    """A float or bool that is only known at run time: a 0-d tensor in the role of a Python number."""
+    """A float or bool only known at run time: a 0-d tensor in the role of a Python number."""
 
     __slots__ = ("tensor",)
     dtype: ir.DataType
@@ -138,10 +164,14 @@ class SymFloat(SymScalar):
 
 
 class SymBool(SymScalar):
-    """A Python bool of run time."""
+    """A Python bool of run time; `condition` says what of integers it stands for, where it does."""
 
-    __slots__ = ()
+    __slots__ = ("condition",)
     dtype = ir.DataType.BOOL
+
+    def __init__(self, tensor: Tensor, condition: Condition | None = None) -> None:
+        super().__init__(tensor)
+        self.condition = condition
 
 
 Number: TypeAlias = bool | int | float | complex | SymInt | SymFloat | SymBool

@@ -1,0 +1,188 @@
+"""What is known where the program now is: the condition of the branch, the outcome of a check.
+
+    if len(state) > 0:            # state may be float[0] or float[2, batch, 128]
+        h = state[0]              # here it is float[2, batch, 128]
+
+Inside a branch its condition holds, and after `if bad: raise` the opposite of `bad` does. That is
+noted on the symbols (fewer values, closer bounds) and on the tensors of unknown rank (fewer
+possible shapes) that the condition is about, and taken back where the branch ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.onnx_graph.conditions import (
+    And,
+    Condition,
+    NonNegative,
+    Not,
+    Or,
+    Zero,
+    decide,
+    symbols_of,
+)
+from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt, resolved
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+    from exporter.onnx_graph.shapes import PartialShape
+
+__all__ = ["Facts", "size_of", "rank_of"]
+
+
+class Facts:
+    """The facts that hold, and how to take them back."""
+
+    def __init__(self, g: Builder) -> None:
+        self._g = g
+        self._undo: list[Callable[[], None]] = []
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """What is assumed inside holds inside only."""
+        mark = len(self._undo)
+        try:
+            yield
+        finally:
+            while len(self._undo) > mark:
+                self._undo.pop()()
+
+    def assume(self, condition: Condition | None, holds: bool) -> None:
+        """From here on the condition holds, or (`holds` False) it does not."""
+        if isinstance(condition, Not):
+            self.assume(condition.inner, not holds)
+        elif isinstance(condition, (And, Or)) and holds == isinstance(condition, And):
+            self.assume(condition.left, holds)
+            self.assume(condition.right, holds)
+        elif condition is not None:
+            for symbol in symbols_of(condition):
+                self._narrow_values(symbol, condition, holds)
+                for tensor in _unknown_tensors(symbol):
+                    self._narrow_shape(tensor, condition, holds)
+            if isinstance(condition, (Zero, NonNegative)):
+                self._narrow_bounds(condition, holds)
+
+    def _narrow_values(self, symbol: Symbol, condition: Condition, holds: bool) -> None:
+        if symbol.values is None:
+            return
+        left = tuple(v for v in symbol.values if decide(condition, {symbol: v}) is not (not holds))
+        if left and left != symbol.values:
+            self._set_values(symbol, left)
+
+    def _narrow_bounds(self, condition: Zero | NonNegative, holds: bool) -> None:
+        """From `symbol + n`: an equation gives its value, an inequation a bound."""
+        value = resolved(condition.value)
+        if not isinstance(value, SymInt) or len(symbols := value.symbols()) != 1:
+            return
+        (symbol,) = symbols
+        for sign in (1, -1):
+            rest = value * sign - SymInt.of(symbol)
+            if not isinstance(rest, int):
+                continue
+            # sign * (symbol + rest) is zero, or is not negative
+            if isinstance(condition, Zero):
+                if holds:
+                    self._set_values(symbol, (-rest,))
+                elif symbol.lower == -rest:
+                    self._set_bounds(symbol, -rest + 1, symbol.upper)
+            elif holds == (sign == 1):
+                self._set_bounds(symbol, -rest if holds else 1 - rest, symbol.upper)
+            else:
+                self._set_bounds(symbol, symbol.lower, -rest if holds else -rest - 1)
+            return
+
+    def _narrow_shape(self, tensor: Tensor, condition: Condition, holds: bool) -> None:
+        """Drop the possible shapes for which the condition is otherwise."""
+        if tensor.shape is not None or tensor.possible is None:
+            return
+        left = tuple(
+            shape
+            for shape in tensor.possible
+            if decide(condition, _answers(tensor, shape)) is not (not holds)
+        )
+        if not left or left == tensor.possible:
+            return
+        possible = tensor.possible
+        self._undo.append(lambda: setattr(tensor, "possible", possible))
+        tensor.possible = left
+        if len(left) > 1:
+            return
+        for symbol, answer in _answers(tensor, left[0]).items():
+            if answer != SymInt.of(symbol):
+                self._set_values(symbol, (answer,))
+        self._undo.append(lambda: setattr(tensor, "shape", None))
+        tensor.shape = tuple(
+            self._dim(tensor, axis) if d is None else d for axis, d in enumerate(left[0])
+        )
+
+    def _dim(self, tensor: Tensor, axis: int) -> Dim:
+        return size_of(self._g, tensor, axis)
+
+    def _set_values(self, symbol: Symbol, values: tuple[Dim, ...]) -> None:
+        before = symbol.values
+        self._undo.append(lambda: setattr(symbol, "values", before))
+        symbol.values = values
+
+    def _set_bounds(self, symbol: Symbol, lower: int | None, upper: int | None) -> None:
+        before = symbol.lower, symbol.upper
+
+        def undo() -> None:
+            symbol.lower, symbol.upper = before
+
+        self._undo.append(undo)
+        if lower is not None and (symbol.lower is None or lower > symbol.lower):
+            symbol.lower = lower
+        if upper is not None and (symbol.upper is None or upper < symbol.upper):
+            symbol.upper = upper
+
+
+def _unknown_tensors(symbol: Symbol) -> list[Tensor]:
+    """The tensors of unknown rank that a symbol is a size or the rank of."""
+    tensors = [tensor for tensor, axis in symbol.sources if axis is not None]
+    if symbol.rank_of is not None:
+        tensors.append(symbol.rank_of)
+    return tensors
+
+
+def _answers(tensor: Tensor, shape: PartialShape) -> Mapping[Symbol, Dim]:
+    """What a program that asked for the rank or sizes gets if the tensor has this shape."""
+    assert shape is not None
+    answers: dict[Symbol, Dim] = {}
+    for axis, asked in tensor.asked.items():
+        symbol = asked.as_symbol()
+        assert symbol is not None
+        if axis is None:
+            answers[symbol] = len(shape)
+        elif axis < len(shape):
+            size = shape[axis]
+            if size is not None:
+                answers[symbol] = size
+    return answers
+
+
+def size_of(g: Builder, tensor: Tensor, axis: int) -> SymInt:
+    """The size of a dim of a tensor of unknown rank."""
+    found = tensor.asked.get(axis)
+    if found is None:
+        found = tensor.asked[axis] = g.symbol("size", tensor, axis)
+    return found
+
+
+def rank_of(g: Builder, tensor: Tensor) -> SymInt:
+    """The rank of a tensor, where it is not known."""
+    found = tensor.asked.get(None)
+    if found is None:
+        found = tensor.asked[None] = g.symbol("rank")
+    symbol = found.as_symbol()
+    assert symbol is not None
+    symbol.rank_of = tensor
+    if not any(g.scope.sees(source) for source, _ in symbol.sources):
+        count = Tensor(ir.DataType.INT64, (), value=g.value(g.Size(g.Shape(tensor))), scope=g.scope)
+        symbol.sources.append((count, None))
+    return found
