@@ -179,12 +179,7 @@ def _without_empty(
             if isinstance(source, TensorRef) and _is_outer(interpreter, source, side):
                 with interpreter.facts.scope():
                     interpreter.facts.assume(condition.condition, holds)
-                    shapes = [
-                        None
-                        if f.shape is None
-                        else tuple(d if d is None else resolved(d) for d in f.shape)
-                        for f in (a, b)
-                    ]
+                    shapes = [_resolved_shape(form) for form in (a, b)]
                 if shapes[0] == shapes[1] and shapes[0] is not None and 0 in shapes[0]:
                     return Plain(source), Plain(source)
     parts = (DictForm, TupleForm, ListForm, ObjectForm)
