@@ -170,8 +170,9 @@ class States:
             return rebuild(self._interpreter, whole, iter(()))
         if isinstance(form, TensorForm) and form.shape is None:
             self.warnings.append(
-                f"the number of dims of the state {name} varies ({_shape_text(form)}), so the model "
-                "leaves its shape open, to which onnx.checker objects; its type can be declared"
+                f"the number of dims of the state {name} varies ({_shape_text(form)}), so the "
+                "model leaves its shape open, to which onnx.checker objects; "
+                "its type can be declared"
             )
         names = list(_names(name, form))
         arrays = tensors_of(self._interpreter, initial, form)
