@@ -112,7 +112,9 @@ def append(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
     """Add an item at the end."""
     self = _refined(self)
     interpreter.journal.touch(self)
-    if self.runtime is not None:
+    if self.growing is not None:
+        self.growing.append(item)
+    elif self.runtime is not None:
         self.runtime = runtime_lists.append(interpreter, self.runtime, item)
     else:
         self.items.append(item)
@@ -123,7 +125,7 @@ def append(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
 def extend(interpreter: Interpreter, self: ListValue, other: Value) -> Value:
     """Add all items of another list."""
     interpreter.journal.touch(self)
-    if self.runtime is None and not is_runtime(other):
+    if self.growing is None and self.runtime is None and not is_runtime(other):
         self.items.extend(list(interpreter.items(other)))
     elif not is_runtime(other):
         for item in list(interpreter.items(other)):
@@ -494,7 +496,8 @@ def range_length(interpreter: Interpreter, low: Value, high: Value, step: Value)
             raise UnsupportedError("range() with step 0")
         distance = (high - low + step - 1) // step if step > 0 else (low - high - step - 1) // -step
         return sym_max(distance, 0)
-    raise UnsupportedError("range() with a step that is only known at run time")
+    # The quotient rounded up, whatever sign the step will have.
+    return sym_max(-((low - high) // step), 0)
 
 
 @builtin("aten::__derive_index")

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.conversion.journal import Frame, Journal, Mutable
-from exporter.conversion.objects import DictValue, ListValue, ObjectValue, Value
+from exporter.conversion.objects import (
+    DictValue,
+    ListValue,
+    NotAppendOnlyError,
+    ObjectValue,
+    Value,
+)
 from exporter.conversion.tensors import Cell
 from exporter.onnx_graph.values import Tensor
 
@@ -50,6 +56,11 @@ def put_state(interpreter: Interpreter, mutable: Mutable, state: Value) -> None:
         mutable.attributes = dict(state.items)
 
 
+def _grows_here(grown: ListValue, frame: Frame) -> bool:
+    """Whether the frame is that of the loop that the list grows in, not one inside it."""
+    return frame.before[grown][2] is None
+
+
 @dataclass
 class Effects:
     """What a staged block changed of what is older than it: states, and how cells are tied."""
@@ -71,6 +82,10 @@ class Effects:
                 twins += [(mutable, t) for t in mutable.twins if t.born < frame.start]
                 if mutable.value is frame.before[mutable][0]:
                     continue
+            elif isinstance(mutable, ListValue) and mutable.growing is not None:
+                if not _grows_here(mutable, frame):
+                    raise NotAppendOnlyError("a list that grows in a loop does so in a branch")
+                continue
             states[mutable] = state_of(mutable)
         return Effects(states, poisoned, twins)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.archive import Device, EnumMember
 from exporter.conversion.journal import Mutable
 from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
 from exporter.onnx_graph.symbolic import SymInt
@@ -30,6 +31,7 @@ __all__ = [
     "FunctionValue",
     "ListValue",
     "NamedTuple",
+    "NotAppendOnlyError",
     "ObjectValue",
     "OptionalValue",
     "RuntimeList",
@@ -51,27 +53,50 @@ class _Uninitialized:
 UNINITIALIZED = _Uninitialized()
 
 
-class ListValue(Mutable):
-    """A list. `runtime` holds its contents where the length is only known at run time."""
+class NotAppendOnlyError(UnsupportedError):
+    """A list that a loop was thought to do nothing but append to was used otherwise."""
 
-    __slots__ = ("element_type", "items", "runtime")
+
+class ListValue(Mutable):
+    """A list. `runtime` holds its contents where the length is only known at run time.
+
+    While `growing` is a list, this one stands in the body of a loop that only appends to it: what it
+    held before is out of reach, and `growing` has what was appended in this trip.
+    """
+
+    __slots__ = ("_items", "element_type", "growing", "runtime")
 
     def __init__(self, items: list[Value], element_type: Type | None = None) -> None:
         super().__init__()
-        self.items = items
+        self._items = items
         self.element_type = element_type
         self.runtime: RuntimeList | None = None
+        self.growing: list[Value] | None = None
+
+    @property
+    def items(self) -> list[Value]:
+        """The items, where their number is known."""
+        if self.growing is not None:
+            raise NotAppendOnlyError("a list that grows in a loop is read in it")
+        return self._items
+
+    @items.setter
+    def items(self, items: list[Value]) -> None:
+        if self.growing is not None:
+            raise NotAppendOnlyError("a list that grows in a loop is replaced in it")
+        self._items = items
 
     def snapshot(self) -> Any:
-        """Items and run-time contents."""
-        return list(self.items), self.runtime
+        """Items, run-time contents, and what was appended in a trip."""
+        growing = None if self.growing is None else list(self.growing)
+        return list(self._items), self.runtime, growing
 
     def restore(self, state: Any) -> None:
         """Go back to a snapshot."""
-        self.items, self.runtime = list(state[0]), state[1]
+        self._items, self.runtime, self.growing = list(state[0]), state[1], state[2]
 
     def __repr__(self) -> str:
-        return f"list({self.runtime or self.items})"
+        return f"list({self.runtime or self._items})"
 
 
 @dataclass(frozen=True, eq=False)

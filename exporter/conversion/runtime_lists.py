@@ -99,6 +99,8 @@ def common_shape(a: PartialShape, b: PartialShape) -> PartialShape:
 def joined(interpreter: Interpreter, self: RuntimeList, dim: int, *, new_dim: bool) -> Tensor:
     """`torch.stack` (a new dim) or `torch.cat` of a list of tensors."""
     g = interpreter.g
+    if isinstance(self, TensorRows):
+        return _joined_rows(interpreter, self, dim, new_dim=new_dim)
     source = sequence(interpreter.g, self)
     shape: list[Dim | None] | None = None
     if source.shape is not None:
@@ -111,6 +113,27 @@ def joined(interpreter: Interpreter, self: RuntimeList, dim: int, *, new_dim: bo
             shape[dim] = None
     result = g.ConcatFromSequence(source.value, axis=dim, new_axis=int(new_dim))
     return g.assume(result, None if shape is None else tuple(shape))
+
+
+def _joined_rows(interpreter: Interpreter, self: TensorRows, dim: int, *, new_dim: bool) -> Tensor:
+    """Slices put together again: a transposition, and for `cat` two dims that become one."""
+    g = interpreter.g
+    assert self.ref is not None
+    tensor = self.ref.read(g)
+    shape = tensor.require_shape()
+    rank = len(shape)
+    if not new_dim and rank == 1:
+        raise UnsupportedError("zero-dimensional tensors cannot be concatenated")
+    target = dim % (rank if new_dim else rank - 1)
+    order = [d for d in range(rank) if d != self.dim]
+    order.insert(target, self.dim)
+    if order != list(range(rank)):
+        tensor = g.Transpose(tensor, perm=order)
+        shape = tensor.require_shape()
+    if new_dim:
+        return tensor
+    merged = shape[target] * shape[target + 1]
+    return g.reshape(tensor, [*shape[:target], merged, *shape[target + 2 :]])
 
 
 def empty(interpreter: Interpreter, dtype: ir.DataType) -> RuntimeList:

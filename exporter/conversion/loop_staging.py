@@ -1,0 +1,316 @@
+"""A `prim::Loop` as an ONNX `Loop`.
+
+    h = x                         i, h ──► Loop(n, h) ──► h
+    for i in range(n):                body: Tanh(Add(h, i))
+        h = tanh(h + i)
+
+The body is staged with its carried values as fresh values of the form that the initial ones have.
+If what comes out has a wider form (another dim, a constant that varies, a list that grows, None that
+becomes a tensor), or if the body writes something outside it that was not carried yet, it is staged
+again with the wider form; a few rounds reach a fixed point. What the body gives back as it got it is
+not carried at all. Lists that it only appends to become scan outputs (`growing_lists`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.conversion import growing_lists, numbers
+from exporter.conversion.effects import Effects, put_state, state_of
+from exporter.conversion.joining import Form, form_of, output_types, rebuild, tensors_of, widen
+from exporter.conversion.journal import Frame, Mutable
+from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
+from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim, sym_max
+from exporter.onnx_graph.values import SymBool, Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Environment, Interpreter
+    from exporter.torchscript.graph import Block
+
+__all__ = ["FOREVER", "StagedLoop"]
+
+FOREVER = 2**63 - 1
+"""The trip count of a `while`."""
+ROUNDS = 16
+
+
+@dataclass
+class _Plan:
+    """What the next round assumes of the carried values and of the things written in the body."""
+
+    forms: list[Form]
+    states: dict[Mutable, Form] = field(default_factory=dict)
+    fixed: frozenset[int] = frozenset()
+    growing: tuple[ListValue, ...] = ()
+
+
+@dataclass
+class _Round:
+    """What one staging of the body gave; `outputs` are there only if the plan held."""
+
+    scope: Scope
+    inputs: list[ir.Value]
+    condition: Tensor
+    forms: list[Form]
+    same: list[bool]
+    state_forms: dict[Mutable, Form]
+    effects: Effects
+    outputs: list[Tensor] | None
+    scans: list[list[Tensor]]
+
+
+class StagedLoop:
+    """Stages one loop; `trips` may be symbolic, `condition` is the initial one."""
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        block: Block,
+        environment: Environment,
+        trips: Dim,
+        condition: bool | SymBool,
+        carried: Sequence[Value],
+    ) -> None:
+        self.interpreter = interpreter
+        self.g = interpreter.g
+        self.block = block
+        self.environment = environment
+        self.trips = trips
+        self.condition = condition
+        self.carried = list(carried)
+        self.outer = self.g.scope
+        # Lists that turned out to be used otherwise than by appending.
+        self.read_lists: set[Mutable] = set()
+
+    def stage(self) -> Sequence[Value]:
+        """Find a plan that holds for every trip, then emit."""
+        plan = _Plan([form_of(self.interpreter, v) for v in self.carried])
+        first = True
+        for _ in range(ROUNDS):
+            try:
+                found = self._round(plan)
+            except NotAppendOnlyError:
+                self.read_lists.update(plan.growing)
+                plan.growing = ()
+                continue
+            if found.outputs is not None and not first:
+                return self._emit(found, plan)
+            plan, first = self._next_plan(plan, found, first), False
+        raise UnsupportedError("what this loop carries does not settle into one form")
+
+    def _next_plan(self, plan: _Plan, found: _Round, first: bool) -> _Plan:
+        fixed = plan.fixed
+        if first:
+            fixed = frozenset(i for i, same in enumerate(found.same) if same)
+        else:
+            fixed = frozenset(i for i in fixed if found.same[i])
+        forms = [
+            old if i in fixed else widen(old, new, self.outer)
+            for i, (old, new) in enumerate(zip(plan.forms, found.forms, strict=True))
+        ]
+        states = dict(plan.states)
+        growing = list(plan.growing)
+        for mutable, form in found.state_forms.items():
+            before = states.get(mutable)
+            if before is None and self._may_grow(mutable):
+                growing.append(mutable)  # type: ignore[arg-type]
+                continue
+            start = before or form_of(self.interpreter, state_of(mutable))
+            states[mutable] = widen(start, form, self.outer)
+        return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)))
+
+    def _may_grow(self, mutable: Mutable) -> bool:
+        if not isinstance(mutable, ListValue) or mutable in self.read_lists:
+            return False
+        return mutable.growing is None and growing_lists.can_grow(mutable)
+
+    # ------------------------------------------------------------ one round
+
+    def _round(self, plan: _Plan) -> _Round:
+        """Stage the body once; leaves no trace but the scope it returns."""
+        journal = self.interpreter.journal
+        frame = journal.open()
+        depth = len(self.interpreter.frames)
+        try:
+            with self.g.body("loop") as scope:
+                return self._staged(plan, scope, frame)
+        finally:
+            del self.interpreter.frames[depth:]
+            journal.undo(frame)
+
+    def _staged(self, plan: _Plan, scope: Scope, frame: Frame) -> _Round:
+        interpreter, g = self.interpreter, self.g
+        counter, count = self._input("i", OutputType(ir.DataType.INT64, ()))
+        condition, _ = self._input("condition", OutputType(ir.DataType.BOOL, ()))
+        inputs = [counter, condition]
+        entering = self._enter(plan, inputs)
+        index = g.symbol("i", count, None, lower=0)
+        self.environment.update(zip(self.block.inputs, [index, *entering], strict=True))
+        again, *leaving = interpreter.run_block(self.block, self.environment)
+        same = [a is b for a, b in zip(entering, leaving, strict=True)]
+        going = numbers.truth(interpreter, again)
+        effects = Effects.of(frame)
+        forms = [
+            old if i in plan.fixed and same[i] else form_of(interpreter, v)
+            for i, (old, v) in enumerate(zip(plan.forms, leaving, strict=True))
+        ]
+        for mutable in plan.states:
+            effects.states.setdefault(mutable, state_of(mutable))
+        state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
+        scans = [
+            growing_lists.appended(interpreter, self._before(m, frame), m.growing or (), self.outer)
+            for m in plan.growing
+        ]
+        self._refuse_shared(plan, entering, leaving, frame)
+        outputs = None
+        if self._holds(plan, forms, same, state_forms):
+            outputs = []
+            for i, (value, form) in enumerate(zip(leaving, plan.forms, strict=True)):
+                if i not in plan.fixed:
+                    outputs += list(tensors_of(interpreter, value, form))
+            for mutable, form in plan.states.items():
+                outputs += list(tensors_of(interpreter, state_of(mutable), form))
+        carry_on = numbers.as_tensor(g, going)
+        return _Round(
+            scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans
+        )
+
+    def _enter(self, plan: _Plan, inputs: list[ir.Value]) -> list[Value]:
+        """The carried values and states at the start of a trip, as inputs of the body."""
+        entering: list[Value] = []
+        for i, (initial, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
+            if i in plan.fixed:
+                entering.append(initial)
+                continue
+            value = rebuild(self.interpreter, form, self._inputs(form, inputs))
+            self._tie(value, initial)
+            entering.append(value)
+        for mutable, form in plan.states.items():
+            state = rebuild(self.interpreter, form, self._inputs(form, inputs))
+            put_state(self.interpreter, mutable, state)
+        for grown in plan.growing:
+            self.interpreter.journal.touch(grown)
+            grown.growing = []
+        return entering
+
+    @staticmethod
+    def _before(grown: ListValue, frame: Frame) -> ListValue:
+        """The list as it was before the loop."""
+        before = ListValue([], grown.element_type)
+        before.restore(frame.before[grown])
+        return before
+
+    def _holds(
+        self,
+        plan: _Plan,
+        forms: Sequence[Form],
+        same: Sequence[bool],
+        state_forms: dict[Mutable, Form],
+    ) -> bool:
+        """Whether what the trip gives has the forms that it was given."""
+        return (
+            all(same[i] for i in plan.fixed)
+            and all(
+                i in plan.fixed or widen(a, b, self.outer) == a
+                for i, (a, b) in enumerate(zip(plan.forms, forms, strict=True))
+            )
+            and all(
+                m in plan.states and widen(plan.states[m], form, self.outer) == plan.states[m]
+                for m, form in state_forms.items()
+            )
+        )
+
+    def _refuse_shared(
+        self, plan: _Plan, entering: Sequence[Value], leaving: Sequence[Value], frame: Frame
+    ) -> None:
+        """An appended tensor that a later trip writes in place would change in the list, too."""
+        written = {m for m in frame.before if m in plan.states}
+        for value, out in zip(entering, leaving, strict=True):
+            if isinstance(value, TensorRef) and value.cell in frame.before:
+                if value.cell.value is not frame.before[value.cell][0]:
+                    written.add(value.cell)
+                    if isinstance(out, TensorRef):
+                        written.add(out.cell)
+        for grown in plan.growing:
+            for item in grown.growing or ():
+                if isinstance(item, TensorRef) and item.cell in written:
+                    raise UnsupportedError(
+                        "a tensor is appended to a list and written in place in a later trip"
+                    )
+
+    def _input(self, name: str, type_: OutputType) -> tuple[ir.Value, Tensor]:
+        value = ir.Value(name=self.g.unique(name, out=True))
+        return value, self.g.typed(value, type_, name)
+
+    def _inputs(self, form: Form, inputs: list[ir.Value]) -> Iterator[Tensor]:
+        """New inputs of the body for a value of this form."""
+        for type_ in output_types(form):
+            value, tensor = self._input("carried", type_)
+            inputs.append(value)
+            yield tensor
+
+    def _tie(self, value: Value, initial: Value) -> None:
+        """In the first trip a carried tensor is the initial one itself."""
+        if isinstance(value, TensorRef) and isinstance(initial, TensorRef):
+            value.cell.pair(initial.cell, self.interpreter.journal)
+
+    # ------------------------------------------------------------ emitting
+
+    def _emit(self, found: _Round, plan: _Plan) -> Sequence[Value]:
+        interpreter, g = self.interpreter, self.g
+        assert found.outputs is not None
+        starts: list[Tensor] = []
+        types: list[OutputType] = []
+        for i, (value, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
+            if i not in plan.fixed:
+                starts += list(tensors_of(interpreter, value, form))
+                types += list(output_types(form))
+        for mutable, form in plan.states.items():
+            starts += list(tensors_of(interpreter, state_of(mutable), form))
+            types += list(output_types(form))
+        scanned = [t for items in found.scans for t in items]
+        types += growing_lists.scan_types(scanned)
+        with g.inside(found.scope):
+            body = g.close(
+                found.scope, found.inputs, [found.condition, *found.outputs, *scanned]
+            )
+        trips = condition = None
+        if self.trips != FOREVER:
+            trips = g.value(g.scalar(sym_max(self.trips, 0)))
+        if isinstance(self.condition, SymBool):
+            condition = g.value(self.condition.tensor)
+        elif not starts:
+            # A Loop without inputs of its own would end in an absent one, which is not legal.
+            condition = g.value(g.constant(True))
+        inputs = [trips, condition, *[g.value(t) for t in starts]]
+        outputs = iter(g.emit("Loop", inputs, {"body": body}, types))
+        return self._leave(found, plan, outputs)
+
+    def _leave(self, found: _Round, plan: _Plan, outputs: Iterator[Tensor]) -> Sequence[Value]:
+        """The carried values and states after the loop, from its outputs."""
+        interpreter = self.interpreter
+        results: list[Value] = []
+        for i, (value, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
+            if i in plan.fixed:
+                results.append(value)
+                continue
+            result = rebuild(interpreter, form, outputs)
+            self._tie(result, value)
+            results.append(result)
+        for mutable, form in plan.states.items():
+            put_state(interpreter, mutable, rebuild(interpreter, form, outputs))
+        for grown, items in zip(plan.growing, found.scans, strict=True):
+            scans = [next(outputs) for _ in items]
+            interpreter.journal.touch(grown)
+            runtime = growing_lists.finished(interpreter, grown, scans)
+            grown.items, grown.runtime = [], runtime
+        found.effects.tie(interpreter.journal)
+        return results
