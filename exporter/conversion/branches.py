@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from exporter.conversion.aliasing import Families, families_of, tie
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.joining import (
     DictForm,
@@ -38,7 +39,7 @@ from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import OptionalValue, Value
 from exporter.conversion.tensors import TensorRef
-from exporter.onnx_graph.branch_outputs import branch_output
+from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, resolved
@@ -62,6 +63,8 @@ class _Side:
     forms: list[Form]
     effects: Effects
     state_forms: dict[Mutable, Form]
+    families: list[Families]
+    state_families: dict[Mutable, Families]
 
 
 def stage(
@@ -114,12 +117,16 @@ def _stage_block(
             effects = Effects.of(frame)
             forms = [form_of(interpreter, r) for r in results]
             state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
+            families = [families_of(r) for r in results]
+            state_families = {m: families_of(s) for m, s in effects.states.items()}
             frozen = [freeze(interpreter, r) for r in results]
             effects.states = {m: freeze(interpreter, s) for m, s in effects.states.items()}
     finally:
         del interpreter.frames[depth:]
         journal.undo(frame)
-    return _Side(scope, frame, results, frozen, forms, effects, state_forms)
+    return _Side(
+        scope, frame, results, frozen, forms, effects, state_forms, families, state_families
+    )
 
 
 def _join(
@@ -151,10 +158,17 @@ def _join(
         side.effects.tie(interpreter.journal)
     for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
         put_state(interpreter, mutable, state)
-    results = joined[: len(then.results)]
-    for result, a, b in zip(results, then.results, other.results, strict=True):
-        _pair_with_sources(interpreter, result, (a, b), then.frame)
-    return results
+    start = max(then.frame.start, other.frame.start)
+    paths = [[*side.families, *_state_families(side, touched)] for side in (then, other)]
+    tie(interpreter.journal, joined, paths, start)
+    return joined[: len(then.results)]
+
+
+def _state_families(side: _Side, touched: Sequence[Mutable]) -> list[Families]:
+    return [
+        side.state_families[m] if m in side.state_families else families_of(state_of(m))
+        for m in touched
+    ]
 
 
 def _form_if(interpreter: Interpreter, value: Value, condition: SymBool, holds: bool) -> Form:
@@ -234,16 +248,7 @@ def _emit(
                 outputs += map(branch_output, [g] * len(tensors), tensors, joined)
     results: list[Tensor] = []
     if types:
-        with g.inside(then):
-            then_graph = g.close(then, [], left)
-        with g.inside(other):
-            else_graph = g.close(other, [], right)
-        results = g.emit(
-            "If",
-            [g.value(condition.tensor)],
-            {"then_branch": then_graph, "else_branch": else_graph},
-            types,
-        )
+        results = emit_if(g, condition.tensor, (then, left), (other, right), types)
     emitted = iter(results)
     return [
         rebuild(interpreter, form, emitted) if value is None else value.value
@@ -272,20 +277,3 @@ def _without_if(
         chosen = g.Where(condition.tensor, as_tensor(g, a, dtype), as_tensor(g, b, dtype))
         return _Direct(g.integer(chosen) if form.kind == "int" else SymFloat(chosen))
     return None
-
-
-def _pair_with_sources(
-    interpreter: Interpreter, result: Value, sources: tuple[Value, Value], frame: Frame
-) -> None:
-    """A tensor chosen from two may share memory with either."""
-    if isinstance(result, OptionalValue):
-        result = result.value
-    if isinstance(result, TensorRef):
-        for source in sources:
-            if isinstance(source, TensorRef) and source is not result:
-                if source.cell.born < frame.start and source.cell is not result.cell:
-                    result.cell.pair(source.cell, interpreter.journal)
-    elif isinstance(result, tuple):
-        for i, item in enumerate(result):
-            inner = tuple(s[i] if isinstance(s, tuple) else None for s in sources)
-            _pair_with_sources(interpreter, item, (inner[0], inner[1]), frame)

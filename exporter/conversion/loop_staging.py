@@ -26,6 +26,7 @@ from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.control_flow import emit_loop
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, sym_max
@@ -278,20 +279,10 @@ class StagedLoop:
             types += list(output_types(form))
         scanned = [t for items in found.scans for t in items]
         types += growing_lists.scan_types(scanned)
-        with g.inside(found.scope):
-            body = g.close(
-                found.scope, found.inputs, [found.condition, *found.outputs, *scanned]
-            )
-        trips = condition = None
-        if self.trips != FOREVER:
-            trips = g.value(g.scalar(sym_max(self.trips, 0)))
-        if isinstance(self.condition, SymBool):
-            condition = g.value(self.condition.tensor)
-        elif not starts:
-            # A Loop without inputs of its own would end in an absent one, which is not legal.
-            condition = g.value(g.constant(True))
-        inputs = [trips, condition, *[g.value(t) for t in starts]]
-        outputs = iter(g.emit("Loop", inputs, {"body": body}, types))
+        trips = None if self.trips == FOREVER else g.scalar(sym_max(self.trips, 0))
+        condition = self.condition.tensor if isinstance(self.condition, SymBool) else None
+        body = (found.scope, found.inputs, [found.condition, *found.outputs, *scanned])
+        outputs = iter(emit_loop(g, trips, condition, starts, body, types))
         return self._leave(found, plan, outputs)
 
     def _leave(self, found: _Round, plan: _Plan, outputs: Iterator[Tensor]) -> Sequence[Value]:

@@ -13,7 +13,6 @@ from exporter.conversion.runtime_lists import sequence
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor, is_number
 
 __all__ = ["Outputs", "flatten"]
@@ -75,14 +74,9 @@ class Outputs:
         """One output; it is a node's output of its own, under this name."""
         value = self._g.value(tensor)
         if value.producer() is None or value in self.values or value not in self._g.scope.values:
-            value = self._identity(tensor)
+            value = self._g.passed(tensor)
         self.rename(value, name)
         self.values.append(value)
-
-    def _identity(self, tensor: Tensor) -> ir.Value:
-        kept = self._g.value(tensor)
-        result = self._g.emit("Identity", [kept], {}, [OutputType.of(tensor)])[0]
-        return self._g.value(result)
 
     def rename(self, value: ir.Value, name: str) -> None:
         """Give a value its public name."""

@@ -508,7 +508,7 @@ class Builder:
         for tensor in outputs:
             value = self.value(tensor)
             if value in taken or value not in scope.values:
-                value = self.emit("Identity", [value], {}, [shapes.OutputType.of(tensor)])[0].value  # type: ignore[assignment]
+                value = self.passed(tensor)
             taken.add(value)
             values.append(value)
         return ir.Graph(
@@ -518,6 +518,20 @@ class Builder:
             name=self.unique(scope.name),
             opset_imports={"": self.opset},
         )
+
+    def passed(self, tensor: Tensor) -> ir.Value:
+        """A value of its own, in the current graph, that is the tensor's."""
+        value, type_ = self.value(tensor), shapes.OutputType.of(tensor)
+        if type_.is_sequence and self.opset < 14:
+            # Identity takes sequences from opset 14 on: add an item and take it away again.
+            item = self.value(self.constant(np.zeros((0,), tensor.dtype.numpy())))
+            value = self.emit("SequenceInsert", [value, item], {}, [type_])[0].value  # type: ignore[assignment]
+            last = self.value(self.constant(-1))
+            result = self.emit("SequenceErase", [value, last], {}, [type_])[0]
+        else:
+            result = self.emit("Identity", [value], {}, [type_])[0]
+        assert result.value is not None
+        return result.value
 
     # ------------------------------------------------------------ making values
 

@@ -1,0 +1,106 @@
+"""`If` and `Loop` nodes from staged bodies, with what the opsets differ in.
+
+Sequences may cross the border of a body from opset 13 on. A `Loop` must carry something below opset
+11. And before opset 11 the shape inference of `If` wants both branches to have one rank, and takes a
+dim that only one of them knows for the dim of both: there such an output goes through a `Reshape` to
+its own shape, read in a way that inference can't follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.shapes import OutputType
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+    from exporter.onnx_graph.scope import Scope
+    from exporter.onnx_graph.values import Tensor
+
+__all__ = ["branch_output", "emit_if", "emit_loop"]
+
+
+def emit_if(
+    g: Builder,
+    condition: Tensor,
+    then: tuple[Scope, Sequence[Tensor]],
+    other: tuple[Scope, Sequence[Tensor]],
+    types: Sequence[OutputType],
+) -> list[Tensor]:
+    """An `If` whose branches are staged scopes and the tensors that they give, of these types."""
+    _check_sequences(g, "If", types)
+    graphs = []
+    for scope, tensors in (then, other):
+        with g.inside(scope):
+            graphs.append(g.close(scope, [], tensors))
+    attributes = {"then_branch": graphs[0], "else_branch": graphs[1]}
+    return g.emit("If", [g.value(condition)], attributes, types)
+
+
+def emit_loop(
+    g: Builder,
+    trips: Tensor | None,
+    condition: Tensor | None,
+    carried: Sequence[Tensor],
+    body: tuple[Scope, Sequence[ir.Value], Sequence[Tensor]],
+    types: Sequence[OutputType],
+) -> list[Tensor]:
+    """A `Loop` whose body is a staged scope, its inputs and its outputs.
+
+    The body takes the trip's number, the condition and what is carried; it gives the condition,
+    what is carried on, and the scan outputs. `types` are those of the loop's outputs.
+    """
+    _check_sequences(g, "Loop", types)
+    scope, inputs, outputs = body
+    start = [g.value(t) for t in carried]
+    idle = not start and g.opset < 11
+    if idle:
+        zero = g.constant(0)
+        start = [g.value(zero)]
+        passed = ir.Value(
+            name=g.unique("idle", out=True),
+            type=ir.TensorType(ir.DataType.INT64),
+            shape=ir.Shape([]),
+        )
+        with g.inside(scope):
+            same = g.typed(passed, OutputType.of(zero), "idle")
+        inputs, outputs = [*inputs, passed], [outputs[0], same, *outputs[1:]]
+        types = [OutputType.of(zero), *types]
+    elif not start and condition is None:
+        # Without inputs of its own the node would end in an absent one, which is not legal.
+        condition = g.constant(True)
+    with g.inside(scope):
+        graph = g.close(scope, inputs, outputs)
+    first = [None if t is None else g.value(t) for t in (trips, condition)]
+    results = g.emit("Loop", [*first, *start], {"body": graph}, types)
+    return results[1:] if idle else results
+
+
+def _check_sequences(g: Builder, op_type: str, types: Sequence[OutputType]) -> None:
+    if g.opset < 13 and any(t.is_sequence for t in types):
+        raise UnsupportedError(
+            f"opset {g.opset} lets no sequence (a list of run-time length) out of {op_type}; "
+            "opset 13 does"
+        )
+
+
+def branch_output(g: Builder, tensor: Tensor, joined: OutputType) -> Tensor:
+    """A branch's tensor, to be an output of the joined type."""
+    open_shape = joined.shape is None or None in joined.shape
+    if g.opset >= 11 or not open_shape or joined.is_sequence:
+        return tensor
+    value = g.value(tensor)
+    shape = OutputType(g.constant([0]).dtype, (None,))
+    (size,) = g.emit("Shape", [value], {}, [shape])
+    # All dims plus one are above zero, so these are the indices of all dims: a list whose length,
+    # the rank, inference doesn't know.
+    above = g.emit("Add", [g.value(size), g.value(g.constant([1]))], {}, [shape])[0]
+    places = g.emit("NonZero", [g.value(above)], {}, [OutputType(shape.dtype, (1, None))])[0]
+    flat = g.emit("Squeeze", [g.value(places)], {"axes": [0]}, [shape])[0]
+    same = g.emit("Gather", [g.value(size), g.value(flat)], {"axis": 0}, [shape])[0]
+    hidden = OutputType(tensor.dtype, joined.shape)
+    return g.emit("Reshape", [value, g.value(same)], {}, [hidden])[0]
