@@ -188,7 +188,7 @@ class _Attempt:
         for qualified in self.types:
             for name, tensor in self.states.outputs(qualified, after[qualified][1]):
                 outputs.add(f"{name}_out", tensor)
-        _check_state(self.request, self.states.initial)
+        _check_state(self.request, self.states.names)
         for value in outputs.values:
             self._label(value)
         return Conversion(
@@ -234,11 +234,11 @@ def _names(names: Sequence[str] | None) -> Sequence[str] | None:
     return names
 
 
-def _check_state(request: Request, initial: dict[str, np.ndarray]) -> None:
+def _check_state(request: Request, known: Sequence[str]) -> None:
     for name in request.state:
-        if name not in initial and not request.freeze_state:
+        if name not in known and not request.freeze_state:
             raise InputError(
-                f"there is no state {name!r}", (f"state: {', '.join(initial) or 'none'}",)
+                f"there is no state {name!r}", (f"state: {', '.join(known) or 'none'}",)
             )
 
 

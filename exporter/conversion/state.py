@@ -126,17 +126,21 @@ class States:
         self._types = types
         self._declared = declared
         self._tensors: dict[str, Tensor] = {}
-        self._initial: dict[str, Value] = {}
+        self._names: dict[str, str] = {}
         self.values: dict[str, Value] = {}
         self.initial: dict[str, np.ndarray] = {}
         self.warnings: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        """The state's tensors by what they are in the module."""
+        return list(self._names)
 
     # ------------------------------------------------------------ the way in
 
     def enter(self, qualified: str, initial: Value) -> None:
         """Make the inputs of an attribute whose archived value is `initial`."""
         kind = self._types[qualified]
-        self._initial[qualified] = initial
         self.values[qualified] = self._entered(qualified, kind.form, initial)
 
     def know_values(self) -> None:
@@ -194,8 +198,12 @@ class States:
                     d if isinstance(d, int) else f"{name}_{axis}"
                     for axis, d in enumerate(kind.shape)
                 ]
-            self._tensors[name] = self._inputs.add(name, kind.dtype, shape)
+            self._tensors[name] = self._inputs.add(self._public(name), kind.dtype, shape)
             yield self._tensors[name]
+
+    def _public(self, name: str) -> str:
+        """What the model calls it: an argument may have the same name."""
+        return self._names.setdefault(name, f"self.{name}" if name in self._inputs.names else name)
 
     def _start(self, name: str, array: np.ndarray) -> None:
         """The initial value; of an empty one that is declared otherwise, zeros."""
@@ -211,7 +219,7 @@ class States:
                 f"the state {name} is empty in the archive and declared {_described(spec)}: "
                 "the model starts from zeros, which must mean the same to the program"
             )
-        self.initial[name] = array
+        self.initial[self._public(name)] = array
 
     # ------------------------------------------------------------ the way out
 
@@ -306,7 +314,8 @@ class States:
         form = self._types[qualified].form
         for leaf in _leaves(qualified, form, value):
             tensors = tensors_of(self._interpreter, leaf.value, leaf.form)
-            yield from zip(_names(leaf.name, leaf.form), tensors, strict=True)
+            names = map(self._public, _names(leaf.name, leaf.form))
+            yield from zip(names, tensors, strict=True)
 
 
 def _leaves(name: str, form: Form, value: Value) -> Iterator[_Leaf]:

@@ -1,0 +1,510 @@
+"""Attributes that a method writes are inputs and outputs of the model, fed back between calls.
+
+TorchScript reads the annotations of these modules, so they are not postponed.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+import exporter
+from exporter import TensorSpec
+from exporter.errors import ExportError
+
+
+def streamed(
+    module: nn.Module,
+    calls: list[tuple[Any, ...]],
+    path: Path,
+    *,
+    state: list[str],
+    **options: Any,
+) -> exporter.Exported:
+    """Convert the scripted module; fail unless a series of calls gives what PyTorch gives.
+
+    `state` are the names that the state's inputs must have, in order.
+    """
+    scripted = torch.jit.script(module)
+    exported = exporter.export(scripted, calls[0], path, **options)
+    assert list(exported.initial_state) == state
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+    assert names[len(names) - len(state) :] == state
+    assert outputs[len(outputs) - len(state) :] == [f"{name}_out" for name in state]
+    held = dict(exported.initial_state)
+    reference = copy.deepcopy(scripted)
+    for number, call in enumerate(calls):
+        wanted = list(leaves(reference(*copy.deepcopy(call))))
+        given = dict(zip(names, map(as_array, call), strict=False)) | held
+        found = dict(zip(outputs, session.run(None, given), strict=True))
+        for value, array in zip(wanted, found.values(), strict=False):
+            said = f"call {number}"
+            assert array.shape == tuple(np.shape(value)), said
+            np.testing.assert_allclose(array, np.asarray(value), 1e-5, 1e-6, err_msg=said)
+        held = {name: found[f"{name}_out"] for name in state}
+    return exported
+
+
+def as_array(value: Any) -> np.ndarray:
+    """An argument as it is fed."""
+    if isinstance(value, Tensor):
+        return value.numpy()
+    return np.asarray(value, np.float64 if isinstance(value, float) else None)
+
+
+def leaves(value: Any) -> Any:
+    """The tensors and numbers of a result."""
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from leaves(item)
+    elif value is not None:
+        yield value
+
+
+def batches(*sizes: int, width: int = 3) -> list[tuple[Tensor, ...]]:
+    """Calls with random inputs of these first dims."""
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.randn(size, width, generator=generator),) for size in sizes]
+
+
+# ---------------------------------------------------------------- kinds of values
+
+
+class Kinds(nn.Module):
+    """A tensor, an int, a float and a bool, each written by assignment."""
+
+    total: Tensor
+    count: int
+    mean: float
+    started: bool
+    unused: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = 3
+        self.total = torch.zeros(3)
+        self.count = 0
+        self.mean = 0.5
+        self.started = False
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int, float, bool]:
+        started = self.started
+        self.total = self.total + x.sum(0)
+        self.count += x.size(0)
+        self.mean = float(self.total.sum()) / self.count + self.mean
+        self.started = True
+        return self.total / self.count, self.count, self.mean, started
+
+
+def test_tensor_int_float_and_bool(tmp_path: Path) -> None:
+    """Each kind of value goes in and comes out, in the order of the attributes."""
+    exported = streamed(
+        Kinds(),
+        batches(2, 3, 1, 4),
+        tmp_path / "m.onnx",
+        state=["total", "count", "mean", "started"],
+        dynamic_axes={"x": {0: "batch"}},
+    )
+    described = {name: dtype for name, dtype, _ in exported.report.inputs}
+    assert described == {
+        "x": "float", "total": "float", "count": "int64", "mean": "double", "started": "bool"
+    }  # fmt: skip
+    assert exported.report.state == ["total", "count", "mean", "started"]
+
+
+class Written(nn.Module):
+    """A buffer that is written in place, through a view too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(4, 3))
+        self.register_buffer("kept", torch.ones(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.rows[1:] = self.rows[:-1].clone()
+        self.rows[0].copy_(x[0])
+        self.rows *= 0.5
+        return self.rows + self.kept
+
+
+def test_in_place_writes(tmp_path: Path) -> None:
+    """What is written into a buffer is state; a buffer that is only read is none."""
+    streamed(Written(), batches(1, 1, 1), tmp_path / "m.onnx", state=["rows"])
+
+
+class Containers(nn.Module):
+    """A tuple, a list and a dict of which parts change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair: tuple[Tensor, int] = (torch.zeros(3), 7)
+        self.history: list[Tensor] = [torch.zeros(3), torch.ones(3)]
+        self.counts: list[int] = [0, 10]
+        self.named: dict[str, Tensor] = {"a": torch.zeros(3), "b": torch.ones(3)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        row = x.sum(0)
+        tensor, number = self.pair
+        self.pair = (tensor + row, number)
+        self.history = [self.history[1], row]
+        self.counts[1] += 2
+        self.named["a"] = self.named["a"] + number
+        return tensor + self.history[0] * self.counts[1] + self.named["a"] + self.named["b"]
+
+
+def test_parts_of_containers(tmp_path: Path) -> None:
+    """Only what changes in a container is an input, under the container's name and its own."""
+    streamed(
+        Containers(),
+        batches(2, 2, 2),
+        tmp_path / "m.onnx",
+        state=["pair.0", "history.0", "history.1", "counts.1", "named.a"],
+    )
+
+
+class Cell(NamedTuple):
+    """The two states of an LSTM."""
+
+    h: Tensor
+    c: Tensor
+
+
+class NamedState(nn.Module):
+    """A named tuple."""
+
+    state: Cell
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = Cell(torch.zeros(2, 3), torch.ones(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.state.h * 0.5 + x
+        self.state = Cell(h, self.state.c - h)
+        return self.state.c
+
+
+def test_named_tuple(tmp_path: Path) -> None:
+    """The fields of a named tuple have their names."""
+    streamed(NamedState(), batches(2, 2, 2), tmp_path / "m.onnx", state=["state.h", "state.c"])
+
+
+class Late(nn.Module):
+    """A tensor that is not there before the first call."""
+
+    h: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.h = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.h
+        if h is None:
+            h = torch.zeros_like(x)
+        h = h * 0.5 + x
+        self.h = h
+        return h
+
+
+def test_none_at_first(tmp_path: Path) -> None:
+    """An Optional is a flag and a value; the value does not matter while the flag is False."""
+    exported = streamed(Late(), batches(2, 2, 2), tmp_path / "m.onnx", state=["h.present", "h"])
+    assert not exported.initial_state["h.present"]
+
+
+class Inner(nn.Module):
+    """A module with state of its own."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.full((3,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.h = self.h * 0.5 + x.sum(0)
+        return self.h
+
+
+class Nested(nn.Module):
+    """State at two levels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = Inner(0.0)
+        self.other = Inner(1.0)
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.steps += 1
+        return self.rnn(x) + self.other(x) * self.steps
+
+
+def test_nested_modules(tmp_path: Path) -> None:
+    """The state of submodules has qualified names."""
+    streamed(Nested(), batches(2, 2, 2), tmp_path / "m.onnx", state=["steps", "rnn.h", "other.h"])
+
+
+class Shared(nn.Module):
+    """One tensor under two names, written in place through the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("a", torch.zeros(3))
+        self.b = self.a
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.a += x.sum(0)
+        return self.b * 2
+
+
+def test_one_tensor_under_two_names(tmp_path: Path) -> None:
+    """It is one input, and both names see what is written."""
+    streamed(Shared(), batches(2, 2, 2), tmp_path / "m.onnx", state=["a"])
+
+
+# ---------------------------------------------------------------- what is no state
+
+
+class Same(nn.Module):
+    """Writes what was there already."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 1
+        self.register_buffer("zeros", torch.zeros(2, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls = 1
+        self.zeros = torch.zeros(2, 3)
+        return x + self.zeros + self.calls
+
+
+def test_equal_values_are_no_state(tmp_path: Path) -> None:
+    """A value equal to the old one changes nothing."""
+    streamed(Same(), batches(2, 2), tmp_path / "m.onnx", state=[])
+
+
+class Branching(nn.Module):
+    """Writes an attribute in one branch only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("peak", torch.zeros(()))
+        self.peaks = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if bool(x.max() > self.peak):
+            self.peak = x.max()
+            self.peaks += 1
+        return self.peak * self.peaks
+
+
+def test_written_in_a_branch(tmp_path: Path) -> None:
+    """A write that may not happen is state."""
+    streamed(Branching(), batches(2, 2, 2, 2), tmp_path / "m.onnx", state=["peak", "peaks"])
+
+
+class Looping(nn.Module):
+    """Writes an attribute in a loop of run-time length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for i in range(x.size(0)):
+            self.h = self.h * 0.5 + x[i]
+        return self.h
+
+
+def test_written_in_a_loop(tmp_path: Path) -> None:
+    """A write in a loop is state."""
+    streamed(
+        Looping(),
+        batches(2, 5, 1),
+        tmp_path / "m.onnx",
+        state=["h"],
+        dynamic_axes={"x": {0: "time"}},
+    )
+
+
+# ---------------------------------------------------------------- types that change
+
+
+class Growing(nn.Module):
+    """A cache that grows by what is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("cache", torch.zeros(0, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.cache = torch.cat([self.cache, x], 0)
+        return self.cache.sum(0)
+
+
+def test_a_size_that_changes(tmp_path: Path) -> None:
+    """A dim that differs from call to call is open."""
+    exported = streamed(
+        Growing(), batches(2, 3, 1), tmp_path / "m.onnx", state=["cache"],
+        dynamic_axes={"x": {0: "time"}},
+    )  # fmt: skip
+    assert {n: s for n, _, s in exported.report.inputs}["cache"] == "[cache_0, 3]"
+
+
+class Empty(nn.Module):
+    """An empty tensor at first, a matrix later, made anew when the number of rows changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(0))
+        self.rows = 0
+        self.rate = 0
+
+    def forward(self, x: Tensor, rate: int) -> Tensor:
+        if bool(self.rows) and self.rows != x.size(0):
+            self.h = torch.zeros(0)
+        if bool(self.rate) and self.rate != rate:
+            self.h = torch.zeros(0)
+        if not bool(len(self.h)):
+            self.h = torch.zeros(x.size(0), 3)
+        self.h = self.h * 0.5 + x * rate
+        self.rows = x.size(0)
+        self.rate = rate
+        return self.h
+
+
+def test_a_rank_that_changes(tmp_path: Path) -> None:
+    """The number of dims is open in the signature, the branches decide at run time."""
+    calls = [(x, rate) for (x,), rate in zip(batches(2, 2, 4, 4, 4), (1, 1, 1, 3, 3), strict=True)]
+    exported = streamed(
+        Empty(), calls, tmp_path / "m.onnx", state=["h", "rows", "self.rate"],
+        dynamic_axes={"x": {0: "batch"}},
+    )  # fmt: skip
+    assert {n: s for n, _, s in exported.report.inputs}["h"] == "?"
+    assert any("onnx.checker" in warning for warning in exported.report.warnings)
+
+
+def test_a_declared_type(tmp_path: Path) -> None:
+    """With its type declared and the rate bound, nothing is left to decide at run time."""
+    path = tmp_path / "m.onnx"
+    exported = exporter.export(
+        torch.jit.script(Empty()),
+        (TensorSpec("float32", ("batch", 3)),),
+        path,
+        constants={"rate": 2},
+        state={"h": TensorSpec("float32", ("batch", 3))},
+    )
+    assert not exported.report.operators["If"]
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert exported.initial_state["h"].shape == (1, 3)
+    assert any("starts from zeros" in warning for warning in exported.report.warnings)
+    session = onnxruntime.InferenceSession(path)
+    reference = torch.jit.script(Empty())
+    held = {**exported.initial_state, "h": np.zeros((2, 3), np.float32)}
+    for (x,) in batches(2, 2, 2):
+        found = session.run(None, {"x": x.numpy(), **held})
+        np.testing.assert_allclose(found[0], reference(x, 2).numpy(), 1e-5, 1e-6)
+        held = dict(zip(held, found[1:], strict=True))
+
+
+def test_a_static_declared_type(tmp_path: Path) -> None:
+    """A declared type without dynamic dims gives an initial state that can be fed as it is."""
+    exported = exporter.export(
+        torch.jit.script(Empty()),
+        (torch.zeros(2, 3),),
+        constants={"rate": 2},
+        state={"h": TensorSpec("float32", (2, 3))},
+    )
+    assert not exported.report.operators["If"]
+    assert exported.initial_state["h"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("state", "match"),
+    [
+        ({"h": TensorSpec("float32", (2, 5))}, r"declared float32\[2,5\]"),
+        ({"h": TensorSpec("float64", (2, 3))}, "declared float64"),
+        ({"g": TensorSpec("float32", (2, 3))}, "there is no state 'g'"),
+    ],
+)
+def test_declared_wrongly(state: dict[str, TensorSpec], match: str) -> None:
+    """A declared type that the program contradicts, or of no state, is an error."""
+    with pytest.raises(ExportError, match=match):
+        exporter.export(torch.jit.script(Empty()), (torch.zeros(2, 3), 1), state=state)
+
+
+class Retyped(nn.Module):
+    """A float tensor at first, an int tensor later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.h = x.to(torch.int64)
+        return self.h
+
+
+def test_a_dtype_that_changes() -> None:
+    """An ONNX value has one dtype: the error names the attribute."""
+    with pytest.raises(ExportError, match="the attribute h is written"):
+        exporter.export(torch.jit.script(Retyped()), (torch.zeros(3),))
+
+
+# ---------------------------------------------------------------- what goes with the model
+
+
+def test_metadata_names_the_state(tmp_path: Path) -> None:
+    """The model says which inputs are state, with the types of the initial values."""
+    path = tmp_path / "m.onnx"
+    exporter.export(torch.jit.script(Kinds()), (torch.zeros(2, 3),), path)
+    found = {p.key: p.value for p in onnx.load(path).metadata_props}
+    assert json.loads(found["ts2onnx.state"])["total"] == {"dtype": "float32", "shape": [3]}
+
+
+def test_frozen(tmp_path: Path) -> None:
+    """Frozen state stays what it is in the archive, on every call."""
+    path = tmp_path / "m.onnx"
+    exported = exporter.export(
+        torch.jit.script(Kinds()), (torch.ones(2, 3),), path, freeze_state=True
+    )
+    assert not exported.initial_state
+    assert [name for name, _, _ in exported.report.inputs] == ["x"]
+    session = onnxruntime.InferenceSession(path)
+    for _ in range(2):
+        found = session.run(None, {"x": np.ones((2, 3), np.float32)})
+        np.testing.assert_allclose(found[0], np.ones(3))
+
+
+def test_traced_state(tmp_path: Path) -> None:
+    """A traced module's in-place writes are state too."""
+
+    class Traced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("total", torch.zeros(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.total += x.sum(0)
+            return self.total * 2
+
+    path = tmp_path / "m.onnx"
+    module = Traced()
+    exported = exporter.export(module, (torch.ones(2, 3),), path)
+    assert not module.total.any()
+    session = onnxruntime.InferenceSession(path)
+    held = exported.initial_state
+    for (x,) in batches(2, 2):
+        found = session.run(None, {"x": x.numpy(), **held})
+        np.testing.assert_allclose(found[0], module(x).numpy(), 1e-5)
+        held = {"total": found[1]}
