@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from exporter import deferred_sympy  # noqa: F401  # first: it imports onnx_ir
-from exporter.api import Exported, Report, export, load
+from exporter.api import Exported, Report, export, load, register_symbolic
 from exporter.conversion.signature import TensorSpec
 from exporter.errors import (
     ArchiveError,
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "export",
     "load",
+    "register_symbolic",
     "Exported",
     "Report",
     "TensorSpec",

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -19,12 +19,13 @@ from exporter.conversion.interpreter import Options
 from exporter.conversion.signature import TensorSpec
 from exporter.errors import InputError
 from exporter.onnx_graph import model as models
+from symbolics.registry import symbolic
 
 if TYPE_CHECKING:
     from exporter.conversion.signature import DynamicAxes
     from exporter.verification import Verification
 
-__all__ = ["Exported", "Report", "export", "load"]
+__all__ = ["Exported", "Report", "export", "load", "register_symbolic"]
 
 OLDEST_OPSET, NEWEST_OPSET = 9, 26
 
@@ -64,6 +65,18 @@ class Exported:
         """Write the model, atomically; weights beside it if it passes 2 GB or if told to."""
         release = None if self.archive is None else self.archive.release_memory
         models.write(self.model, path, external_data=external_data, when_copied=release)
+
+
+def register_symbolic(
+    schema: str, function: Callable[..., Any] | None = None, *, replace: bool = False
+) -> Callable[..., Any]:
+    """Register how an operator converts, by its whole schema: `"mylib::op(Tensor x) -> Tensor"`.
+
+    `function(g, ...)` takes the builder and the schema's arguments. Without one this is a decorator.
+    A second registration of an overload is a ValueError, unless `replace` says that it is meant.
+    """
+    register = symbolic(schema, replace=replace)
+    return register if function is None else register(function)
 
 
 def load(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:

@@ -53,7 +53,7 @@ def missing_operators(
         if len(places) > 3:
             notes.append(f"  and at {len(places) - 3} more places")
     notes.append(
-        f'try  register one: symbolics.symbolic("{error.kind}(...) -> ...")(function)   '
+        f'try  register one: exporter.register_symbolic("{error.kind}(...) -> ...", function)   '
         "(docs: custom operators)"
     )
     return UnsupportedOperatorError(first[0], tuple(notes))
