@@ -156,10 +156,10 @@ def _join(
     joined = _emit(interpreter, condition, then.scope, other.scope, pairs, forms)
     for side in (then, other):
         side.effects.tie(interpreter.journal)
+    paths = [[*side.families, *_state_families(side, touched)] for side in (then, other)]
     for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
         put_state(interpreter, mutable, state)
-    start = max(then.frame.start, other.frame.start)
-    paths = [[*side.families, *_state_families(side, touched)] for side in (then, other)]
+    start = min(then.frame.start, other.frame.start)
     tie(interpreter.journal, joined, paths, start)
     return joined[: len(then.results)]
 

@@ -15,9 +15,12 @@ from exporter.conversion.objects import (
     ListValue,
     NotAppendOnlyError,
     ObjectValue,
+    RuntimeList,
     Value,
 )
-from exporter.conversion.tensors import Cell
+from exporter.conversion.tensors import Cell, TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -31,7 +34,12 @@ __all__ = ["Effects", "put_state", "state_of"]
 def state_of(mutable: Mutable) -> Value:
     """The state as a value: a `Tensor`, or a container of its own that holds the contents."""
     if isinstance(mutable, Cell):
-        return mutable.value
+        if not OutputType.of(mutable.value).is_sequence:
+            return mutable.value
+        # What holds the items of a list of run-time length.
+        held = ListValue([])
+        held.runtime = RuntimeList("tensor", mutable.value)
+        return held
     if isinstance(mutable, ListValue):
         content = ListValue(list(mutable.items), mutable.element_type)
         content.runtime = mutable.runtime
@@ -46,7 +54,11 @@ def put_state(interpreter: Interpreter, mutable: Mutable, state: Value) -> None:
     """Give something the state that `state_of` (or a join of two) described."""
     interpreter.journal.touch(mutable)
     if isinstance(mutable, Cell):
-        mutable.value = state if isinstance(state, Tensor) else state.read(interpreter.g)
+        if isinstance(state, ListValue):
+            assert state.runtime is not None
+            mutable.value = state.runtime.value
+        else:
+            mutable.value = state if isinstance(state, Tensor) else state.read(interpreter.g)
     elif isinstance(mutable, ListValue):
         mutable.items, mutable.runtime = list(state.items), state.runtime
     elif isinstance(mutable, DictValue):
@@ -76,6 +88,10 @@ class Effects:
         poisoned: dict[Cell, str] = {}
         twins: list[tuple[Cell, Cell]] = []
         for mutable in frame.outer():
+            if isinstance(mutable, TensorRef):
+                raise UnsupportedError(
+                    "a branch or loop that changes the dims of a tensor outside it in place"
+                )
             if isinstance(mutable, Cell):
                 if mutable.poison is not None:
                     poisoned[mutable] = mutable.poison

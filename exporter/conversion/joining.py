@@ -127,6 +127,7 @@ class RuntimeForm:
     shape: OpenShape = None
     element_type: Type | None = field(default=None, compare=False)
     source: ListValue | None = field(default=None, compare=False)
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
         if value.runtime is not None:
             dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
             shape = value.runtime.shape
-            return RuntimeForm(value.runtime.kind, dtype, shape, value.element_type, value)
+            kind, shared = value.runtime.kind, value.runtime.shared
+            return RuntimeForm(kind, dtype, shape, value.element_type, value, shared)
         items = tuple(form_of(interpreter, v) for v in value.items)
         return ListForm(items, value.element_type, value)
     if isinstance(value, DictValue):
@@ -218,7 +220,8 @@ def freeze(interpreter: Interpreter, value: Value) -> Value:
         return tuple(freeze(interpreter, v) for v in value)
     if isinstance(value, ListValue):
         frozen = ListValue([freeze(interpreter, v) for v in value.items], value.element_type)
-        frozen.runtime = value.runtime
+        if value.runtime is not None:
+            frozen.runtime = runtime_lists.frozen(interpreter.g, value.runtime)
         return frozen
     if isinstance(value, DictValue):
         return DictValue({k: freeze(interpreter, v) for k, v in value.items.items()})
@@ -385,7 +388,17 @@ def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Sc
         shape = runtime_lists.common_shape(shape, other)
     if shape is not None:
         shape = tuple(_visible_dim(d, outer) for d in shape)
-    return RuntimeForm(kind, dtypes.pop() if dtypes else None, shape, element)
+    shared = _shares(a) or _shares(b)
+    return RuntimeForm(kind, dtypes.pop() if dtypes else None, shape, element, shared=shared)
+
+
+def _shares(form: ListForm | RuntimeForm) -> bool:
+    """Whether two tensors of a list may be one."""
+    if isinstance(form, RuntimeForm):
+        return form.shared
+    refs = [getattr(i, "source", None) or getattr(i, "value", None) for i in form.items]
+    cells = [ref.cell for ref in refs if isinstance(ref, TensorRef)]
+    return runtime_lists.overlap([{cell, *cell.twins} for cell in cells])
 
 
 def _list_shapes(form: ListForm | RuntimeForm) -> list[OpenShape]:
@@ -541,6 +554,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, RuntimeForm):
         made = ListValue([], form.element_type)
         made.runtime = RuntimeList(form.kind, next(tensors), form.shape)
+        made.runtime.shared = form.shared
         return made
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.archive import Device, EnumMember
 from exporter.conversion.journal import Mutable
-from exporter.conversion.tensors import TensorRef
+from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
@@ -99,17 +99,25 @@ class ListValue(Mutable):
         return f"list({self.runtime or self._items})"
 
 
-@dataclass(frozen=True, eq=False)
 class RuntimeList:
     """Contents of a list of run-time length, as one ONNX value.
 
     `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor. `shape`
-    is what is known of the shapes of a sequence's tensors.
+    is what is known of the shapes of a sequence's tensors. The cell holds the value, so that it can
+    be the twin of the tensors that were put in: writing one of those would change the list. `shared`
+    says that two of its tensors may be one.
     """
 
-    kind: str
-    value: Tensor
-    shape: PartialShape = None
+    def __init__(self, kind: str, value: Tensor, shape: PartialShape = None) -> None:
+        self.kind = kind
+        self.shape = shape
+        self.cell = Cell(value)
+        self.shared = False
+
+    @property
+    def value(self) -> Tensor:
+        """The sequence or 1-D tensor."""
+        return self.cell.read()
 
     def __repr__(self) -> str:
         return f"{self.kind}s of run-time length"
@@ -159,12 +167,22 @@ class ObjectValue(Mutable):
         return f"<{self.type.name}>"
 
 
-@dataclass(frozen=True, eq=False)
 class TensorRows(RuntimeList):
     """The slices of a tensor along a dim whose size is not known (`unbind`); views, not copies."""
 
-    ref: TensorRef | None = None
-    dim: int = 0
+    def __init__(
+        self, kind: str, value: Tensor, shape: PartialShape, ref: TensorRef, dim: int
+    ) -> None:
+        super().__init__(kind, value, shape)
+        self._value = value
+        self.cell = ref.cell
+        self.ref = ref
+        self.dim = dim
+
+    @property
+    def value(self) -> Tensor:
+        """The tensor, for its dtype and shape."""
+        return self._value
 
 
 @dataclass(frozen=True, eq=False)

@@ -67,6 +67,18 @@ _SELF_OR_COPY = {
 }
 
 
+# These leave the elements alone and change what dims the tensor itself has.
+_METADATA = {
+    "aten::unsqueeze_",
+    "aten::squeeze_",
+    "aten::t_",
+    "aten::transpose_",
+    "aten::swapaxes_",
+    "aten::swapdims_",
+    "aten::as_strided_",
+}
+
+
 class MissingSymbolicError(UnsupportedError):
     """An operator (or overload) that nothing is registered for."""
 
@@ -105,6 +117,11 @@ def call_operator(
     if "out" in kwargs or _has_out_tuple(kwargs):
         return _call_out(interpreter, kind, args, kwargs)
     functional = functional_name(kind)
+    if kind in _METADATA and isinstance(args[0], TensorRef):
+        assert functional is not None
+        view = call_operator(interpreter, functional, [args[0].origin(), *args[1:]], kwargs)
+        args[0].become(view, interpreter.journal)
+        return args[0]
     if functional is not None and args and isinstance(args[0], TensorRef):
         found = choose(overloads(functional), args, kwargs)
         if found is not None:
@@ -313,7 +330,7 @@ def _aliased(
         copy = TensorRef.fresh(value)
         # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
         if kind != "aten::contiguous" or base.is_contiguous(g) is None:
-            copy.cell.pair(base.cell, interpreter.journal)
+            copy.cell.descend(base.cell, interpreter.journal)
         return copy
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.objects import ListValue, RuntimeList, TensorRows, Value, type_name
-from exporter.conversion.tensors import TensorRef
+from exporter.conversion.tensors import Cell, TensorRef, View
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import PartialShape
-from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor, is_number
 from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "append", "common_shape", "concatenate", "convert", "empty", "get", "insert", "joined", "kind_of",
+    "append", "common_shape", "concatenate", "convert", "empty", "frozen", "get", "insert", "joined", "kind_of", "overlap",
     "length", "remove_at", "repeat", "reverse", "rows", "sequence", "set_at", "slice_of", "total",
 ]  # fmt: skip
 
@@ -67,7 +67,25 @@ def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None
     shape: PartialShape = tensors[0].shape
     for tensor in tensors[1:]:
         shape = common_shape(shape, tensor.shape)
-    return RuntimeList(kind, g.SequenceConstruct(*tensors), shape)
+    made = g.SequenceConstruct(*tensors)
+    return _made(interpreter, made, shape, *values.items)
+
+
+def _made(
+    interpreter: Interpreter, value: Tensor, shape: PartialShape, *sources: RuntimeList | TensorRef
+) -> RuntimeList:
+    """A sequence, tied to what its tensors come from."""
+    result = RuntimeList("tensor", value, shape)
+    families = [{s.cell, *s.cell.twins} for s in sources]
+    result.shared = any(isinstance(s, RuntimeList) and s.shared for s in sources) or overlap(families)
+    for source in sources:
+        result.cell.descend(source.cell, interpreter.journal)
+    return result
+
+
+def overlap(families: Sequence[set[Cell]]) -> bool:
+    """Whether two of several sets of cells have one in common."""
+    return sum(map(len, families)) > len(set().union(*families))
 
 
 def rows(interpreter: Interpreter, ref: TensorRef, dim: int) -> ListValue:
@@ -87,6 +105,16 @@ def sequence(g: Builder, self: RuntimeList) -> RuntimeList:
     assert self.ref is not None
     split = g.SplitToSequence(self.ref.read(g), axis=self.dim, keepdims=0)
     return RuntimeList("tensor", split, self.shape)
+
+
+def frozen(g: Builder, self: RuntimeList) -> RuntimeList:
+    """As it is now, with a cell of its own."""
+    if isinstance(self, TensorRows):
+        ref = TensorRef.fresh(self.ref.read(g), dense=False)
+        return TensorRows("tensor", self.value, self.shape, ref, self.dim)
+    copy = RuntimeList(self.kind, self.value, self.shape)
+    copy.shared = self.shared
+    return copy
 
 
 def common_shape(a: PartialShape, b: PartialShape) -> PartialShape:
@@ -171,21 +199,35 @@ def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     if isinstance(self, TensorRows):
         return interpreter.call("aten::select", [self.ref, self.dim, index], {})
     if self.kind == "tensor":
-        found = g.SequenceAt(self.value, g.constant(index, ir.DataType.INT64))
-        return TensorRef.fresh(g.assume(found, self.shape))
+        return _item(self, g.constant(index, ir.DataType.INT64))
     found = g.Gather(self.value, index)
     if self.kind == "int":
         return g.integer(found)
     return SymBool(found) if self.kind == "bool" else SymFloat(found)
 
 
+def _item(self: RuntimeList, position: Tensor) -> TensorRef:
+    """An item of a sequence, as a view: writing to it replaces it in the sequence."""
+
+    def take(g: Builder, value: Tensor) -> Tensor:
+        return g.assume(g.SequenceAt(value, position), self.shape)
+
+    def put(g: Builder, value: Tensor, new: Tensor) -> Tensor:
+        if self.shared:
+            raise UnsupportedError("writing to a tensor that a list may hold more than once")
+        return _replaced(g, value, position, new)
+
+    return TensorRef(self.cell, TensorRef(self.cell), View(take, put))
+
+
 def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeList:
     """With an item at the end."""
     g = interpreter.g
     if self.kind == "tensor":
-        self, tensor = sequence(interpreter.g, self), _read(interpreter, item)
+        tensor = _read(interpreter, item)
         shape = common_shape(self.shape, tensor.shape)
-        return RuntimeList("tensor", g.SequenceInsert(self.value, tensor), shape)
+        longer = g.SequenceInsert(sequence(g, self).value, tensor)
+        return _made(interpreter, longer, shape, self, item)
     return RuntimeList(self.kind, g.Concat(self.value, _element(interpreter, self, item), axis=0))
 
 
@@ -194,9 +236,10 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
     g = interpreter.g
     if self.kind == "tensor":
         position = g.constant(index, ir.DataType.INT64)
-        self, tensor = sequence(interpreter.g, self), _read(interpreter, item)
+        tensor = _read(interpreter, item)
         shape = common_shape(self.shape, tensor.shape)
-        return RuntimeList("tensor", g.SequenceInsert(self.value, tensor, position), shape)
+        longer = g.SequenceInsert(sequence(g, self).value, tensor, position)
+        return _made(interpreter, longer, shape, self, item)
     parts = [
         slice_of(interpreter, self, None, index, 1).value,
         _element(interpreter, self, item),
@@ -209,9 +252,8 @@ def remove_at(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Runtim
     """Without the item at an index."""
     g = interpreter.g
     if self.kind == "tensor":
-        self = sequence(interpreter.g, self)
-        erased = g.SequenceErase(self.value, g.constant(index, ir.DataType.INT64))
-        return RuntimeList("tensor", erased, self.shape)
+        erased = g.SequenceErase(sequence(g, self).value, g.constant(index, ir.DataType.INT64))
+        return _made(interpreter, erased, self.shape, self)
     if isinstance(index, int) and index == -1:
         return slice_of(interpreter, self, None, -1, 1)
     parts = [
@@ -226,18 +268,23 @@ def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
     g = interpreter.g
     if self.kind == "tensor":
         position = g.constant(index, ir.DataType.INT64)
-        self, tensor = sequence(interpreter.g, self), _read(interpreter, item)
+        tensor = _read(interpreter, item)
         shape = common_shape(self.shape, tensor.shape)
-        erased = g.SequenceErase(self.value, position)
-        if isinstance(index, int) and index < 0:
-            if index == -1:
-                return append(interpreter, RuntimeList("tensor", erased, shape), item)
-            # After erasing, the position counted from the end is one less far.
-            position = g.constant(index + 1, ir.DataType.INT64)
-        return RuntimeList("tensor", g.SequenceInsert(erased, tensor, position), shape)
+        replaced = _replaced(g, sequence(g, self).value, position, tensor)
+        return _made(interpreter, replaced, shape, self, item)
     where = g.reshape(g.constant(index, ir.DataType.INT64), [1])
     element = _element(interpreter, self, item)
     return RuntimeList(self.kind, g.ScatterElements(self.value, where, element, axis=0))
+
+
+def _replaced(g: Builder, value: Tensor, position: Tensor, tensor: Tensor) -> Tensor:
+    """A sequence with another tensor at a position, which may count from the end."""
+    low = position.elements[0] if position.elements is not None else None
+    if low is None or is_ge(low, 0) is not True:
+        # After erasing, a position counted from the end would be another one.
+        from_end = g.Add(position, g.SequenceLength(value))
+        position = g.Where(g.Less(position, 0), from_end, position)
+    return g.SequenceInsert(g.SequenceErase(value, position), tensor, position)  # type: ignore[no-any-return]
 
 
 def slice_of(

@@ -62,11 +62,16 @@ class Cell(Mutable):
 
     def pair(self, other: Cell, journal: Journal) -> None:
         """Make two cells twins."""
-        if other is not self:
+        if other is not self and other not in self.twins:
             journal.touch(self)
             journal.touch(other)
             self.twins.append(other)
             other.twins.append(self)
+
+    def descend(self, other: Cell, journal: Journal) -> None:
+        """Make this, a new cell, the twin of another and of all that one may share memory with."""
+        for twin in (other, *other.twins):
+            self.pair(twin, journal)
 
 
 class View:
@@ -83,21 +88,54 @@ class View:
         self.put = put
 
 
-class TensorRef:
+class TensorRef(Mutable):
     """A tensor of the program: a storage of its own, or a view of another tensor.
 
-    `strides` in elements, None where they are not known.
+    `strides` in elements, None where they are not known. As a `Mutable` this is the handle, which
+    only the few operators change that give a tensor other dims in place (`unsqueeze_`).
     """
 
-    __slots__ = ("_current", "_taken_from", "base", "cell", "strides", "view")
+    __slots__ = ("_current", "_taken_from", "_views", "base", "cell", "strides", "view")
 
     def __init__(self, cell: Cell, base: TensorRef | None = None, view: View | None = None) -> None:
+        super().__init__()
         self.cell = cell
+        self._views: list[TensorRef] = []
+        if base is not None:
+            base._views.append(self)
         self.base = base
         self.view = view
         self.strides: Shape | None = None
         self._current: Tensor | None = None
         self._taken_from: Tensor | None = None
+
+    def snapshot(self) -> Any:
+        """What the handle points to."""
+        return self.base, self.view, self.strides
+
+    def restore(self, state: Any) -> None:
+        """Point to what a snapshot says."""
+        self.base, self.view, self.strides = state
+        self._current = self._taken_from = None
+
+    def origin(self) -> TensorRef:
+        """This tensor as it is now, for when the handle is going to be changed.
+
+        Views of this tensor hang on the origin from then on.
+        """
+        origin = TensorRef(self.cell, self.base, self.view)
+        origin.strides = self.strides
+        origin._current, origin._taken_from = self._current, self._taken_from
+        origin._views, self._views = self._views, []
+        for view in origin._views:
+            view.base = origin
+        return origin
+
+    def become(self, other: TensorRef, journal: Journal) -> None:
+        """Point to what another handle, onto the same storage, points to."""
+        assert other.cell is self.cell
+        journal.touch(self)
+        self.restore(other.snapshot())
 
     @staticmethod
     def fresh(value: Tensor, *, dense: bool = True) -> TensorRef:

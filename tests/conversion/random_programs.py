@@ -434,7 +434,7 @@ class _Writer:
             f"{a}.diagonal().fill_({k})", f"{a}.view(-1)[0] = {k}", f"{a}.unsqueeze({dim}).mul_({k})",
             f"{a}.t().copy_({b})", f"{a}.narrow({dim}, 0, {self.rng.randint(0, size)}).sub_({k})",
             f"{a}.unsqueeze_({self.dim(a, 1)})", f"{a}.squeeze_()", f"{a}.transpose_({dim}, 0)", f"{a}.t_()",
-            f"{a}.masked_scatter_({a} > 0, {b})", f"{a}.chunk(2)[0].add_({b})", f"torch.add({a}, {k}, out={a})",
+            f"{a}.masked_scatter_({a} > 0, {b}.clone())", f"{a}.chunk(2)[0].add_({b})", f"torch.add({a}, {k}, out={a})",
             f"{a}.flatten()[:1] = {k}", f"{a}.unbind({dim})[0].mul_({k})",
         ])  # fmt: skip
 

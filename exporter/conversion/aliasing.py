@@ -1,0 +1,92 @@
+"""Which tensors may share memory after paths of the program met.
+
+A value that is joined from two paths (the branches of an `If`, the trips of a `Loop`) is a new
+tensor in the graph, but in the program it is one of those that it was joined from, and two joined
+values may be one and the same tensor on some path. Such cells are made twins: as long as none of them
+is written all is well, and reading one after another was written is an error instead of a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import TypeAlias
+
+from exporter.conversion.journal import Journal
+from exporter.conversion.objects import (
+    DictValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    Value,
+)
+from exporter.conversion.tensors import Cell, TensorRef
+
+__all__ = ["Families", "families_of", "tie"]
+
+Families: TypeAlias = list[list[Cell]]
+"""For each tensor in a value, in order: its cell, and those that may share its memory."""
+
+
+def cells_of(value: Value) -> Iterator[Cell]:
+    """The cells of the tensors in a value, in order; a list of run-time length has one."""
+    if isinstance(value, TensorRef):
+        yield value.cell
+    elif isinstance(value, ListValue) and value.runtime is not None:
+        if value.runtime.kind == "tensor":
+            yield value.runtime.cell
+    elif isinstance(value, OptionalValue):
+        yield from cells_of(value.value)
+    else:
+        for item in _items(value):
+            yield from cells_of(item)
+
+
+def _items(value: Value) -> Sequence[Value]:
+    if isinstance(value, NamedTuple):
+        return value.values
+    if isinstance(value, tuple):
+        return value
+    if isinstance(value, ListValue):
+        return () if value.growing is not None else value.items
+    if isinstance(value, DictValue):
+        return list(value.items.values())
+    if isinstance(value, ObjectValue) and value.type.kind != "module":
+        return list(value.attributes.values())
+    return ()
+
+
+def families_of(value: Value) -> Families:
+    """The cells of a value with their twins. To be taken before the path is undone."""
+    return [[cell, *cell.twins] for cell in cells_of(value)]
+
+
+def tie(
+    journal: Journal, joined: Sequence[Value], paths: Sequence[Sequence[Families]], start: int
+) -> None:
+    """Make twins of the joined values and what they may share memory with.
+
+    `paths` holds, for each path, the families of the values that were joined, and `start` is when
+    the paths parted: what is younger is out of sight now.
+    """
+    for path in paths:
+        holders: dict[Cell, list[Cell]] = {}
+        for value, families in zip(joined, path, strict=True):
+            for made, family in _matched(list(cells_of(value)), families):
+                for cell in family:
+                    holders.setdefault(cell, []).append(made)
+        for cell, made_from in holders.items():
+            same = dict.fromkeys([*made_from, cell] if cell.born < start else made_from)
+            for one, other in combinations(same, 2):
+                one.pair(other, journal)
+
+
+def _matched(cells: list[Cell], families: Families) -> Iterator[tuple[Cell, list[Cell]]]:
+    """Each joined cell with the family it was joined from, or with all if the structure changed."""
+    if len(cells) == len(families):
+        yield from zip(cells, families, strict=True)
+    else:
+        for cell in cells:
+            for family in families:
+                yield cell, family
