@@ -50,8 +50,21 @@ class Facts:
         try:
             yield
         finally:
-            while len(self._undo) > mark:
-                self._undo.pop()()
+            self._go_back(mark)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What is assumed inside goes on holding, unless an exception ends it."""
+        mark = len(self._undo)
+        try:
+            yield
+        except BaseException:
+            self._go_back(mark)
+            raise
+
+    def _go_back(self, mark: int) -> None:
+        while len(self._undo) > mark:
+            self._undo.pop()()
 
     def assume(self, condition: Condition | None, holds: bool) -> None:
         """From here on the condition holds, or (`holds` False) it does not."""

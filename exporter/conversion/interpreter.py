@@ -33,7 +33,7 @@ from exporter.conversion.prims import PRIMS
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import ConversionError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.symbolic import SymInt, resolved
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
 from exporter.torchscript.graph import Block, Function, Node
 from exporter.torchscript.graph import Value as IrValue
@@ -183,7 +183,7 @@ class Interpreter:
         prim = PRIMS.get(node.kind)
         if prim is not None:
             return prim(self, node, environment)
-        values = [environment[v] for v in node.inputs]
+        values = [_known(environment[v]) for v in node.inputs]
         split = len(values) - len(node.keywords)
         kwargs = dict(zip(node.keywords, values[split:], strict=True))
         return self.spread(node, self.call(node.kind, values[:split], kwargs))
@@ -297,6 +297,11 @@ class Interpreter:
             error.notes.insert(1, f"at   {source.filename}:{source.line}{text}")
         else:
             error.notes.insert(1, f"at   {node!r}")
+
+
+def _known(value: Value) -> Value:
+    """An integer with what the program knows of it here."""
+    return resolved(value) if isinstance(value, SymInt) else value
 
 
 def short_name(qualified: str) -> str:

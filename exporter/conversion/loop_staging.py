@@ -141,7 +141,7 @@ class StagedLoop:
         frame = journal.open()
         depth = len(self.interpreter.frames)
         try:
-            with self.g.body("loop") as scope:
+            with self.g.body("loop") as scope, self.interpreter.facts.scope():
                 return self._staged(plan, scope, frame)
         finally:
             del self.interpreter.frames[depth:]
@@ -180,9 +180,7 @@ class StagedLoop:
             for mutable, form in plan.states.items():
                 outputs += list(tensors_of(interpreter, state_of(mutable), form))
         carry_on = numbers.as_tensor(g, going)
-        return _Round(
-            scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans
-        )
+        return _Round(scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans)
 
     def _enter(self, plan: _Plan, inputs: list[ir.Value]) -> list[Value]:
         """The carried values and states at the start of a trip, as inputs of the body."""

@@ -11,6 +11,7 @@ from exporter.conversion.objects import Value
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.symbolic import SymInt, resolved
 from exporter.onnx_graph.values import SymBool
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def run(interpreter: Interpreter, node: Node, environment: Environment) -> Seque
     trips = environment[node.inputs[0]]
     if isinstance(trips, TensorRef):
         trips = interpreter.builtin("aten::Int", trips)
+    if isinstance(trips, SymInt):
+        trips = resolved(trips)
     condition = numbers.truth(interpreter, environment[node.inputs[1]])
     carried = [environment[v] for v in node.inputs[2:]]
     if condition is False or (isinstance(trips, int) and trips <= 0):
@@ -73,7 +76,7 @@ def _unroll(
     depth = len(interpreter.frames)
     values = list(carried)
     try:
-        with g.inside(scope):
+        with g.inside(scope), interpreter.facts.attempt():
             for trip in range(min(trips, SILENT_TRIPS)):
                 environment.update(zip(block.inputs, [trip, *values], strict=True))
                 condition, *values = interpreter.run_block(block, environment)
