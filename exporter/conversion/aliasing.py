@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TypeAlias
+from typing import TypeAlias, Union
 
-from exporter.conversion.journal import Journal
+from exporter.conversion.journal import Journal, Mutable
 from exporter.conversion.objects import (
     DictValue,
     ListValue,
@@ -23,7 +23,7 @@ from exporter.conversion.objects import (
 )
 from exporter.conversion.tensors import Cell, TensorRef
 
-__all__ = ["Families", "families_of", "tie"]
+__all__ = ["Families", "LoopTies", "Position", "families_of", "tie"]
 
 Families: TypeAlias = list[list[Cell]]
 """For each tensor in a value, in order: its cell, and those that may share its memory."""
@@ -90,3 +90,59 @@ def _matched(cells: list[Cell], families: Families) -> Iterator[tuple[Cell, list
         for cell in cells:
             for family in families:
                 yield cell, family
+
+
+Position: TypeAlias = Union[int, Mutable]
+"""What a loop carries: a carried value by its number, or something that the body writes."""
+
+_Leaf: TypeAlias = tuple[Position, int, int]
+# A position, a tensor's number in the value there, and how many that value holds.
+
+
+class LoopTies:
+    """Which of the tensors that a loop carries may share memory, with each other and with outer ones.
+
+    At the start of a trip a carried tensor is the initial one or what the trip before left. The ties
+    that follow are found in rounds, like the forms: `note` says what one path gives, and is true
+    while there is something new; `apply` ties the values that stand for the carried ones.
+    """
+
+    def __init__(self, start: int) -> None:
+        # Cells that are older than this are outer ones.
+        self._start = start
+        self._ties: set[tuple[_Leaf, _Leaf | Cell]] = set()
+
+    def note(self, families: dict[Position, Families]) -> bool:
+        """Add the ties of a path by the families of its values; whether any is new."""
+        holders: dict[Cell, list[_Leaf]] = {}
+        for position, found in families.items():
+            for i, family in enumerate(found):
+                for cell in family:
+                    holders.setdefault(cell, []).append((position, i, len(found)))
+        count = len(self._ties)
+        for cell, leaves in holders.items():
+            self._ties.update(combinations(dict.fromkeys(leaves), 2))
+            if cell.born < self._start:
+                self._ties.update((leaf, cell) for leaf in leaves)
+        return len(self._ties) > count
+
+    def involve(self, position: Position) -> bool:
+        """Whether anything at a position may be something else, too."""
+        leaves = (leaf for tie in self._ties for leaf in tie if not isinstance(leaf, Cell))
+        return any(leaf[0] is position for leaf in leaves)
+
+    def apply(self, journal: Journal, values: dict[Position, Value]) -> None:
+        """Tie values at these positions, among each other and to outer cells."""
+        cells = {position: list(cells_of(value)) for position, value in values.items()}
+
+        def at(leaf: _Leaf | Cell) -> list[Cell]:
+            if isinstance(leaf, Cell):
+                return [leaf]
+            position, index, count = leaf
+            found = cells.get(position, [])
+            return [found[index]] if len(found) == count else found
+
+        for one, other in self._ties:
+            for a in at(one):
+                for b in at(other):
+                    a.pair(b, journal)

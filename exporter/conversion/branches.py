@@ -38,6 +38,7 @@ from exporter.conversion.joining import (
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import OptionalValue, Value
+from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
@@ -71,8 +72,6 @@ def stage(
     interpreter: Interpreter, node: Node, environment: Environment, condition: SymBool
 ) -> Sequence[Value]:
     """Stage both branches and join them; returns the node's outputs' values."""
-    from exporter.conversion.interpreter import RaisedError
-
     order = (1, 0) if _raises(node.blocks[1]) else (0, 1)
     sides: dict[int, _Side] = {}
     for index in order:

@@ -20,6 +20,7 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
+from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt, sym_max
@@ -64,7 +65,7 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
     if isinstance(self, DictValue):
         key = interpreter.dict_key(key)
         if key not in self.items:
-            raise UnsupportedError(f"the dict has no key {key!r}")
+            raise RaisedError(f"the program raises: the dict has no key {key!r}")
         return self.items[key]
     if isinstance(self, NamedTuple):
         self = self.values
@@ -85,7 +86,7 @@ def _index(key: Value, count: int) -> int:
     if isinstance(key, SymInt):
         raise UnsupportedError("an index that is only known at run time, into a tuple or a string")
     if not -count <= key < count:
-        raise UnsupportedError(f"list index {key} is out of range for {count} items")
+        raise RaisedError(f"the program raises: list index {key} is out of range for {count} items")
     return int(key)
 
 
@@ -238,7 +239,7 @@ def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -
     for i, candidate in enumerate(interpreter.items(self)):
         if _known(interpreter.equal(candidate, item)):
             return i
-    raise UnsupportedError("list.index: the item is not in the list")
+    raise RaisedError("the program raises: the item is not in the list")
 
 
 @builtin("aten::count")
@@ -493,7 +494,7 @@ def range_length(interpreter: Interpreter, low: Value, high: Value, step: Value)
     """How many numbers `range(low, high, step)` has."""
     if isinstance(step, int):
         if step == 0:
-            raise UnsupportedError("range() with step 0")
+            raise RaisedError("the program raises: range() with step 0")
         distance = (high - low + step - 1) // step if step > 0 else (low - high - step - 1) // -step
         return sym_max(distance, 0)
     # The quotient rounded up, whatever sign the step will have.

@@ -16,12 +16,13 @@ from exporter.conversion.missing import missing_operators
 from exporter.conversion.module_tree import ModuleTree
 from exporter.conversion.objects import ListValue, ObjectValue, Value
 from exporter.conversion.operators import MissingSymbolicError
+from exporter.conversion.overloads import method_for
 from exporter.conversion.results import Outputs
 from exporter.conversion.signature import DynamicAxes, Inputs, TensorSpec
 from exporter.conversion.state import States, StateType, snapshot
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.torchscript.graph import Function, Parameter
+from exporter.torchscript.graph import Function, Node, Parameter
 from exporter.torchscript.program import Program
 from exporter.torchscript.types import (
     BoolType,
@@ -75,10 +76,8 @@ def convert(request: Request) -> Conversion:
     archive = request.archive
     program = Program(archive.code, archive.constants, archive.source_ranges)
     declared = program.class_type(archive.root.type_name)
-    function = declared.methods.get(request.method)
-    if function is None:
-        known = ", ".join(declared.methods) or "none"
-        raise InputError(f"{archive.name} has no method {request.method!r}; its methods: {known}")
+    args = list(request.args or ())
+    function = method_for(declared, request.method, args, request.kwargs, archive.name)
     types: dict[str, StateType] = {}
     shared: dict[str, str] = {}
     for _ in range(STATE_ROUNDS):
@@ -196,7 +195,7 @@ class _Attempt:
             self.inputs.values,
             outputs.values,
             self.states.initial,
-            [*self.interpreter.warnings, *self.states.warnings],
+            [*self.interpreter.warnings, *self.states.warnings, *_pinned(self.g)],
             self.interpreter.preconditions,
         )
 
@@ -212,6 +211,19 @@ class _Attempt:
                 if "." in text:
                     dims[axis] = ir.SymbolicDim(label)
         value.shape = ir.Shape(dims)
+
+
+def _pinned(g: Builder) -> list[str]:
+    """What to say of dynamic sizes that the program fixes."""
+    found = []
+    for (symbol, size), node in g.pinned.items():
+        source = node.source if isinstance(node, Node) else None
+        where = f" at {source.filename}:{source.line}" if source is not None else ""
+        found.append(
+            f"the size {symbol.name} is declared dynamic, but{where} only {size} fits; "
+            "a trace records sizes as they were"
+        )
+    return found
 
 
 def metadata(conversion: Conversion) -> dict[str, str]:

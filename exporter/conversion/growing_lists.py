@@ -106,7 +106,9 @@ def finished(interpreter: Interpreter, before: ListValue, scans: Sequence[Tensor
         kind = known or "tensor"
     if kind != "tensor":
         return RuntimeList(kind, rows)
-    return TensorRows("tensor", rows, shape[1:], TensorRef.fresh(rows), 0)
+    result = TensorRows("tensor", rows, shape[1:], TensorRef.fresh(rows), 0)
+    runtime_lists.descend(interpreter, result, before)
+    return result
 
 
 def _interleaved(g: Builder, scans: Sequence[Tensor]) -> Tensor:

@@ -39,13 +39,9 @@ from exporter.torchscript.graph import Block, Function, Node
 from exporter.torchscript.graph import Value as IrValue
 from exporter.torchscript.program import Program
 
-__all__ = ["Environment", "Interpreter", "Options", "RaisedError"]
+__all__ = ["Environment", "Interpreter", "Options"]
 
 Environment: TypeAlias = dict[IrValue, Value]
-
-
-class RaisedError(ConversionError):
-    """The program raises: `prim::RaiseException` was reached on a path that is certainly taken."""
 
 
 @dataclass(frozen=True)

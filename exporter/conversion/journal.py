@@ -51,6 +51,10 @@ class Journal:
     def __init__(self) -> None:
         self.frames: list[Frame] = [Frame()]
 
+    def now(self) -> int:
+        """A moment that what was made before is older than, and what is made later younger."""
+        return next(_serial)
+
     def touch(self, mutable: Mutable) -> None:
         """Record the state of something that is about to change."""
         before = self.frames[-1].before

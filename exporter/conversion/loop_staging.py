@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion import growing_lists, numbers
+from exporter.conversion.aliasing import Families, LoopTies, Position, families_of
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.joining import Form, form_of, output_types, rebuild, tensors_of, widen
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
-from exporter.conversion.tensors import TensorRef
+from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.control_flow import emit_loop
 from exporter.onnx_graph.scope import Scope
@@ -66,6 +67,7 @@ class _Round:
     effects: Effects
     outputs: list[Tensor] | None
     scans: list[list[Tensor]]
+    new_ties: bool
 
 
 class StagedLoop:
@@ -88,6 +90,8 @@ class StagedLoop:
         self.condition = condition
         self.carried = list(carried)
         self.outer = self.g.scope
+        self.ties = LoopTies(interpreter.journal.now())
+        self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
         # Lists that turned out to be used otherwise than by appending.
         self.read_lists: set[Mutable] = set()
 
@@ -102,7 +106,7 @@ class StagedLoop:
                 self.read_lists.update(plan.growing)
                 plan.growing = ()
                 continue
-            if found.outputs is not None and not first:
+            if found.outputs is not None and not first and not found.new_ties:
                 return self._emit(found, plan)
             plan, first = self._next_plan(plan, found, first), False
         raise UnsupportedError("what this loop carries does not settle into one form")
@@ -124,6 +128,8 @@ class StagedLoop:
             if before is None and self._may_grow(mutable):
                 growing.append(mutable)  # type: ignore[arg-type]
                 continue
+            if before is None:
+                self.ties.note({mutable: families_of(state_of(mutable))})
             start = before or form_of(self.interpreter, state_of(mutable))
             states[mutable] = widen(start, form, self.outer)
         return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)))
@@ -180,7 +186,18 @@ class StagedLoop:
             for mutable, form in plan.states.items():
                 outputs += list(tensors_of(interpreter, state_of(mutable), form))
         carry_on = numbers.as_tensor(g, going)
-        return _Round(scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans)
+        new_ties = self._note_ties(plan, leaving, effects)
+        return _Round(
+            scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans, new_ties
+        )
+
+    def _note_ties(self, plan: _Plan, leaving: Sequence[Value], effects: Effects) -> bool:
+        """What a trip leaves may share memory; whether that is news."""
+        families: dict[Position, Families] = {i: families_of(v) for i, v in enumerate(leaving)}
+        families |= {m: families_of(s) for m, s in effects.states.items() if not isinstance(m, Cell)}
+        for grown in plan.growing:
+            families[grown] = [f for item in grown.growing or () for f in families_of(item)]
+        return self.ties.note(families)
 
     def _enter(self, plan: _Plan, inputs: list[ir.Value]) -> list[Value]:
         """The carried values and states at the start of a trip, as inputs of the body."""
@@ -189,12 +206,13 @@ class StagedLoop:
             if i in plan.fixed:
                 entering.append(initial)
                 continue
-            value = rebuild(self.interpreter, form, self._inputs(form, inputs))
-            self._tie(value, initial)
-            entering.append(value)
+            entering.append(rebuild(self.interpreter, form, self._inputs(form, inputs)))
+        held: dict[Position, Value] = dict(enumerate(entering))
         for mutable, form in plan.states.items():
             state = rebuild(self.interpreter, form, self._inputs(form, inputs))
             put_state(self.interpreter, mutable, state)
+            held[mutable] = state
+        self.ties.apply(self.interpreter.journal, held)
         for grown in plan.growing:
             self.interpreter.journal.touch(grown)
             grown.growing = []
@@ -256,11 +274,6 @@ class StagedLoop:
             inputs.append(value)
             yield tensor
 
-    def _tie(self, value: Value, initial: Value) -> None:
-        """In the first trip a carried tensor is the initial one itself."""
-        if isinstance(value, TensorRef) and isinstance(initial, TensorRef):
-            value.cell.pair(initial.cell, self.interpreter.journal)
-
     # ------------------------------------------------------------ emitting
 
     def _emit(self, found: _Round, plan: _Plan) -> Sequence[Value]:
@@ -291,15 +304,18 @@ class StagedLoop:
             if i in plan.fixed:
                 results.append(value)
                 continue
-            result = rebuild(interpreter, form, outputs)
-            self._tie(result, value)
-            results.append(result)
+            results.append(rebuild(interpreter, form, outputs))
+        held: dict[Position, Value] = dict(enumerate(results))
         for mutable, form in plan.states.items():
-            put_state(interpreter, mutable, rebuild(interpreter, form, outputs))
+            held[mutable] = rebuild(interpreter, form, outputs)
+            put_state(interpreter, mutable, held[mutable])
         for grown, items in zip(plan.growing, found.scans, strict=True):
             scans = [next(outputs) for _ in items]
             interpreter.journal.touch(grown)
             runtime = growing_lists.finished(interpreter, grown, scans)
+            runtime.shared = runtime.shared or self.ties.involve(grown)
             grown.items, grown.runtime = [], runtime
+            held[grown] = grown
+        self.ties.apply(interpreter.journal, held)
         found.effects.tie(interpreter.journal)
         return results

@@ -26,6 +26,7 @@ from exporter.conversion.objects import (
     type_name,
 )
 from exporter.conversion.operators import item
+from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
@@ -289,7 +290,7 @@ def unwrap_optional(interpreter: Interpreter, node: Node, environment: Environme
     """A value that must not be None."""
     value = environment[node.inputs[0]]
     if value is None:
-        raise UnsupportedError("unwrapping None: the program fails here")
+        raise RaisedError("the program raises: unwrapping None")
     return [value.value if isinstance(value, OptionalValue) else value]
 
 
@@ -379,8 +380,6 @@ def to_list(interpreter: Interpreter, node: Node, environment: Environment) -> S
 @prim("prim::RaiseException")
 def raise_exception(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """`raise`; where it is only one branch of an `If`, that branch is dropped."""
-    from exporter.conversion.interpreter import RaisedError  # noqa: PLC0415  a cycle otherwise
-
     message = environment[node.inputs[0]]
     raise RaisedError(f"the program raises: {message}")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "append", "common_shape", "concatenate", "convert", "empty", "frozen", "get", "insert", "joined", "kind_of", "overlap",
+    "append", "common_shape", "concatenate", "convert", "descend", "empty", "frozen", "get", "insert", "joined", "kind_of", "overlap",
     "length", "remove_at", "repeat", "reverse", "rows", "sequence", "set_at", "slice_of", "total",
 ]  # fmt: skip
 
@@ -76,11 +76,23 @@ def _made(
 ) -> RuntimeList:
     """A sequence, tied to what its tensors come from."""
     result = RuntimeList("tensor", value, shape)
-    families = [{s.cell, *s.cell.twins} for s in sources]
-    result.shared = any(isinstance(s, RuntimeList) and s.shared for s in sources) or overlap(families)
-    for source in sources:
-        result.cell.descend(source.cell, interpreter.journal)
+    _descend(interpreter, result, sources)
     return result
+
+
+def descend(interpreter: Interpreter, self: RuntimeList, before: ListValue) -> None:
+    """Tie a list that has grown out of another to what that one holds."""
+    _descend(interpreter, self, before.items if before.runtime is None else [before.runtime])
+
+
+def _descend(
+    interpreter: Interpreter, self: RuntimeList, sources: Sequence[RuntimeList | TensorRef]
+) -> None:
+    families = [{s.cell, *s.cell.twins} for s in sources]
+    inherited = any(isinstance(s, RuntimeList) and s.shared for s in sources)
+    self.shared = self.shared or inherited or overlap(families)
+    for source in sources:
+        self.cell.descend(source.cell, interpreter.journal)
 
 
 def overlap(families: Sequence[set[Cell]]) -> bool:
@@ -196,6 +208,9 @@ def length(interpreter: Interpreter, self: RuntimeList) -> Dim:
 def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     """The item at an index, negative from the end."""
     g = interpreter.g
+    if self.kind == "tensor" and self.shared:
+        # Not a view of the list: another item may be the same tensor.
+        return _one_of_shared(interpreter, self, index)
     if isinstance(self, TensorRows):
         return interpreter.call("aten::select", [self.ref, self.dim, index], {})
     if self.kind == "tensor":
@@ -206,6 +221,18 @@ def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     return SymBool(found) if self.kind == "bool" else SymFloat(found)
 
 
+def _one_of_shared(interpreter: Interpreter, self: RuntimeList, index: Dim) -> TensorRef:
+    g = interpreter.g
+    position = g.constant(index, ir.DataType.INT64)
+    if isinstance(self, TensorRows):
+        found = interpreter.call("aten::select", [self.ref, self.dim, index], {}).read(g)
+    else:
+        found = _item(self, position).read(g)
+    result = TensorRef.fresh(found, dense=False)
+    result.cell.descend(self.cell, interpreter.journal)
+    return result
+
+
 def _item(self: RuntimeList, position: Tensor) -> TensorRef:
     """An item of a sequence, as a view: writing to it replaces it in the sequence."""
 
@@ -213,8 +240,6 @@ def _item(self: RuntimeList, position: Tensor) -> TensorRef:
         return g.assume(g.SequenceAt(value, position), self.shape)
 
     def put(g: Builder, value: Tensor, new: Tensor) -> Tensor:
-        if self.shared:
-            raise UnsupportedError("writing to a tensor that a list may hold more than once")
         return _replaced(g, value, position, new)
 
     return TensorRef(self.cell, TensorRef(self.cell), View(take, put))

@@ -171,6 +171,9 @@ class Inputs:
         known = self._dims.get(label)
         if known is None:
             self._dims[label] = known = self._g.symbol(label, tensor, axis)
+            declared = known.as_symbol()
+            assert declared is not None
+            declared.declared = True
         else:
             symbol = known.as_symbol()
             assert symbol is not None

@@ -8,7 +8,7 @@ All tensors hold small whole numbers, so that results agree exactly whatever the
 
 import linecache
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Union
 
@@ -167,6 +167,7 @@ class _Grower:
         second = first if rng.random() < 0.7 else first[1:]
         self.shapes = (first, second)
         self.samples = [_inputs(rng, self.shapes) for _ in range(2)]
+        self.dynamic = rng.random() < 0.3
         self.budget = rng.randint(3, MAX_STATEMENTS)
         self.names = 0
         # What runs, straight on, before the point where the next statement will stand.
@@ -175,15 +176,14 @@ class _Grower:
 
     def grow(self) -> Program | None:
         rng = self.rng
-        dynamic = rng.random() < 0.4
         scope = _Scope()
         if not self.runs([]):
             return None
         statements = self.body(scope, depth=0)
-        program = Program(tuple(statements), scope.leave(), (), dynamic)
+        program = Program(tuple(statements), scope.leave(), (), self.dynamic)
         candidates = [*self.samples, _inputs(rng, self.shapes)]
         candidates.append({**candidates[0], "flag": not candidates[0]["flag"], "n": 1})
-        if dynamic:
+        if self.dynamic:
             others = {size: rng.randint(0, 5) for size in range(6)}
             shapes = tuple(tuple(others[d] for d in shape) for shape in self.shapes)
             candidates.append(_inputs(rng, shapes))
@@ -225,7 +225,10 @@ class _Grower:
         if self.rng.random() < 0.25 and depth < 2 and self.budget > 1:
             return self.compound(scope, depth)
         inner = scope.inner()
-        text = _Writer(self.rng, inner, self.state, self.fresh).line()
+        writer = _Writer(
+            self.rng, inner, self.state, self.fresh, top=depth == 0, dynamic=self.dynamic
+        )
+        text = writer.line()
         if text is None:
             return None
         kinds = _dtypes(self.state)
@@ -309,8 +312,19 @@ def _dtypes(state: dict[str, Any]) -> dict[str, Any]:
 class _Writer:
     """Writes one statement over the visible names, with an eye on their current values."""
 
-    def __init__(self, rng: random.Random, scope: _Scope, state: dict[str, Any], fresh: Any) -> None:
+    def __init__(
+        self,
+        rng: random.Random,
+        scope: _Scope,
+        state: dict[str, Any],
+        fresh: Callable[[str], str],
+        *,
+        top: bool = False,
+        dynamic: bool = False,
+    ) -> None:
         self.rng = rng
+        self.top = top
+        self.dynamic = dynamic
         self.scope = scope
         self.state = state
         self.fresh = fresh
@@ -379,16 +393,22 @@ class _Writer:
         permuted = list(range(rank))
         self.rng.shuffle(permuted)
         low, high = sorted((self.rng.randint(0, size), self.rng.randint(0, size)))
+        pieces = [
+            f"{a}.chunk(2, {dim})[{self.rng.choice([0, -1])}]", f"{a}.split(2, {dim})[0]",
+            f"{a}.squeeze()", f"{a}.squeeze({dim})",
+        ]  # fmt: skip
+        if not self.dynamic and self.rng.random() < 0.15:
+            # How many pieces or dims there are must be known.
+            return self.rng.choice(pieces)
         return self.rng.choice([
             f"{a}.select({dim}, {self.index(size)})", f"{a}[{self.index(self.size(a, 0))}]",
             f"{a}[{self.rng.randint(-2, 2)}:{step}]", f"{a}[:{self.rng.randint(-2, 4)}{step}]",
             f"{a}[..., {self.rng.randint(0, 2)}:]", f"{a}.narrow({dim}, {low}, {high - low})",
             f"{a}.transpose({dim}, {self.dim(a)})", f"{a}.permute({permuted})", f"{a}.unsqueeze({self.dim(a, 1)})",
-            f"{a}.squeeze()", f"{a}.squeeze({dim})", f"{a}.view(-1)", f"{a}.reshape(-1)", f"{a}.flatten()",
+            f"{a}.view(-1)", f"{a}.reshape(-1)", f"{a}.flatten()",
             f"{a}.view([{numel // max(size, 1)}, {size}])", f"{a}.reshape([{size}, -1])", f"{a}.diagonal()",
             f"{a}.unsqueeze(0).expand({[2, *self.shape(a)]})",
-            f"{a}.unbind({dim})[0]", f"{a}.chunk(2, {dim})[{self.rng.choice([0, -1])}]",
-            f"{a}.split(2, {dim})[0]", f"{a}.t()", f"{a}[None]", f"{a}.view_as({self.tensor()})",
+            f"{a}.unbind({dim})[0]", f"{a}.t()", f"{a}[None]", f"{a}.view_as({self.tensor()})",
             f"{a}.expand_as({self.tensor()})", f"{a}.movedim({dim}, {self.dim(a)})", f"{a}[:, {self.index(2)}]",
             f"{a}.reshape({list(self.shape(a)[::-1])})", f"{a}.swapaxes({dim}, 0)",
         ])  # fmt: skip
@@ -422,6 +442,12 @@ class _Writer:
             f"{a}[..., 0]", f"{a}[:, {self.rng.randint(0, 1)}:]", f"{a}[{a} > {k}]",
             f"{a}[torch.tensor([{self.index(self.size(a, 0))}, 0])]", f"{a}[:]", f"{a}[..., :1]",
         ])  # fmt: skip
+        if self.top and self.rng.random() < 0.1:
+            # Other dims in place: where a branch or a Loop does that to an outer tensor, it is refused.
+            return self.rng.choice([
+                f"{a}.unsqueeze_({self.dim(a, 1)})", f"{a}.squeeze_({dim})", f"{a}.transpose_({dim}, 0)",
+                f"{a}.t_()",
+            ])  # fmt: skip
         return self.rng.choice([
             f"{a}.add_({b})", f"{a}.sub_({k})", f"{a}.mul_({b})", f"{a}.neg_()", f"{a}.zero_()", f"{a}.fill_({k})",
             f"{a}.relu_()", f"{a}.clamp_(-2, 2)", f"{a}.copy_({b})", f"{a}.masked_fill_({a} < {k}, 3.0)",
@@ -433,7 +459,6 @@ class _Writer:
             f"{a}.select({dim}, {self.index(size)}).add_({k})", f"{a}.transpose({dim}, 0)[0] = {k}",
             f"{a}.diagonal().fill_({k})", f"{a}.view(-1)[0] = {k}", f"{a}.unsqueeze({dim}).mul_({k})",
             f"{a}.t().copy_({b})", f"{a}.narrow({dim}, 0, {self.rng.randint(0, size)}).sub_({k})",
-            f"{a}.unsqueeze_({self.dim(a, 1)})", f"{a}.squeeze_()", f"{a}.transpose_({dim}, 0)", f"{a}.t_()",
             f"{a}.masked_scatter_({a} > 0, {b}.clone())", f"{a}.chunk(2)[0].add_({b})", f"torch.add({a}, {k}, out={a})",
             f"{a}.flatten()[:1] = {k}", f"{a}.unbind({dim})[0].mul_({k})",
         ])  # fmt: skip
