@@ -26,6 +26,7 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph import folding, kernels, propagation, shape_rules, shapes, size_nodes
 from exporter.onnx_graph.arguments import count_from_front, ir_attribute, natural_dtype
 from exporter.onnx_graph.lowerings import find_lowering
+from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, place
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
@@ -95,6 +96,8 @@ class Builder:
         self._taken: set[str] = set()
         self._shared: dict[object, ir.Value] = {}
         self._symbols: set[str] = set()
+        # Declared sizes that turned out to be fixed: where, by symbol and size.
+        self.pinned: dict[tuple[Symbol, int], object] = {}
 
     # ------------------------------------------------------------ operators
 
@@ -235,6 +238,8 @@ class Builder:
     def _emit(self, call: Call) -> list[Tensor]:
         values = [None if t is None else self.value(t) for t in call.inputs]
         types = shapes.infer(call)
+        for place in pinned_sizes(call):
+            self.pinned.setdefault(place, self.source)
         return self.emit(
             call.op_type,
             values,

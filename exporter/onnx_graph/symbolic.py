@@ -34,6 +34,7 @@ class Symbol:
 
     `lower`, `upper` and `values` (the few values it may have) hold where the program now is: a
     branch knows more than what is around it. `rank_of` is the tensor whose number of dims this is.
+    `declared` says that the user gave it its name, as the size of a dynamic axis.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Symbol:
     upper: int | None = None
     values: tuple[Dim, ...] | None = None
     rank_of: Tensor | None = field(default=None, repr=False)
+    declared: bool = False
 
     def __str__(self) -> str:
         return self.name

@@ -1,0 +1,70 @@
+"""Sizes that the user declared dynamic, where the program only works for one of them.
+
+Tracing records sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed later.
+Such a size meets a fixed one here, in a reshape, in elementwise arithmetic, in a matrix product or a
+concatenation, and the user is told, with the source line, instead of finding out at run time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from exporter.onnx_graph.shape_rules import RULES
+from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Call
+
+__all__ = ["pinned_sizes"]
+
+_ELEMENTWISE = RULES["Add"]
+
+
+def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
+    """(symbol, the only size that fits) for each declared size that this call fixes."""
+    for left, right in _equal_sizes(call):
+        for symbolic, fixed in ((left, right), (right, left)):
+            if isinstance(symbolic, SymInt) and isinstance(fixed, int):
+                solved = _solved(symbolic, fixed)
+                if solved is not None:
+                    yield solved
+
+
+def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
+    """Pairs of sizes that must be equal for the call to work."""
+    shapes = [t.shape for t in call.inputs if t is not None and t.shape is not None]
+    if call.op_type == "Reshape":
+        target = call.tensor(1).array
+        if target is not None and shapes and target.size and (target > 0).all():
+            yield _count(shapes[0]), int(target.prod())
+    elif RULES.get(call.op_type) is _ELEMENTWISE:
+        for i in range(1, 1 + max(map(len, shapes), default=0)):
+            dims = [s[-i] for s in shapes if len(s) >= i and s[-i] != 1]
+            yield from ((dims[0], d) for d in dims[1:])
+    elif call.op_type == "MatMul" and len(shapes) == 2 and shapes[0] and shapes[1]:
+        yield shapes[0][-1], shapes[1][-2] if len(shapes[1]) > 1 else shapes[1][0]
+    elif call.op_type == "Concat" and shapes and len({len(s) for s in shapes}) == 1:
+        axis = call.attributes["axis"] % len(shapes[0])
+        for other in shapes[1:]:
+            pairs = enumerate(zip(shapes[0], other, strict=True))
+            yield from (pair for i, pair in pairs if i != axis)
+
+
+def _count(shape: tuple[Dim, ...]) -> Dim:
+    total: Dim = 1
+    for dim in shape:
+        total = total * dim
+    return total
+
+
+def _solved(symbolic: SymInt, fixed: int) -> tuple[Symbol, int] | None:
+    """The symbol's value where factor * symbol + offset is this number."""
+    offset = symbolic.terms.get((), 0)
+    rest = [(monomial, factor) for monomial, factor in symbolic.terms.items() if monomial]
+    if len(rest) != 1 or len(rest[0][0]) != 1:
+        return None
+    (symbol,), factor = rest[0]
+    if not isinstance(symbol, Symbol) or not symbol.declared or (fixed - offset) % factor:
+        return None
+    return symbol, (fixed - offset) // factor
