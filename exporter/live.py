@@ -313,7 +313,8 @@ class _Examples:
 def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
     """The items of a tuple, list or dict, changed; all else is left as it is."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(change, value))
+        # Past a constructor of its own, such as PackedSequence's, which takes tensors only.
+        return tuple.__new__(type(value), map(change, value))
     if isinstance(value, (list, tuple)):
         return type(value)(map(change, value))
     if isinstance(value, Mapping):
