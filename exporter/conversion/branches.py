@@ -13,8 +13,9 @@ raise is dropped: the other one is taken, and the condition noted as a precondit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.conversion.aliasing import Families, families_of, tie
@@ -37,7 +38,7 @@ from exporter.conversion.joining import (
 )
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
-from exporter.conversion.objects import OptionalValue, Value
+from exporter.conversion.objects import Value
 from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.onnx_graph.control_flow import branch_output, emit_if
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
     from exporter.torchscript.graph import Block, Node
 
-__all__ = ["stage"]
+__all__ = ["stage", "stage_calls"]
 
 
 @dataclass
@@ -76,14 +77,28 @@ def stage(
     sides: dict[int, _Side] = {}
     for index in order:
         try:
-            sides[index] = _stage_block(
-                interpreter, node.blocks[index], environment, index, condition
-            )
+            block = node.blocks[index]
+            run = partial(interpreter.run_block, block, environment)
+            sides[index] = _stage_side(interpreter, run, index, condition)
         except RaisedError as error:
             interpreter.preconditions.append(_precondition(node, error.message))
             interpreter.facts.assume(condition.condition, index == 1)
             return interpreter.run_block(node.blocks[1 - index], environment)
     return _join(interpreter, condition, sides[0], sides[1])
+
+
+def stage_calls(
+    interpreter: Interpreter,
+    condition: SymBool,
+    then: Callable[[], Value],
+    other: Callable[[], Value],
+) -> Value:
+    """What one of two calls gives, neither of which raises; see `stage`."""
+    sides = [
+        _stage_side(interpreter, lambda: [run()], index, condition)
+        for index, run in enumerate((then, other))
+    ]
+    return _join(interpreter, condition, *sides)[0]
 
 
 def _raises(block: Block) -> bool:
@@ -96,10 +111,9 @@ def _precondition(node: Node, message: str) -> str:
     return f"{message.removeprefix('the program raises: ')}{where}"
 
 
-def _stage_block(
+def _stage_side(
     interpreter: Interpreter,
-    block: Block,
-    environment: Environment,
+    run: Callable[[], list[Value]],
     index: int,
     condition: SymBool,
 ) -> _Side:
@@ -112,7 +126,7 @@ def _stage_block(
             interpreter.facts.scope(),
         ):
             interpreter.facts.assume(condition.condition, index == 0)
-            results = interpreter.run_block(block, environment)
+            results = run()
             effects = Effects.of(frame)
             forms = [form_of(interpreter, r) for r in results]
             state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}

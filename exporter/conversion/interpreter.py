@@ -28,9 +28,10 @@ from exporter.conversion.objects import (
     Value,
     type_name,
 )
-from exporter.conversion.operators import call_operator, item
+from exporter.conversion.operators import item
 from exporter.conversion.prims import PRIMS
 from exporter.conversion.tensors import TensorRef
+from exporter.conversion.undecided import call_decided
 from exporter.errors import ConversionError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import SymInt, resolved
@@ -209,7 +210,7 @@ class Interpreter:
                 return containers.concatenated(self, a, b)
             if kind == "aten::mul" and isinstance(a, ListValue):
                 return containers.repeated(self, a, b)
-        return call_operator(self, kind, args, kwargs)
+        return call_decided(self, kind, args, kwargs)
 
     def builtin(self, kind: str, *args: Value) -> Value:
         """Call an operator on values, from within a builtin."""
@@ -264,8 +265,7 @@ class Interpreter:
             return numbers.equal(self, a, b)
         if isinstance(a, TensorRef) and isinstance(b, TensorRef):
             return self.builtin("aten::equal", a, b)  # type: ignore[no-any-return]
-        result = self.builtin("aten::eq", a, b)
-        return result  # type: ignore[no-any-return]
+        return self.builtin("aten::eq", a, b)  # type: ignore[no-any-return]
 
     def containers_equal(self, a: Value, b: Value) -> Value:
         """`a == b` for lists, tuples and dicts."""
@@ -275,7 +275,7 @@ class Interpreter:
 
     def describe_call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> str:
         """An operator by its schema where PyTorch has one, else by its argument types."""
-        from exporter.conversion.missing import described
+        from exporter.conversion.missing import described  # noqa: PLC0415  imported where it is first needed
 
         return described(kind, args, kwargs)
 
