@@ -1,7 +1,7 @@
 """ts2onnx: converts TorchScript to ONNX, without needing PyTorch.
 
-    from exporter import export
-    export("model.pt", path="model.onnx")
+from exporter import export
+export("model.pt", path="model.onnx")
 """
 
 from __future__ import annotations

@@ -72,7 +72,8 @@ def register_symbolic(
 ) -> Callable[..., Any]:
     """Register how an operator converts, by its whole schema: `"mylib::op(Tensor x) -> Tensor"`.
 
-    `function(g, ...)` takes the builder and the schema's arguments. Without one this is a decorator.
+    `function(g, ...)` takes the builder and the schema's arguments; without it this is a
+    decorator.
     A second registration of an overload is a ValueError, unless `replace` says that it is meant.
     """
     register = symbolic(schema, replace=replace)
@@ -121,8 +122,7 @@ def export(
     started = time.perf_counter()
     if not OLDEST_OPSET <= opset_version <= NEWEST_OPSET:
         raise InputError(
-            f"opset {opset_version} is not supported; "
-            f"opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
+            f"opset {opset_version} is not supported; opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
         )
     if training not in ("eval", "preserve", "train"):
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
@@ -146,7 +146,9 @@ def export(
             Options(unroll_trips=unroll_trips),
         )
     )
-    result = _finished(conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets)
+    result = _finished(
+        conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets
+    )
     result.archive = source.archive
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started

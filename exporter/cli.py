@@ -22,16 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["--version"]:
-        from exporter import __version__  # this and those below: only what runs is imported
+        from exporter import __version__  # noqa: PLC0415  this and those below: only what runs is imported
 
         print(f"ts2onnx {__version__}")
         sys.exit(0)
     if words[:1] == ["inspect"]:
-        from exporter.commands.inspect import inspect
+        from exporter.commands.inspect import inspect  # noqa: PLC0415  only what runs is imported
 
         inspect.main(words[1:], prog_name="ts2onnx inspect")
     else:
-        from exporter.commands.convert import convert
+        from exporter.commands.convert import convert  # noqa: PLC0415  only what runs is imported
 
         # Without a word there is nothing to convert: say what there is.
         convert.main(words or ["--help"], prog_name="ts2onnx")

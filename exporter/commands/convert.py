@@ -158,7 +158,7 @@ def _convert(
             raise click.UsageError(f"there is no file {file}")
         runpy.run_path(file, run_name=Path(file).stem)
 
-    from exporter.api import export  # only here: --help and usage errors do without
+    from exporter.api import export  # noqa: PLC0415  only here: --help and usage errors do without
 
     with Progress(f"converting {model}", shown=not (quiet or as_json)) as progress:
         archive = open_archive(model)
@@ -237,7 +237,7 @@ def _verified(
     rtol: float | None,
     atol: float | None,
 ) -> Verification:
-    from exporter.verification import (  # here: a conversion alone does without
+    from exporter.verification import (  # noqa: PLC0415  here: a conversion alone does without
         CallPlan,
         Tolerance,
         verify_arrays,

@@ -2,15 +2,16 @@
 
 A value that is joined from two paths (the branches of an `If`, the trips of a `Loop`) is a new
 tensor in the graph, but in the program it is one of those that it was joined from, and two joined
-values may be one and the same tensor on some path. Such cells are made twins: as long as none of them
-is written all is well, and reading one after another was written is an error instead of a guess.
+values may be one and the same tensor on some path. Such cells are made twins: as long as none of
+them is written all is well, and reading one after another was written is an error instead of a
+guess.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from exporter.conversion.journal import Journal, Mutable
 from exporter.conversion.objects import (
@@ -92,7 +93,7 @@ def _matched(cells: list[Cell], families: Families) -> Iterator[tuple[Cell, list
                 yield cell, family
 
 
-Position: TypeAlias = Union[int, Mutable]
+Position: TypeAlias = int | Mutable
 """What a loop carries: a carried value by its number, or something that the body writes."""
 
 _Leaf: TypeAlias = tuple[Position, int, int]

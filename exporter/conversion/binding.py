@@ -137,7 +137,9 @@ def _match_number(type: Type, value: Value) -> tuple[int, Any]:  # noqa: A002
     if isinstance(type, FloatType):
         if is_float:
             return 0, value
-        return (1, float(value) if isinstance(value, int) else value) if is_int else _implicit(value)
+        return (
+            (1, float(value) if isinstance(value, int) else value) if is_int else _implicit(value)
+        )
     if isinstance(type, BoolType):
         if is_bool:
             return 0, value

@@ -142,7 +142,9 @@ def extend(interpreter: Interpreter, self: ListValue, other: Value) -> Value:
 
 
 @builtin("aten::add_")
-def add_in_place(interpreter: Interpreter, self: Value, other: Value, *rest: Value, **kw: Value) -> Value:
+def add_in_place(
+    interpreter: Interpreter, self: Value, other: Value, *rest: Value, **kw: Value
+) -> Value:
     """`list += list`."""
     if not isinstance(self, ListValue) or rest or kw:
         return NotImplemented
@@ -233,7 +235,7 @@ def remove(interpreter: Interpreter, self: Value, item: Value) -> Value:
 
 @builtin("aten::index")
 def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -> Value:
-    """The index of the first equal item of a list. (Of a tensor: the operator.)"""
+    """The index of the first equal item of a list. Of a tensor: the operator."""
     if not isinstance(self, ListValue):
         return NotImplemented
     for i, candidate in enumerate(interpreter.items(self)):
@@ -313,8 +315,10 @@ def copy(interpreter: Interpreter, self: Value) -> Value:
 
 
 @builtin("aten::sort")
-def sort(interpreter: Interpreter, self: Value, reverse: Value = False, *rest: Value, **kw: Value) -> Value:  # noqa: A002
-    """Sort a list of numbers or strings in place. (Of a tensor: the operator.)"""
+def sort(
+    interpreter: Interpreter, self: Value, reverse: Value = False, *rest: Value, **kw: Value
+) -> Value:
+    """Sort a list of numbers or strings in place. Of a tensor: the operator."""
     if not isinstance(self, ListValue) or rest or kw:
         return NotImplemented
     interpreter.journal.touch(self)
@@ -323,7 +327,7 @@ def sort(interpreter: Interpreter, self: Value, reverse: Value = False, *rest: V
 
 
 @builtin("aten::sorted")
-def sorted_copy(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG001
+def sorted_copy(interpreter: Interpreter, self: Value) -> Value:
     """A sorted copy."""
     return ListValue(_sorted(self, False), self.element_type)
 
@@ -346,7 +350,7 @@ def list_sum(interpreter: Interpreter, self: Value) -> Value:
 
 @builtin("aten::sum")
 def sum_of(interpreter: Interpreter, self: Value, *rest: Value, **kw: Value) -> Value:
-    """`sum(list)`. (Of a tensor: the operator.)"""
+    """`sum(list)`. Of a tensor: the operator."""
     if not isinstance(self, ListValue) or rest or kw:
         return NotImplemented
     if self.runtime is not None:
@@ -380,7 +384,7 @@ def slice_list(
     *rest: Value,
     **kw: Value,
 ) -> Value:
-    """`list[a:b:c]`, `str[a:b]`, `tuple[a:b]`. (Of a tensor: the operator.)"""
+    """`list[a:b:c]`, `str[a:b]`, `tuple[a:b]`. Of a tensor: the operator."""
     if isinstance(self, str):
         return self[_bound(start) : _bound(end) : step]
     if isinstance(self, tuple):
@@ -401,7 +405,7 @@ def _bound(value: Value) -> int | None:
 
 @builtin("aten::unbind")
 def unbind(interpreter: Interpreter, self: Value, dim: Value = 0) -> Value:
-    """The slices along a dim whose size is only known at run time. (Else: the operator.)"""
+    """The slices along a dim whose size is only known at run time. Else: the operator."""
     if not isinstance(self, TensorRef):
         return NotImplemented
     shape = self.read(interpreter.g).shape
@@ -412,7 +416,7 @@ def unbind(interpreter: Interpreter, self: Value, dim: Value = 0) -> Value:
 
 @builtin("aten::stack")
 def stack(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value) -> Value:
-    """`torch.stack` of a list of tensors of run-time length. (Else: the operator.)"""
+    """`torch.stack` of a list of tensors of run-time length. Else: the operator."""
     if kw or not isinstance(tensors, ListValue) or tensors.runtime is None:
         return NotImplemented
     return TensorRef.fresh(runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=True))
@@ -420,12 +424,10 @@ def stack(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value)
 
 @builtin("aten::cat", "aten::concat", "aten::concatenate")
 def cat(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value) -> Value:
-    """`torch.cat` of a list of tensors of run-time length. (Else: the operator.)"""
+    """`torch.cat` of a list of tensors of run-time length. Else: the operator."""
     if kw or not isinstance(tensors, ListValue) or tensors.runtime is None:
         return NotImplemented
-    return TensorRef.fresh(
-        runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=False)
-    )
+    return TensorRef.fresh(runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=False))
 
 
 # ---------------------------------------------------------------- dicts
@@ -441,19 +443,19 @@ def make_dict(interpreter: Interpreter, pairs: Value = None) -> Value:
 
 
 @builtin("aten::keys")
-def keys(interpreter: Interpreter, self: DictValue) -> Value:  # noqa: ARG001
+def keys(interpreter: Interpreter, self: DictValue) -> Value:
     """The keys as a list."""
     return ListValue(list(self.items))
 
 
 @builtin("aten::values")
-def values(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG001
+def values(interpreter: Interpreter, self: Value) -> Value:
     """The values as a list."""
     return ListValue(list(self.items.values())) if isinstance(self, DictValue) else NotImplemented
 
 
 @builtin("aten::items")
-def items(interpreter: Interpreter, self: DictValue) -> Value:  # noqa: ARG001
+def items(interpreter: Interpreter, self: DictValue) -> Value:
     """Pairs of key and value as a list."""
     return ListValue(list(self.items.items()))
 
@@ -502,7 +504,7 @@ def range_length(interpreter: Interpreter, low: Value, high: Value, step: Value)
 
 
 @builtin("aten::__derive_index")
-def derive_index(interpreter: Interpreter, index: Value, start: Value, step: Value) -> Value:  # noqa: ARG001
+def derive_index(interpreter: Interpreter, index: Value, start: Value, step: Value) -> Value:
     """The number at a position of a range."""
     return start + index * step
 

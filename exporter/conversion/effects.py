@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Effects", "put_state", "state_of"]
 
 
-
-
 def state_of(mutable: Mutable) -> Value:
     """The state as a value: a `Tensor`, or a container of its own that holds the contents."""
     if isinstance(mutable, Cell):

@@ -34,7 +34,7 @@ class Mutable:
 
 
 class Frame:
-    """The states, at the frame's start, of what was touched since; `start` is when it was opened."""
+    """The states at the frame's start of what was touched since; `start` is when that was."""
 
     def __init__(self) -> None:
         self.start = next(_serial)

@@ -5,10 +5,10 @@
         h = tanh(h + i)
 
 The body is staged with its carried values as fresh values of the form that the initial ones have.
-If what comes out has a wider form (another dim, a constant that varies, a list that grows, None that
-becomes a tensor), or if the body writes something outside it that was not carried yet, it is staged
-again with the wider form; a few rounds reach a fixed point. What the body gives back as it got it is
-not carried at all. Lists that it only appends to become scan outputs (`growing_lists`).
+If what comes out has a wider form (another dim, a constant that varies, a list that grows, None
+that becomes a tensor), or if the body writes something outside it that was not carried yet, it is
+staged again with the wider form; a few rounds reach a fixed point. What the body gives back as it
+got it is not carried at all. Lists that it only appends to become scan outputs (`growing_lists`).
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ class StagedLoop:
     def _note_ties(self, plan: _Plan, leaving: Sequence[Value], effects: Effects) -> bool:
         """What a trip leaves may share memory; whether that is news."""
         families: dict[Position, Families] = {i: families_of(v) for i, v in enumerate(leaving)}
-        families |= {m: families_of(s) for m, s in effects.states.items() if not isinstance(m, Cell)}
+        families |= {
+            m: families_of(s) for m, s in effects.states.items() if not isinstance(m, Cell)
+        }
         for grown in plan.growing:
             families[grown] = [f for item in grown.growing or () for f in families_of(item)]
         return self.ties.note(families)

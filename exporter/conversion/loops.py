@@ -101,7 +101,7 @@ def _unroll(
 
 
 def _affordable(done: int, trips: int, emitted: int, options: Options) -> bool:
-    """Whether the whole loop stays within the unrolling options, by what its first trips emitted."""
+    """Whether the whole loop stays within the options, by what its first trips emitted."""
     if not emitted:
         return True
     expected = trips if trips != FOREVER else done

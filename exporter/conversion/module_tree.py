@@ -96,9 +96,7 @@ class ModuleTree:
             result = ListValue(items, element)
         elif isinstance(value, dict):
             inner = declared.value if isinstance(declared, DictType) else None
-            result = DictValue(
-                {k: self.load(v, inner, f"{path}.{k}") for k, v in value.items()}
-            )
+            result = DictValue({k: self.load(v, inner, f"{path}.{k}") for k, v in value.items()})
         elif isinstance(value, tuple):
             return self._tuple(value, declared, path)
         elif isinstance(value, SparseTensorData):

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 from exporter.conversion.builtin import builtin
-from exporter.conversion.objects import UNINITIALIZED, Device, EnumMember, OptionalValue, Value
+from exporter.conversion.objects import (
+    UNINITIALIZED,
+    Device,
+    EnumMember,
+    ListValue,
+    OptionalValue,
+    Value,
+)
+from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import And, Condition, NonNegative, Not, Or, Zero, decide
 from exporter.onnx_graph.symbolic import Dim, SymInt, resolved, sym_max, sym_min
@@ -150,8 +158,6 @@ def negate(interpreter: Interpreter, a: Value) -> Value:
 
 def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
     """Python's `bool(value)` for a number or a one-element tensor."""
-    from exporter.conversion.tensors import TensorRef
-
     if isinstance(value, OptionalValue):
         value = value.value
     if value is UNINITIALIZED:
@@ -333,7 +339,6 @@ def invert(interpreter: Interpreter, a: Value) -> Value:
 
 def _extreme(name: str, ints: Callable[..., Dim], compute: Callable[..., Any], onnx: str) -> None:
     def run(interpreter: Interpreter, *args: Value) -> Value:
-        from exporter.conversion.objects import ListValue
 
         items: list[Value] = list(args)
         if len(args) == 1 and isinstance(args[0], ListValue):
@@ -371,8 +376,6 @@ def absolute(interpreter: Interpreter, a: Value) -> Value:
 @builtin("aten::Int", "aten::IntImplicit")
 def to_int(interpreter: Interpreter, a: Value) -> Value:
     """`int(x)`: floats truncate, strings are parsed, tensors hold one element."""
-    from exporter.conversion.tensors import TensorRef
-
     if isinstance(a, OptionalValue):
         a = a.value
     g = interpreter.g
@@ -391,8 +394,6 @@ def to_int(interpreter: Interpreter, a: Value) -> Value:
 @builtin("aten::Float", "aten::FloatImplicit")
 def to_float(interpreter: Interpreter, a: Value) -> Value:
     """`float(x)`."""
-    from exporter.conversion.tensors import TensorRef
-
     if isinstance(a, OptionalValue):
         a = a.value
     g = interpreter.g
@@ -407,7 +408,7 @@ builtin("aten::Bool")(truth)
 
 
 @builtin("aten::Complex")
-def to_complex(interpreter: Interpreter, a: Value, b: Value = 0) -> Value:  # noqa: ARG001
+def to_complex(interpreter: Interpreter, a: Value, b: Value = 0) -> Value:
     """`complex(x)` of known numbers."""
     if is_number(a) and is_number(b) and is_known(a, b):
         return complex(a, b)
@@ -521,7 +522,7 @@ def is_finite(interpreter: Interpreter, a: Value) -> Value:
 
 
 def _binary_math(name: str, compute: Callable[[float, float], float]) -> None:
-    def run(interpreter: Interpreter, a: Value, b: Value) -> Value:  # noqa: ARG001
+    def run(interpreter: Interpreter, a: Value, b: Value) -> Value:
         if not (is_number(a) and is_number(b)):
             return NotImplemented
         if not is_known(a, b):

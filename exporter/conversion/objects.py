@@ -15,8 +15,8 @@ from exporter.conversion.journal import Mutable
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import PartialShape
-from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
 from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
 
 if TYPE_CHECKING:
     from exporter.torchscript.graph import ClassType, Function

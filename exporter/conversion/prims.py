@@ -82,7 +82,7 @@ def _arguments(
 
 
 @prim("prim::Constant")
-def constant(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def constant(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """A literal, or a tensor or object of `CONSTANTS`."""
     value = node.attributes.get("value")
     if isinstance(value, TensorData):
@@ -95,7 +95,9 @@ def constant(interpreter: Interpreter, node: Node, environment: Environment) -> 
 
 
 @prim("prim::GetAttr")
-def get_attribute(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+def get_attribute(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """`object.name`: an attribute, a constant of the class, a field, a method."""
     owner = environment[node.inputs[0]]
     name: Any = node.attributes["name"]
@@ -129,7 +131,9 @@ def _member_name(interpreter: Interpreter, member: EnumMember) -> str:
 
 
 @prim("prim::HasAttr")
-def has_attribute(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def has_attribute(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """`hasattr(object, name)`."""
     owner = environment[node.inputs[0]]
     name: Any = node.attributes["name"]
@@ -138,7 +142,9 @@ def has_attribute(interpreter: Interpreter, node: Node, environment: Environment
 
 
 @prim("prim::SetAttr")
-def set_attribute(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+def set_attribute(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """`object.name = value`."""
     owner = environment[node.inputs[0]]
     name: Any = node.attributes["name"]
@@ -166,7 +172,9 @@ def call_method(interpreter: Interpreter, node: Node, environment: Environment) 
 
 
 @prim("prim::CallFunction")
-def call_function(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+def call_function(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A call of a free function of the archive."""
     args, kwargs = _arguments(node, environment)
     name: Any = node.attributes["name"]
@@ -183,14 +191,18 @@ def call_value(interpreter: Interpreter, node: Node, environment: Environment) -
 
 
 @prim("prim::Function")
-def function_value(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def function_value(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A function of the archive as a value."""
     name: Any = node.attributes["name"]
     return [FunctionValue(interpreter.program.function(name))]
 
 
 @prim("prim::CreateObject")
-def create_object(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def create_object(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A new instance of a script class; `__init__` is a call of its own."""
     name: Any = node.attributes["name"]
     return [ObjectValue(interpreter.program.class_type(name), {})]
@@ -212,7 +224,7 @@ def named_tuple(interpreter: Interpreter, node: Node, environment: Environment) 
 
 
 @prim("prim::EnumMember")
-def enum_member(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def enum_member(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """A member of an enum class."""
     name: Any = node.attributes["name"]
     member: Any = node.attributes["member"]
@@ -223,13 +235,17 @@ def enum_member(interpreter: Interpreter, node: Node, environment: Environment) 
 
 
 @prim("prim::TupleConstruct")
-def tuple_construct(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def tuple_construct(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A tuple."""
     return [tuple(environment[v] for v in node.inputs)]
 
 
 @prim("prim::ListConstruct")
-def list_construct(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def list_construct(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A list."""
     declared = node.outputs[0].type if node.outputs else None
     if isinstance(declared, OptionalType):
@@ -239,7 +255,9 @@ def list_construct(interpreter: Interpreter, node: Node, environment: Environmen
 
 
 @prim("prim::DictConstruct")
-def dict_construct(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+def dict_construct(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A dict from keys and values in turn."""
     values = [environment[v] for v in node.inputs]
     keys = map(interpreter.dict_key, values[::2])
@@ -253,10 +271,14 @@ def unpack(interpreter: Interpreter, node: Node, environment: Environment) -> Se
     if isinstance(value, OptionalValue):
         value = value.value
     if isinstance(value, ListValue) and value.runtime is not None:
-        return [interpreter.builtin("aten::__getitem__", value, i) for i in range(len(node.outputs))]
+        return [
+            interpreter.builtin("aten::__getitem__", value, i) for i in range(len(node.outputs))
+        ]
     found = interpreter.items(value)
     if len(found) != len(node.outputs):
-        raise UnsupportedError(f"{len(found)} values to unpack where {len(node.outputs)} are wanted")
+        raise UnsupportedError(
+            f"{len(found)} values to unpack where {len(node.outputs)} are wanted"
+        )
     return found
 
 
@@ -279,14 +301,18 @@ def annotate(interpreter: Interpreter, node: Node, environment: Environment) -> 
 
 
 @prim("prim::unchecked_cast", "prim::unchecked_unwrap_optional")
-def unchecked_cast(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def unchecked_cast(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A value whose type the program has tested."""
     value = environment[node.inputs[0]]
     return [value.value if isinstance(value, OptionalValue) else value]
 
 
 @prim("aten::_unwrap_optional")
-def unwrap_optional(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def unwrap_optional(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A value that must not be None."""
     value = environment[node.inputs[0]]
     if value is None:
@@ -295,7 +321,9 @@ def unwrap_optional(interpreter: Interpreter, node: Node, environment: Environme
 
 
 @prim("prim::Uninitialized")
-def uninitialized(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def uninitialized(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """A value that no path reads."""
     return [UNINITIALIZED]
 
@@ -378,20 +406,22 @@ def to_list(interpreter: Interpreter, node: Node, environment: Environment) -> S
 
 
 @prim("prim::RaiseException")
-def raise_exception(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+def raise_exception(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
     """`raise`; where it is only one branch of an `If`, that branch is dropped."""
     message = environment[node.inputs[0]]
     raise RaisedError(f"the program raises: {message}")
 
 
 @prim("prim::Print", "aten::warn", "aten::_assert_async", "aten::_warn")
-def ignored(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def ignored(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """Printing and warnings have no place in a graph."""
     return [None] * len(node.outputs)
 
 
 @prim("prim::Enter", "prim::Exit")
-def context(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def context(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """Entering and leaving `torch.no_grad()` and the like: nothing to do at inference."""
     return [environment[node.inputs[0]]] * len(node.outputs)
 

@@ -91,7 +91,7 @@ def stride(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
 
 
 @builtin("aten::is_contiguous")
-def is_contiguous(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value) -> Value:  # noqa: ARG001
+def is_contiguous(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value) -> Value:
     """Whether the elements lie in row-major order."""
     if not isinstance(self, TensorRef):
         return NotImplemented
@@ -108,7 +108,7 @@ def dtype(interpreter: Interpreter, self: Value) -> Value:
 
 
 @builtin("prim::device", "aten::device", "aten::get_device")
-def device(interpreter: Interpreter, self: Value, *rest: Value) -> Value:  # noqa: ARG001
+def device(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     """Everything is on the CPU: ONNX has no devices."""
     if isinstance(self, TensorRef):
         return Device("cpu")
@@ -118,13 +118,13 @@ def device(interpreter: Interpreter, self: Value, *rest: Value) -> Value:  # noq
 
 
 @builtin("prim::type")
-def device_type(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG001
+def device_type(interpreter: Interpreter, self: Value) -> Value:
     """The type of a device, such as "cpu"."""
     return self.name.split(":")[0] if isinstance(self, Device) else NotImplemented
 
 
 @builtin("prim::index")
-def device_index(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG001
+def device_index(interpreter: Interpreter, self: Value) -> Value:
     """The index of a device."""
     if not isinstance(self, Device):
         return NotImplemented
@@ -133,13 +133,13 @@ def device_index(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG00
 
 
 @builtin("prim::layout", "aten::layout")
-def layout(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG001
+def layout(interpreter: Interpreter, self: Value) -> Value:
     """All tensors are strided (0)."""
     return 0
 
 
 def _constant_property(value: bool, *names: str) -> None:
-    def run(interpreter: Interpreter, *args: Value) -> Value:  # noqa: ARG001
+    def run(interpreter: Interpreter, *args: Value) -> Value:
         return value
 
     builtin(*names)(run)
@@ -147,9 +147,9 @@ def _constant_property(value: bool, *names: str) -> None:
 
 _constant_property(
     False,
-    "prim::is_cuda", "prim::is_sparse", "prim::is_sparse_csr", "prim::is_quantized", "prim::is_mkldnn",
-    "prim::is_mps", "prim::is_vulkan", "prim::is_xpu", "prim::is_ipu", "prim::is_meta", "prim::is_nested",
-    "prim::is_ort", "prim::is_maia", "prim::is_hpu", "prim::is_mtia", "prim::requires_grad",
+    "prim::is_cuda", "prim::is_sparse", "prim::is_sparse_csr", "prim::is_quantized",
+    "prim::is_mkldnn", "prim::is_mps", "prim::is_vulkan", "prim::is_xpu", "prim::is_ipu", "prim::is_meta",
+    "prim::is_nested", "prim::is_ort", "prim::is_maia", "prim::is_hpu", "prim::is_mtia", "prim::requires_grad",
     "aten::is_conj", "aten::is_neg", "aten::is_inference", "aten::is_autocast_enabled",
     "aten::is_autocast_cpu_enabled", "aten::is_grad_enabled",
     "prim::is_grad_enabled", "aten::is_distributed", "aten::is_pinned",
@@ -158,13 +158,13 @@ _constant_property(True, "prim::is_cpu", "prim::is_leaf", "aten::is_leaf", "aten
 
 
 @builtin("prim::AutogradAnyNonZero", "prim::AutogradAllNonZero")
-def autograd(interpreter: Interpreter, *args: Value) -> Value:  # noqa: ARG001
+def autograd(interpreter: Interpreter, *args: Value) -> Value:
     """There are no gradients."""
     return False
 
 
 @builtin("aten::grad", "prim::grad")
-def gradient(interpreter: Interpreter, self: Value) -> Value:  # noqa: ARG001
+def gradient(interpreter: Interpreter, self: Value) -> Value:
     """There are no gradients."""
     return None
 
@@ -228,10 +228,10 @@ def tensor_of(
     interpreter: Interpreter,
     data: Value,
     dtype: Value = None,
-    device: Value = None,  # noqa: ARG001
-    requires_grad: Value = False,  # noqa: ARG001
+    device: Value = None,
+    requires_grad: Value = False,
 ) -> Value:
-    """`torch.tensor` of a number or of nested lists; ints are int64, floats float32, as PyTorch's."""
+    """`torch.tensor` of a number or of nested lists; ints are int64, floats float32."""
     g = interpreter.g
     wanted = None if dtype is None else onnx_dtype(dtype)
     if isinstance(data, TensorRef):
@@ -295,7 +295,7 @@ def shape_as_tensor(interpreter: Interpreter, self: Value) -> Value:
 
 
 @builtin("aten::copy_")
-def copy_(interpreter: Interpreter, self: Value, src: Value, non_blocking: Value = False) -> Value:  # noqa: ARG001
+def copy_(interpreter: Interpreter, self: Value, src: Value, non_blocking: Value = False) -> Value:
     """Write the values of another tensor, broadcast and converted."""
     g = interpreter.g
     if not isinstance(self, TensorRef):
@@ -323,13 +323,13 @@ def fill_(interpreter: Interpreter, self: Value, value: Value = 0) -> Value:
 @builtin(
     "aten::detach_", "aten::requires_grad_", "aten::retain_grad", "aten::pin_memory", "prim::data"
 )
-def same(interpreter: Interpreter, self: Value, *rest: Value) -> Value:  # noqa: ARG001
+def same(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     """Nothing to do at inference."""
     return self
 
 
 @builtin("aten::set_", "aten::resize_", "aten::resize_as_")
-def resize_(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value) -> Value:  # noqa: ARG001
+def resize_(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value) -> Value:
     """Changing what a tensor's storage is has no counterpart."""
     raise UnsupportedError("changing the storage of a tensor in place (set_, resize_)")
 

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Sequence
 import onnx_ir as ir
 
 from exporter.conversion.numbers import as_tensor
-from exporter.conversion.objects import DictValue, ListValue, NamedTuple, OptionalValue, Value
-from exporter.conversion.objects import ObjectValue
+from exporter.conversion.objects import (
+    DictValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    Value,
+)
 from exporter.conversion.runtime_lists import sequence
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError

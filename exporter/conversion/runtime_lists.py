@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "append", "common_shape", "concatenate", "convert", "descend", "empty", "frozen", "get", "insert", "joined", "kind_of", "overlap",
+    "append", "common_shape", "concatenate", "convert", "descend", "empty", "frozen",
+    "get", "insert", "joined",
+    "kind_of", "overlap",
     "length", "remove_at", "repeat", "reverse", "rows", "sequence", "set_at", "slice_of", "total",
 ]  # fmt: skip
 
@@ -313,7 +315,11 @@ def _replaced(g: Builder, value: Tensor, position: Tensor, tensor: Tensor) -> Te
 
 
 def slice_of(
-    interpreter: Interpreter, self: RuntimeList, start: Dim | None, end: Dim | None, step: Dim | None
+    interpreter: Interpreter,
+    self: RuntimeList,
+    start: Dim | None,
+    end: Dim | None,
+    step: Dim | None,
 ) -> RuntimeList:
     """`self[start:end:step]`."""
     g = interpreter.g

@@ -17,6 +17,7 @@ from exporter.conversion.objects import DictValue, ListValue, NamedTuple, Value
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import from_real, is_complex, part_dtype
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 from exporter.torchscript.program import Program
@@ -156,6 +157,10 @@ class Inputs:
         """A new graph input; dims that are strings are symbols, shared by name."""
         if name in self.names:
             raise InputError(f"two inputs are called {name!r}")
+        if is_complex(dtype):
+            # ONNX has no kernels for complex numbers: the input is real, with a last dim of 2.
+            pair = self.add(name, part_dtype(dtype), None if shape is None else [*shape, 2])
+            return from_real(self._g, pair)
         value = ir.Value(name=self._g.unique(name, out=True), type=ir.TensorType(dtype))
         tensor = Tensor(dtype, None, value=value, scope=self._g.scope)
         if shape is not None:

@@ -50,13 +50,16 @@ def view_strides(
         return tuple(strides[int(d) % rank] for d in arguments["dims"])
     if name in ("select", "unbind"):
         return strides[: dim()] + strides[dim() + 1 :]
-    if name in ("split", "split_with_sizes", "chunk", "narrow", "tensor_split") and index is not None:
+    if (
+        name in ("split", "split_with_sizes", "chunk", "narrow", "tensor_split")
+        and index is not None
+    ):
         return strides
     if name == "narrow":
         return strides
     if name == "slice":
         step = arguments.get("step", 1)
-        return strides[: dim()] + (strides[dim()] * step,) + strides[dim() + 1 :]
+        return (*strides[: dim()], strides[dim()] * step, *strides[dim() + 1 :])
     if name == "unsqueeze":
         where = int(arguments["dim"]) % (rank + 1)
         inserted = shape[where] * strides[where] if where < rank else 1

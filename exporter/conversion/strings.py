@@ -35,19 +35,19 @@ def _repr(value: Value) -> str:
 
 
 @builtin("aten::str")
-def to_str(interpreter: Interpreter, value: Value) -> Value:  # noqa: ARG001
+def to_str(interpreter: Interpreter, value: Value) -> Value:
     """`str(value)`."""
     return text(value)
 
 
 @builtin("aten::format")
-def format_text(interpreter: Interpreter, template: str, *args: Value) -> Value:  # noqa: ARG001
+def format_text(interpreter: Interpreter, template: str, *args: Value) -> Value:
     """`template.format(*args)`; TorchScript knows just `{}`."""
     return template.format(*map(text, args))
 
 
 @builtin("aten::percentFormat")
-def percent_format(interpreter: Interpreter, template: str, *args: Value) -> Value:  # noqa: ARG001
+def percent_format(interpreter: Interpreter, template: str, *args: Value) -> Value:
     """`template % args`."""
     plain = args[0] if len(args) == 1 and isinstance(args[0], tuple) else args
     return template % tuple(a if isinstance(a, (int, float)) else text(a) for a in plain)
@@ -70,34 +70,35 @@ for _name in (
     "upper", "lower", "capitalize", "title", "swapcase", "strip", "lstrip", "rstrip", "startswith",
     "endswith", "find", "rfind", "rindex", "replace", "isupper", "islower", "isdigit", "isalpha",
     "isalnum", "isspace", "isnumeric", "isdecimal", "isidentifier", "istitle", "isprintable",
-    "center", "ljust", "rjust", "zfill", "expandtabs", "partition", "rpartition", "splitlines", "join",
+    "center", "ljust", "rjust", "zfill", "expandtabs", "partition", "rpartition", "splitlines",
+    "join",
     "rsplit",
 ):  # fmt: skip
     _method(_name)
 
 
 @builtin("aten::split")
-def split(interpreter: Interpreter, self: Value, *args: Value, **kwargs: Value) -> Value:  # noqa: ARG001
-    """`str.split`. (Of a tensor: the operator.)"""
+def split(interpreter: Interpreter, self: Value, *args: Value, **kwargs: Value) -> Value:
+    """`str.split`. Of a tensor: the operator."""
     if not isinstance(self, str):
         return NotImplemented
     return ListValue(list(self.split(*args, **kwargs)))
 
 
 @builtin("aten::ord")
-def to_ord(interpreter: Interpreter, value: str) -> Value:  # noqa: ARG001
+def to_ord(interpreter: Interpreter, value: str) -> Value:
     """The code point of a character."""
     return ord(value)
 
 
 @builtin("aten::chr")
-def to_chr(interpreter: Interpreter, value: int) -> Value:  # noqa: ARG001
+def to_chr(interpreter: Interpreter, value: int) -> Value:
     """The character of a code point."""
     return chr(value)
 
 
 def _in_base(name: str, convert: Callable[[int], str]) -> None:
-    def run(interpreter: Interpreter, value: int) -> Value:  # noqa: ARG001
+    def run(interpreter: Interpreter, value: int) -> Value:
         return convert(value)
 
     builtin(f"aten::{name}")(run)

@@ -23,7 +23,16 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph import folding, kernels, propagation, shape_rules, shapes, size_nodes
+from exporter.onnx_graph import (  # noqa: F401
+    complex_numbers,
+    complex_rules,
+    folding,
+    kernels,
+    propagation,
+    shape_rules,
+    shapes,
+    size_nodes,
+)
 from exporter.onnx_graph.arguments import count_from_front, ir_attribute, natural_dtype
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.pinned_sizes import pinned_sizes
@@ -114,6 +123,9 @@ class Builder:
         self, op_type: str, *args: Argument, domain: str = "", outputs: int = 1, **kwargs: Any
     ) -> Any:
         """Call an operator of any domain: a `Tensor`, or a tuple of them if `outputs` > 1."""
+        for arg in args:
+            if isinstance(arg, Tensor) and complex_numbers.is_complex(arg.dtype):
+                return complex_numbers.call(self, op_type, args, kwargs, domain, outputs)
         lowering = find_lowering(op_type, self.opset) if not domain else None
         if lowering is not None:
             if outputs != 1:
@@ -238,8 +250,8 @@ class Builder:
     def _emit(self, call: Call) -> list[Tensor]:
         values = [None if t is None else self.value(t) for t in call.inputs]
         types = shapes.infer(call)
-        for place in pinned_sizes(call):
-            self.pinned.setdefault(place, self.source)
+        for pinned in pinned_sizes(call):
+            self.pinned.setdefault(pinned, self.source)
         return self.emit(
             call.op_type,
             values,
@@ -278,6 +290,11 @@ class Builder:
 
     def typed(self, value: ir.Value, output: shapes.OutputType, name: str) -> Tensor:
         """A tensor for an ONNX value; dims that are None become new symbols read from it."""
+        if complex_numbers.is_complex(output.dtype):
+            real = complex_numbers.part_dtype(output.dtype)
+            shape = None if output.shape is None else (*output.shape, 2)
+            pair = shapes.OutputType(real, shape, output.is_sequence)
+            return complex_numbers.from_real(self, self.typed(value, pair, name))
         tensor = Tensor(output.dtype, None, value=value, scope=self.scope)
         if output.shape is not None:
             tensor.shape = tuple(
@@ -410,7 +427,12 @@ class Builder:
         key = ("cast", id(tensor), dtype)
         cached = self.scope.cached(key)
         if cached is None:
-            cached = self.Cast(tensor, to=dtype)
+            if complex_numbers.is_complex(dtype):
+                cached = complex_numbers.as_complex(self, tensor, dtype)
+            elif complex_numbers.is_complex(tensor.dtype):
+                cached = complex_numbers.as_other(self, tensor, dtype)
+            else:
+                cached = self.Cast(tensor, to=dtype)
             self.scope.cache[key] = cached
             self.scope.cache[("keep", id(tensor))] = tensor
         return cached
@@ -434,6 +456,9 @@ class Builder:
             if shape.elements is None:
                 return self.Reshape(tensor, shape)  # type: ignore[no-any-return]
             shape = shape.elements
+        if complex_numbers.is_complex(tensor.dtype):
+            pair = complex_numbers.as_real(self, tensor)
+            return complex_numbers.from_real(self, self.reshape(pair, [*shape, 2]))
         target = shape_rules.without_rest(tensor.shape, tuple(shape))
         if target is None:
             return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
@@ -467,6 +492,9 @@ class Builder:
     def value(self, tensor: Tensor) -> ir.Value:
         """The ONNX value of a tensor: its node's output, an initializer, or newly emitted."""
         if tensor.value is not None:
+            return tensor.value
+        if complex_numbers.is_complex(tensor.dtype):
+            tensor.value = self.value(complex_numbers.as_real(self, tensor))
             return tensor.value
         if tensor.array is not None:
             tensor.value = self._initializer(tensor)
@@ -569,6 +597,8 @@ def _array(value: object, dtype: ir.DataType) -> np.ndarray:
     array = np.array(value)
     if array.dtype == object:
         raise UnsupportedError(f"the number {value} does not fit into 64 bits")
+    if array.dtype.kind == "c" and not complex_numbers.is_complex(dtype):
+        raise UnsupportedError(f"the complex number {value} as a {dtype.name.lower()}")
     return folding.convert(array, dtype)
 
 

@@ -1,9 +1,9 @@
 """`If` and `Loop` nodes from staged bodies, with what the opsets differ in.
 
-Sequences may cross the border of a body from opset 13 on. A `Loop` must carry something below opset
-11. And before opset 11 the shape inference of `If` wants both branches to have one rank, and takes a
-dim that only one of them knows for the dim of both: there such an output goes through a `Reshape` to
-its own shape, read in a way that inference can't follow.
+Sequences may cross the border of a body from opset 13 on. A `Loop` must carry something below
+opset 11. And before opset 11 the shape inference of `If` wants both branches to have one rank,
+and takes a dim that only one of them knows for the dim of both: there such an output goes through
+a `Reshape` to its own shape, read in a way that inference can't follow.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def _run(call: Call, arrays: list[np.ndarray | None]) -> list[np.ndarray] | None
         return None
     if any(a is not None and a.dtype.kind not in "biuf" for a in arrays):
         return None
-    import onnxruntime  # slow to import, and seldom needed here
+    import onnxruntime  # noqa: PLC0415  slow to import, and seldom needed here
 
     types = {f"i{i}": t for i, t in enumerate(call.inputs) if t is not None}
     inputs = [

@@ -1,8 +1,9 @@
 """Sizes that the user declared dynamic, where the program only works for one of them.
 
-Tracing records sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed later.
-Such a size meets a fixed one here, in a reshape, in elementwise arithmetic, in a matrix product or a
-concatenation, and the user is told, with the source line, instead of finding out at run time.
+Tracing records sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed
+later. Such a size meets a fixed one here, in a reshape, in elementwise arithmetic, in a matrix
+product or a concatenation, and the user is told, with the source line, instead of finding out at
+run time.
 """
 
 from __future__ import annotations

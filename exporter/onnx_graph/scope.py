@@ -19,7 +19,7 @@ __all__ = ["Scope"]
 
 
 class Scope:
-    """One graph under construction: its nodes and their outputs so far, and what is cached in it."""
+    """One graph under construction: its nodes, their outputs, and what is cached in it."""
 
     def __init__(self, parent: Scope | None = None, name: str = "main") -> None:
         self.parent = parent
@@ -30,7 +30,7 @@ class Scope:
         self.merged: Scope | None = None
 
     def chain(self) -> Iterator[Scope]:
-        """This scope and those around it, from the inside out."""
+        """The scope and those around it, from the inside out."""
         scope: Scope | None = self
         while scope is not None:
             yield scope

@@ -7,7 +7,7 @@ question to `onnx.shape_inference`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.onnx_graph.indexing_rules import INDEXING_RULES
 from exporter.onnx_graph.spatial_rules import SPATIAL_RULES
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES", "broadcast"]
 
-PartialShape = Union[tuple[Dim | None, ...], None]
+PartialShape: TypeAlias = "tuple[Dim | None, ...] | None"
 Rule = Callable[["Call"], Sequence[PartialShape] | None]
 
 

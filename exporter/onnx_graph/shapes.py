@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 import onnx
 import onnx_ir as ir
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutputType", "PartialShape", "infer"]
 
-PartialShape = Union[tuple[Dim | None, ...], None]
+PartialShape: TypeAlias = "tuple[Dim | None, ...] | None"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from exporter.archive import Archive, TensorData
+from exporter.conversion.overloads import method_for
 from exporter.conversion.signature import TensorSpec
 from exporter.errors import InputError
 from exporter.torchscript.program import Program
@@ -50,6 +51,8 @@ class CallPlan:
     def __init__(self) -> None:
         self.examples: list[Array] = []
         """An array for each input: the example's own values, or made-up ones for a spec."""
+        self.method = ""
+        """The name of the overload, where the method has several."""
         self._arguments: dict[str, Any] = {}
 
     @classmethod
@@ -63,11 +66,15 @@ class CallPlan:
     ) -> CallPlan:
         """Plan the calls of a method, by the arguments that it was converted with."""
         program = Program(archive.code, archive.constants, archive.source_ranges)
-        parameters = program.method(archive.root.type_name, method).parameters[1:]
         if args is None and not kwargs:
             args = archive.traced_inputs.get(method)
         given = list(args or ())
+        declared = program.class_type(archive.root.type_name)
+        function = method_for(declared, method, given, kwargs, archive.name)
+        parameters = function.parameters[1:]
         plan = cls()
+        if method not in declared.methods:
+            plan.method = function.name.rpartition(".")[2]
         for position, parameter in enumerate(parameters):
             kind = parameter.type
             if isinstance(kind, OptionalType):

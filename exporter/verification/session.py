@@ -39,7 +39,7 @@ class Session:
     """A loaded model. onnxruntime is imported here, when the first one is made."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        import onnxruntime  # here: it is slow to import
+        import onnxruntime  # noqa: PLC0415  here: it is slow to import
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what is an error is raised as well

@@ -75,9 +75,9 @@ def verify_export(
     """
     program = None
     if pytorch is not None and find_spec("torch") is not None:
-        from exporter.live import ArchiveProgram  # here: imports torch
+        from exporter.live import ArchiveProgram  # noqa: PLC0415  here: imports torch
 
-        program = ArchiveProgram(pytorch, method, training)
+        program = ArchiveProgram(pytorch, plan.method or method, training)
     with _written(exported) as session:
         if program is None:
             return _Smoke(session, exported.initial_state, plan.examples).verify()

@@ -144,7 +144,7 @@ def _cosine_window(
     output_datatype: int,
     periodic: int,
 ) -> Tensor:
-    from exporter.onnx_graph.lowerings.arithmetic import arange
+    from exporter.onnx_graph.lowerings.arithmetic import arange  # noqa: PLC0415  imported where it is first needed
 
     count = g.constant(size, D.INT64)
     length = g.cast(count if periodic else g.Max(g.Sub(count, 1), 1), D.DOUBLE)
@@ -173,8 +173,7 @@ def dropout(
     """
     fill = g.constant(ratio, data.dtype)
     if g.opset >= 12 and (fill.array is None or fill.array.item() < 1):
-        result = g.native("Dropout", data, fill, training_mode, seed=seed, outputs=outputs)
-        return result  # type: ignore[no-any-return]
+        return g.native("Dropout", data, fill, training_mode, seed=seed, outputs=outputs)  # type: ignore[no-any-return]
     training = g.constant(training_mode, D.BOOL).require_array()
     if bool(training.all()):
         if seed is not None:

@@ -210,7 +210,7 @@ def cumsum_by_scan(
     along = int(g.integer(g.constant(axis, D.INT64))) % len(shape)
     rest = shape[:along] + shape[along + 1 :]
     start = g.ConstantOfShape(g.constant(list(rest), D.INT64), value=np.zeros(1, x.dtype.numpy()))
-    from exporter.onnx_graph.shapes import OutputType  # imports the rules, which need this package
+    from exporter.onnx_graph.shapes import OutputType  # noqa: PLC0415  imports the rules, which need this package
 
     with g.body("cumsum") as scope:
         total, item = (

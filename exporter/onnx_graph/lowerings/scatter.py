@@ -102,7 +102,7 @@ def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: 
     2. the winners' rows are gathered, combined with their updates, and put back
     3. the others stay pending; there is another round while there are any
     """
-    from exporter.onnx_graph.shapes import OutputType  # imports the rules, which need this package
+    from exporter.onnx_graph.shapes import OutputType  # noqa: PLC0415  imports the rules, which need this package
 
     shape = rows.require_shape()
     count = new.require_shape()[0]
