@@ -72,11 +72,16 @@ def write_all(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) 
     "aten::squeeze",
     "aten::squeeze.dim",
     "aten::squeeze.dims",
-    "aten::unsqueeze",
 )
 def write_reshaped(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) -> Tensor:
     """The same elements in the base's shape."""
     return g.Reshape(source, g.Shape(base)) if base.shape is None else g.reshape(source, base.shape)
+
+
+@view_write("aten::unsqueeze")
+def write_unsqueezed(g: Builder, base: Tensor, source: Tensor, /, dim: int) -> Tensor:
+    """Without the dim that the view has more; not by a Reshape, which can't infer sizes that are 0."""
+    return g.Squeeze(source, [wrapped_dim(dim, source.require_rank())])  # type: ignore[no-any-return]
 
 
 @view_write("aten::expand", "aten::expand_as", "aten::broadcast_to")

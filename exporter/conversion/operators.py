@@ -67,6 +67,8 @@ _SELF_OR_COPY = {
 }
 
 
+# A view even where there is nothing to do, so that the dims of one stay when the other's change.
+_NEW_HANDLE = {"aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"}
 # These leave the elements alone and change what dims the tensor itself has.
 _METADATA = {
     "aten::unsqueeze_",
@@ -322,9 +324,11 @@ def _aliased(
     if kind in _SELF_OR_COPY:
         if value is current:
             contiguous = kind != "aten::contiguous" or base.is_contiguous(g)
+            if contiguous and kind in _NEW_HANDLE:
+                return _same_elements(base)
             if contiguous:
                 return base
-        elif kind not in ("aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"):
+        elif kind not in _NEW_HANDLE:
             return TensorRef.fresh(value)
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
         copy = TensorRef.fresh(value)
@@ -341,6 +345,13 @@ def _aliased(
     if isinstance(value, RuntimeList):
         return _wrap(ListType(TensorType()), value, False)
     return _view(interpreter, kind, overload, base, source, rest, value, None)
+
+
+def _same_elements(base: TensorRef) -> TensorRef:
+    """A view of all of a tensor."""
+    ref = TensorRef(base.cell, base, View(lambda _, tensor: tensor, lambda _, tensor, new: new))
+    ref.strides = base.strides
+    return ref
 
 
 def _view(

@@ -50,8 +50,8 @@ class Cell(Mutable):
             if twin.poison is None:
                 journal.touch(twin)
                 twin.poison = (
-                    "this tensor may share memory with one that was written in place; "
-                    "whether it does depends on strides that are not known"
+                    "this tensor may share memory with one that was written in place; whether it "
+                    "does depends on the path that is taken, or on strides that are not known"
                 )
 
     def read(self) -> Tensor:

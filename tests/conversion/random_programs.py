@@ -21,6 +21,8 @@ LARGEST = 1e5
 # Of numbers, which sizes and trip counts are made of.
 LARGEST_NUMBER = 40
 
+FIRST = "l = [x * 2, y + 1]"
+
 Inputs = dict[str, Any]
 
 
@@ -67,7 +69,7 @@ class Program:
         """The text of the function."""
         head = "def program(x, y, n: int, flag: bool):"
         body = [*self._lines(self.statements, 1), *self._lines((self.result,), 1)]
-        return "\n".join([head, "    l = [x, y]", *body, ""])
+        return "\n".join([head, f"    {FIRST}", *body, ""])
 
     def _lines(self, statements: tuple[Statement, ...], depth: int) -> Iterator[str]:
         indent = "    " * depth
@@ -171,7 +173,7 @@ class _Grower:
         self.budget = rng.randint(3, MAX_STATEMENTS)
         self.names = 0
         # What runs, straight on, before the point where the next statement will stand.
-        self.before = ["l = [x, y]"]
+        self.before = [FIRST]
         self.state: dict[str, Any] = {}
 
     def grow(self) -> Program | None:
@@ -180,7 +182,7 @@ class _Grower:
         if not self.runs([]):
             return None
         statements = self.body(scope, depth=0)
-        program = Program(tuple(statements), scope.leave(), (), self.dynamic)
+        program = Program(tuple(statements), self.some(scope), (), self.dynamic)
         candidates = [*self.samples, _inputs(rng, self.shapes)]
         candidates.append({**candidates[0], "flag": not candidates[0]["flag"], "n": 1})
         if self.dynamic:
@@ -192,6 +194,12 @@ class _Grower:
         if not calls or calls[0] is not candidates[0]:
             return None
         return replace(program, calls=tuple(calls))
+
+    def some(self, scope: _Scope) -> Leave:
+        """Most of what is visible in the end, as results."""
+        kinds = (scope.tensors, scope.lists, scope.numbers)
+        kept = [tuple(v for v in names if self.rng.random() < 0.7) for names in kinds]
+        return Leave(kept[0] or ("y",), kept[1], kept[2])
 
     def runs(self, lines: list[str]) -> bool:
         """Whether eager PyTorch runs this here; notes the variables afterwards."""
@@ -287,7 +295,7 @@ def accepted(function: Any, call: Inputs) -> bool:
         result = function(**{k: _copy(v) for k, v in call.items()})
     except Exception:  # noqa: BLE001
         return False
-    return all(_bounded(v) for v in result)
+    return all(map(_bounded, result if isinstance(result, tuple) else (result,)))
 
 
 def _copy(value: Any) -> Any:
