@@ -102,7 +102,12 @@ def _traced(
     examples = _Examples()
     adapter = Adapter(model, method, examples.tensors(args), examples.tensors(kwargs))
     notes: list[str] = []
-    with _restored(model), _mode(model, training), _recorded_notes(notes):
+    with (
+        _restored(model),
+        _mode(model, training),
+        _recorded_notes(notes),
+        _noted_assignments(model, notes),
+    ):
         try:
             with _plain_operators(), torch.no_grad(), adapter.installed():
                 traced = torch.jit.trace_module(
@@ -177,6 +182,40 @@ def _restored(model: nn.Module) -> Iterator[None]:
             for key, value in values.items():
                 if not torch.equal(tensors[key], value):
                     tensors[key].copy_(value)
+
+
+@contextmanager
+def _noted_assignments(model: nn.Module, notes: list[str]) -> Iterator[None]:
+    """Note which attributes are replaced: a trace records writes into tensors, not assignments."""
+    before = _held_values(model)
+    yield
+    after = _held_values(model)
+    assigned = [
+        name
+        for name, value in before.items()
+        if name in after and after[name] is not value and not _equal_numbers(after[name], value)
+    ]
+    if assigned:
+        notes.append(
+            f"{', '.join(assigned)}: assigned while tracing, which a trace does not record, so "
+            "every call starts with what is there now; torch.jit.script(module) keeps such state"
+        )
+
+
+def _held_values(model: nn.Module) -> dict[str, Any]:
+    """Tensors and numbers that the modules hold, by qualified name."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for path, module in model.named_modules()
+        if not isinstance(module, torch.jit.ScriptModule)
+        for held in (module._buffers, module.__dict__)
+        for name, value in held.items()
+        if isinstance(value, (torch.Tensor, int, float)) and name != "training"
+    }
+
+
+def _equal_numbers(a: Any, b: Any) -> bool:
+    return not isinstance(a, torch.Tensor) and not isinstance(b, torch.Tensor) and bool(a == b)
 
 
 @contextmanager

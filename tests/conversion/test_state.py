@@ -508,3 +508,25 @@ def test_traced_state(tmp_path: Path) -> None:
         found = session.run(None, {"x": x.numpy(), **held})
         np.testing.assert_allclose(found[0], module(x).numpy(), 1e-5)
         held = {"total": found[1]}
+
+
+def test_a_trace_does_not_record_assignments() -> None:
+    """State that a trace loses is said to be lost."""
+
+    class Assigning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("h", torch.zeros(3))
+            self.calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.h = self.h + x
+            self.calls += 1
+            return self.h
+
+    module = Assigning()
+    exported = exporter.export(module, (torch.ones(3),))
+    (warning,) = exported.report.warnings
+    assert warning.startswith("h, calls: assigned while tracing")
+    assert module.calls == 0
+    assert not exported.initial_state
