@@ -34,6 +34,7 @@ from exporter.conversion.tensors import TensorRef
 from exporter.conversion.undecided import call_decided
 from exporter.errors import ConversionError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.conditions import decide
 from exporter.onnx_graph.symbolic import SymInt, resolved
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
 from exporter.torchscript.graph import Block, Function, Node
@@ -156,8 +157,11 @@ class Interpreter:
 
     def run_block(self, block: Block, environment: Environment) -> list[Value]:
         """Run the nodes of a block; returns its outputs' values."""
+        around = self.node
         for node in block.nodes:
             self.run_node(node, environment)
+        # What the node around the block emits for it comes from there.
+        self.node = self.g.source = around
         return [environment[v] for v in block.outputs]
 
     def run_node(self, node: Node, environment: Environment) -> None:
@@ -296,8 +300,13 @@ class Interpreter:
 
 
 def _known(value: Value) -> Value:
-    """An integer with what the program knows of it here."""
-    return resolved(value) if isinstance(value, SymInt) else value
+    """A value with what the program knows of it here: an integer, a flag, whether it is there."""
+    if isinstance(value, SymInt):
+        return resolved(value)
+    if isinstance(value, SymBool):
+        known = decide(value.condition, {})
+        return value if known is None else known
+    return value.here() if isinstance(value, OptionalValue) else value
 
 
 def short_name(qualified: str) -> str:

@@ -100,6 +100,7 @@ class Builder:
         self.parameters: set[str] = set()
         self.domains: dict[str, int] = {}
         self.module_path = ""
+        # What new nodes come from: its `source` says the place in the user's code.
         self.source: object = None
         self._names: Counter[str] = Counter()
         self._taken: set[str] = set()
@@ -124,7 +125,7 @@ class Builder:
     ) -> Any:
         """Call an operator of any domain: a `Tensor`, or a tuple of them if `outputs` > 1."""
         for arg in args:
-            if isinstance(arg, Tensor) and complex_numbers.is_complex(arg.dtype):
+            if arg.__class__ is Tensor and complex_numbers.is_complex(arg.dtype):
                 return complex_numbers.call(self, op_type, args, kwargs, domain, outputs)
         lowering = find_lowering(op_type, self.opset) if not domain else None
         if lowering is not None:
@@ -234,7 +235,8 @@ class Builder:
         if self.fold:
             arrays = folding.fold(call)
             if arrays is not None:
-                return [self.constant(a) for a in arrays]
+                name = _folded_name(call)
+                return [self.constant(a, name=name) for a in arrays]
         return None
 
     def _from_elements(
@@ -395,6 +397,8 @@ class Builder:
             array = np.array(value)
             if array.dtype == np.float64:
                 array = array.astype(np.float32)
+            elif array.dtype == np.complex128:
+                array = array.astype(np.complex64)
             elif array.size == 0 and array.ndim == 1:
                 array = array.astype(np.int64)
         actual = ir.DataType.from_numpy(array.dtype)
@@ -586,10 +590,17 @@ class Builder:
                 const_value=ir.Tensor(array, dtype=tensor.dtype, name=name),
             )
             self.initializers[name] = value
-            if tensor.name is not None:
+            # A slash marks what was computed from a weight.
+            if tensor.name is not None and "/" not in tensor.name:
                 self.parameters.add(name)
             self._shared[key] = value
         return value
+
+
+def _folded_name(call: Call) -> str | None:
+    """The name of what is computed from one weight: the weight's, a slash and the operator's."""
+    names = [t.name for t in call.inputs if t is not None and t.name is not None]
+    return f"{names[0]}/{call.op_type}" if len(names) == 1 else None
 
 
 def _array(value: object, dtype: ir.DataType) -> np.ndarray:

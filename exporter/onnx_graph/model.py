@@ -76,9 +76,17 @@ def finish(
             graph.inputs.append(value)
     if source_locations:
         for node in ir.traversal.RecursiveGraphIterator(graph):
-            if "source" in node.meta:
-                node.doc_string = str(node.meta["source"])
+            node.doc_string = _location(node)
     return model
+
+
+def _location(node: ir.Node) -> str | None:
+    """Where in the user's source a node comes from, as far as the archive tells."""
+    place = getattr(node.meta.get("source"), "source", None)
+    if place is None:
+        return None
+    text = f"  {place.text.strip()}" if place.text else ""
+    return f"{place.filename}:{place.line}{text}"
 
 
 def _version() -> str:
