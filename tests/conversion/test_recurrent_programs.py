@@ -385,7 +385,6 @@ def test_a_layer_that_streams() -> None:
     (whole,) = sequences((1, 12, 3))
     with torch.no_grad():
         wanted = module.layer(whole)[0].numpy()
-    axes = {"x": {1: "time"}}
     exported = exporter.export(
         torch.jit.script(module), (whole[:, :4],), dynamic_axes={"x": {1: "time"}}
     )
