@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.conditions import Flag
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, resolved
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Tensor:
     `scope`     the graph it was emitted in (None for constants, which are visible everywhere)
     `is_number` whether promotion takes it for a Python number, as it does a 0-d constant of
                 TorchScript code (tracing records the 2.5 of `x + 2.5` as such a tensor)
+    `pair`      of a complex tensor, the real one that it is in the graph (`complex_numbers`)
+    `parts`     of a complex tensor, its real and imaginary part, where it was made of them
     """
 
     __slots__ = (
@@ -42,6 +45,8 @@ class Tensor:
         "elements",
         "is_number",
         "name",
+        "pair",
+        "parts",
         "possible",
         "scope",
         "value",
@@ -68,6 +73,8 @@ class Tensor:
         self.scope = scope
         self.name = name
         self.is_number = False
+        self.pair: Tensor | None = None
+        self.parts: tuple[Tensor, Tensor] | None = None
 
     @property
     def shape(self) -> Shape | None:
@@ -164,14 +171,17 @@ class SymFloat(SymScalar):
 
 
 class SymBool(SymScalar):
-    """A Python bool of run time; `condition` says what of integers it stands for, where it does."""
+    """A Python bool of run time; `condition` says what of integers it stands for, where it does.
+
+    Otherwise it stands for itself: in a branch on it, it is known.
+    """
 
     __slots__ = ("condition",)
     dtype = ir.DataType.BOOL
 
     def __init__(self, tensor: Tensor, condition: Condition | None = None) -> None:
         super().__init__(tensor)
-        self.condition = condition
+        self.condition = Flag() if condition is None else condition
 
 
 Number: TypeAlias = bool | int | float | complex | SymInt | SymFloat | SymBool

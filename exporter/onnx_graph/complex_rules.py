@@ -1,0 +1,373 @@
+"""What ONNX operators do with complex tensors: those that move elements, and arithmetic.
+
+What moves elements acts on the leading dims of the pairs (`complex_numbers`); what is linear with
+real factors acts on both parts alike; products follow (a + bi)(c + di) = ac - bd + (ad + bc)i, as
+PyTorch computes them, so that inf and NaN spread in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.complex_numbers import (
+    as_real,
+    complex_rule,
+    from_real,
+    is_complex,
+    make,
+    parts,
+)
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+
+__all__ = ["common"]
+
+D = ir.DataType
+
+
+def common(g: Builder, *operands: Any) -> list[Tensor]:
+    """Tensors and numbers as complex tensors of the dtype that the complex ones among them have."""
+    dtype = next(o.dtype for o in operands if isinstance(o, Tensor) and is_complex(o.dtype))
+    return [g.constant(o, dtype) for o in operands]
+
+
+def _leading(axis: int) -> int:
+    """A dim of the complex tensor as one of its pairs."""
+    return axis if axis >= 0 else axis - 1
+
+
+def _leading_all(g: Builder, axes: Any) -> list[int]:
+    """Dims of the complex tensor as dims of its pairs."""
+    tensor = g.constant(axes, D.INT64)
+    if tensor.array is None:
+        raise UnsupportedError("axes of complex numbers that are only known at run time")
+    return [_leading(int(axis)) for axis in tensor.array.reshape(-1)]
+
+
+def _with_pair(g: Builder, shape: Any, last: int) -> Any:
+    """Numbers, one for each dim, with one more for the dim of the pairs."""
+    if isinstance(shape, (list, tuple)):
+        return [*shape, last]
+    return g.Concat(g.constant(shape, D.INT64), g.constant([last], D.INT64), axis=0)
+
+
+# ---------------------------------------------------------------- what moves elements
+
+
+@complex_rule("Identity")
+def _identity(g: Builder, input: Tensor) -> Tensor:
+    return from_real(g, g.Identity(as_real(g, input)))
+
+
+@complex_rule("Reshape")
+def _reshape(g: Builder, data: Tensor, shape: Any, *, allowzero: int = 0) -> Tensor:
+    target = _with_pair(g, shape, 2)
+    return from_real(g, g.Reshape(as_real(g, data), target, allowzero=allowzero))
+
+
+@complex_rule("Flatten")
+def _flatten(g: Builder, input: Tensor, *, axis: int = 1) -> Tensor:
+    return make(g, *(g.Flatten(p, axis=axis) for p in parts(g, input)))
+
+
+@complex_rule("Transpose")
+def _transpose(g: Builder, data: Tensor, *, perm: Sequence[int] | None = None) -> Tensor:
+    rank = data.require_rank()
+    order = list(range(rank))[::-1] if perm is None else list(perm)
+    return from_real(g, g.Transpose(as_real(g, data), perm=[*order, rank]))
+
+
+@complex_rule("Concat")
+def _concat(g: Builder, *inputs: Any, axis: int) -> Tensor:
+    pairs = [as_real(g, t) for t in common(g, *inputs)]
+    return from_real(g, g.Concat(*pairs, axis=_leading(axis)))
+
+
+@complex_rule("Gather")
+def _gather(g: Builder, data: Tensor, indices: Any, *, axis: int = 0) -> Tensor:
+    return from_real(g, g.Gather(as_real(g, data), indices, axis=_leading(axis)))
+
+
+@complex_rule("GatherND")
+def _gather_nd(g: Builder, data: Tensor, indices: Any, *, batch_dims: int = 0) -> Tensor:
+    return from_real(g, g.GatherND(as_real(g, data), indices, batch_dims=batch_dims))
+
+
+@complex_rule("Slice")
+def _slice(
+    g: Builder, data: Tensor, starts: Any, ends: Any, axes: Any = None, steps: Any = None
+) -> Tensor:
+    if axes is not None:
+        axes = _leading_all(g, axes)
+    return from_real(g, g.Slice(as_real(g, data), starts, ends, axes, steps))
+
+
+@complex_rule("Split")
+def _split(
+    g: Builder,
+    input: Tensor,
+    split: Any = None,
+    *,
+    axis: int = 0,
+    outputs: int = 1,
+    **attributes: int,
+) -> Any:
+    pair = as_real(g, input)
+    found = g.Split(pair, split, axis=_leading(axis), outputs=outputs, **attributes)
+    return from_real(g, found) if outputs == 1 else tuple(from_real(g, f) for f in found)
+
+
+@complex_rule("Unsqueeze")
+def _unsqueeze(g: Builder, data: Tensor, axes: Any) -> Tensor:
+    return from_real(g, g.Unsqueeze(as_real(g, data), axes=_leading_all(g, axes)))
+
+
+@complex_rule("Squeeze")
+def _squeeze(g: Builder, data: Tensor, axes: Any = None) -> Tensor:
+    if axes is not None:
+        axes = _leading_all(g, axes)
+    return from_real(g, g.Squeeze(as_real(g, data), axes=axes))
+
+
+@complex_rule("Expand")
+def _expand(g: Builder, input: Tensor, shape: Any) -> Tensor:
+    return from_real(g, g.Expand(as_real(g, input), _with_pair(g, shape, 2)))
+
+
+@complex_rule("Tile")
+def _tile(g: Builder, input: Tensor, repeats: Any) -> Tensor:
+    return from_real(g, g.Tile(as_real(g, input), _with_pair(g, repeats, 1)))
+
+
+@complex_rule("Where")
+def _where(g: Builder, condition: Any, x: Any, y: Any) -> Tensor:
+    mask = g.Unsqueeze(g.constant(condition), axes=[-1])
+    return from_real(g, g.Where(mask, *(as_real(g, t) for t in common(g, x, y))))
+
+
+@complex_rule("Shape")
+def _shape(g: Builder, data: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
+    dims = g.Slice(g.Shape(as_real(g, data)), [0], [-1], [0])
+    if start == 0 and end is None:
+        return dims  # type: ignore[no-any-return]
+    stop = np.iinfo(np.int64).max if end is None else end
+    return g.Slice(dims, [start], [stop], [0])  # type: ignore[no-any-return]
+
+
+@complex_rule("Size")
+def _size(g: Builder, data: Tensor) -> Tensor:
+    return g.Size(parts(g, data)[0])  # type: ignore[no-any-return]
+
+
+@complex_rule("Pad")
+def _pad(
+    g: Builder,
+    data: Tensor,
+    pads: Any,
+    constant_value: Any = None,
+    axes: Any = None,
+    *,
+    mode: str = "constant",
+) -> Tensor:
+    """Each part with its part of the constant."""
+    if constant_value is None:
+        fills: Sequence[Any] = (None, None)
+    else:
+        (fill,) = common(g, constant_value) if _is_complex(constant_value) else (None,)
+        whole = g.constant(constant_value, data.dtype) if fill is None else fill
+        fills = parts(g, g.reshape(whole, []))
+    return make(
+        g,
+        *(
+            g.Pad(p, pads, f, axes, mode=mode)
+            for p, f in zip(parts(g, data), fills, strict=True)
+        ),
+    )
+
+
+def _is_complex(value: object) -> bool:
+    return isinstance(value, Tensor) and is_complex(value.dtype)
+
+
+@complex_rule("ScatterND")
+def _scatter_nd(
+    g: Builder, data: Any, indices: Any, updates: Any, *, reduction: str = "none"
+) -> Tensor:
+    _additive(reduction)
+    pair, new = (as_real(g, t) for t in common(g, data, updates))
+    return from_real(g, g.ScatterND(pair, indices, new, reduction=reduction))
+
+
+@complex_rule("ScatterElements")
+def _scatter_elements(
+    g: Builder, data: Any, indices: Any, updates: Any, *, axis: int = 0, reduction: str = "none"
+) -> Tensor:
+    _additive(reduction)
+    olds, news = (parts(g, t) for t in common(g, data, updates))
+    scattered = (
+        g.ScatterElements(old, indices, new, axis=axis, reduction=reduction)
+        for old, new in zip(olds, news, strict=True)
+    )
+    return make(g, *scattered)
+
+
+def _additive(reduction: str) -> None:
+    if reduction not in ("none", "add"):
+        raise UnsupportedError(f'scattering complex numbers with reduction="{reduction}"')
+
+
+# ---------------------------------------------------------------- both parts alike
+
+
+def _register_partwise(op_type: str) -> None:
+    def apply(g: Builder, input: Tensor, *args: Any, **attributes: Any) -> Tensor:
+        if any(_is_complex(a) for a in args):
+            raise UnsupportedError(f"{op_type} of complex numbers by complex numbers")
+        return make(g, *(g.op(op_type, p, *args, **attributes) for p in parts(g, input)))
+
+    complex_rule(op_type)(apply)
+
+
+for _op_type in (
+    "Compress", "CumSum", "DepthToSpace", "GatherElements", "ReduceMean", "ReduceSum",
+    "ReverseSequence", "SpaceToDepth", "Trilu",
+):  # fmt: skip
+    _register_partwise(_op_type)
+
+
+@complex_rule("Cast")
+def _cast(g: Builder, input: Tensor, *, to: D) -> Tensor:
+    return g.cast(input, D(to))
+
+
+@complex_rule("IsNaN")
+def _is_nan(g: Builder, x: Tensor) -> Tensor:
+    return g.Or(*(g.IsNaN(p) for p in parts(g, x)))  # type: ignore[no-any-return]
+
+
+@complex_rule("IsInf")
+def _is_inf(g: Builder, x: Tensor) -> Tensor:
+    return g.Or(*(g.IsInf(p) for p in parts(g, x)))  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------- arithmetic
+
+
+@complex_rule("Add")
+def _add(g: Builder, left: Any, right: Any) -> Tensor:
+    a, b = (as_real(g, t) for t in common(g, left, right))
+    return from_real(g, g.Add(a, b))
+
+
+@complex_rule("Sub")
+def _sub(g: Builder, left: Any, right: Any) -> Tensor:
+    a, b = (as_real(g, t) for t in common(g, left, right))
+    return from_real(g, g.Sub(a, b))
+
+
+@complex_rule("Sum")
+def _sum(g: Builder, *terms: Any) -> Tensor:
+    return from_real(g, g.Sum(*(as_real(g, t) for t in common(g, *terms))))
+
+
+@complex_rule("Neg")
+def _neg(g: Builder, x: Tensor) -> Tensor:
+    return from_real(g, g.Neg(as_real(g, x)))
+
+
+@complex_rule("Equal")
+def _equal(g: Builder, left: Any, right: Any) -> Tensor:
+    (a, b), (c, d) = (parts(g, t) for t in common(g, left, right))
+    return g.And(g.Equal(a, c), g.Equal(b, d))  # type: ignore[no-any-return]
+
+
+def _register_product(op_type: str) -> None:
+    def multiply(g: Builder, left: Any, right: Any, **attributes: Any) -> Tensor:
+        (a, b), (c, d) = (parts(g, t) for t in common(g, left, right))
+
+        def times(x: Tensor, y: Tensor) -> Tensor:
+            return g.op(op_type, x, y, **attributes)  # type: ignore[no-any-return]
+
+        real = g.Sub(times(a, c), times(b, d))
+        return make(g, real, g.Add(times(a, d), times(b, c)))
+
+    complex_rule(op_type)(multiply)
+
+
+for _op_type in ("Mul", "MatMul"):
+    _register_product(_op_type)
+
+
+def _register_convolution(op_type: str) -> None:
+    def convolve(g: Builder, x: Any, w: Any, b: Any = None, **attributes: Any) -> Tensor:
+        (xr, xi), (wr, wi) = (parts(g, t) for t in common(g, x, w))
+        br, bi = (None, None) if b is None else parts(g, g.constant(b, x.dtype))
+
+        def times(x: Tensor, w: Tensor, bias: Tensor | None) -> Tensor:
+            return g.op(op_type, x, w, bias, **attributes)  # type: ignore[no-any-return]
+
+        real = g.Sub(times(xr, wr, br), times(xi, wi, None))
+        return make(g, real, g.Add(times(xr, wi, bi), times(xi, wr, None)))
+
+    complex_rule(op_type)(convolve)
+
+
+for _op_type in ("Conv", "ConvTranspose"):
+    _register_convolution(_op_type)
+
+
+@complex_rule("Gemm")
+def _gemm(
+    g: Builder,
+    a: Tensor,
+    b: Tensor,
+    c: Tensor | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,  # noqa: N803
+    transB: int = 0,  # noqa: N803
+) -> Tensor:
+    left = g.Transpose(a, perm=[1, 0]) if transA else a
+    right = g.Transpose(b, perm=[1, 0]) if transB else b
+    product = g.MatMul(left, right)
+    if alpha != 1:
+        product = g.Mul(product, alpha)
+    if c is None:
+        return product  # type: ignore[no-any-return]
+    return g.Add(product, c if beta == 1 else g.Mul(c, beta))  # type: ignore[no-any-return]
+
+
+@complex_rule("Div")
+def _div(g: Builder, left: Any, right: Any) -> Tensor:
+    """Smith's way: by the larger part of the divisor first, so that squares don't overflow.
+
+    Zero divides both parts.
+    """
+    (a, b), (c, d) = (parts(g, t) for t in common(g, left, right))
+    wide = g.GreaterOrEqual(g.Abs(c), g.Abs(d))
+    large, small = g.Where(wide, c, d), g.Where(wide, d, c)
+    ratio = g.Div(small, large)
+    divisor = g.Add(large, g.Mul(small, ratio))
+    real = g.Where(wide, g.Add(a, g.Mul(b, ratio)), g.Add(g.Mul(a, ratio), b))
+    imaginary = g.Where(wide, g.Sub(b, g.Mul(a, ratio)), g.Sub(g.Mul(b, ratio), a))
+    zero, size = g.Equal(large, 0), g.Abs(large)
+    return make(
+        g,
+        g.Where(zero, g.Div(a, size), g.Div(real, divisor)),
+        g.Where(zero, g.Div(b, size), g.Div(imaginary, divisor)),
+    )
+
+
+@complex_rule("Reciprocal")
+def _reciprocal(g: Builder, x: Tensor) -> Tensor:
+    return _div(g, g.constant(1, x.dtype), x)
+
+
