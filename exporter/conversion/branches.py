@@ -38,7 +38,7 @@ from exporter.conversion.joining import (
 )
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
-from exporter.conversion.objects import Value
+from exporter.conversion.objects import OptionalValue, Value
 from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.onnx_graph.control_flow import branch_output, emit_if
@@ -126,7 +126,7 @@ def _stage_side(
             interpreter.facts.scope(),
         ):
             interpreter.facts.assume(condition.condition, index == 0)
-            results = run()
+            results = [r.here() if isinstance(r, OptionalValue) else r for r in run()]
             effects = Effects.of(frame)
             forms = [form_of(interpreter, r) for r in results]
             state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
@@ -198,8 +198,6 @@ def _without_empty(
 
     `if len(x) == 0: x = zeros([len(x), 3])` gives x itself where x has the shape [n, 3].
     """
-    if condition.condition is None:
-        return a, b
     if isinstance(a, TensorForm) and isinstance(b, TensorForm) and a.dtype == b.dtype:
         for holds, side, kept in ((True, other, b), (False, then, a)):
             source = kept.source

@@ -19,6 +19,7 @@ import onnx_ir as ir
 from exporter.onnx_graph.conditions import (
     And,
     Condition,
+    Flag,
     NonNegative,
     Not,
     Or,
@@ -73,6 +74,8 @@ class Facts:
         elif isinstance(condition, (And, Or)) and holds == isinstance(condition, And):
             self.assume(condition.left, holds)
             self.assume(condition.right, holds)
+        elif isinstance(condition, Flag):
+            self._set_flag(condition, holds)
         elif condition is not None:
             for symbol in symbols_of(condition):
                 self._narrow_values(symbol, condition, holds)
@@ -136,6 +139,11 @@ class Facts:
 
     def _dim(self, tensor: Tensor, axis: int) -> Dim:
         return size_of(self._g, tensor, axis)
+
+    def _set_flag(self, flag: Flag, known: bool) -> None:
+        before = flag.known
+        self._undo.append(lambda: setattr(flag, "known", before))
+        flag.known = known
 
     def _set_values(self, symbol: Symbol, values: tuple[Dim, ...]) -> None:
         before = symbol.values

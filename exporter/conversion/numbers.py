@@ -169,7 +169,8 @@ def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
             return bool(tensor.array.item())
         return boolean(g.reshape(g.cast(tensor, BOOL), []))
     if isinstance(value, SymBool):
-        return value
+        known = decide(value.condition, {})
+        return value if known is None else known
     if isinstance(value, SymInt):
         value = resolved(value)
         if isinstance(value, int):
@@ -187,8 +188,7 @@ def logical_not(interpreter: Interpreter, value: Value) -> bool | SymBool:
     """Python's `not`."""
     result = truth(interpreter, value)
     if isinstance(result, SymBool):
-        negated = None if result.condition is None else Not(result.condition)
-        return boolean(interpreter.g.Not(result.tensor), negated)
+        return boolean(interpreter.g.Not(result.tensor), Not(result.condition))
     return not result
 
 

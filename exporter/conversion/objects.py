@@ -14,6 +14,7 @@ from exporter.archive import Device, EnumMember
 from exporter.conversion.journal import Mutable
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.conditions import decide
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
@@ -204,6 +205,13 @@ class OptionalValue:
 
     present: SymBool
     value: Value
+
+    def here(self) -> Value:
+        """What it is where the program now is: itself, or what a branch tells of it."""
+        present = decide(self.present.condition, {})
+        if present is None:
+            return self
+        return self.value if present else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt, is_ge, resolved
 
-__all__ = ["And", "Condition", "NonNegative", "Not", "Or", "Zero", "decide", "symbols_of"]
+__all__ = ["And", "Condition", "Flag", "NonNegative", "Not", "Or", "Zero", "decide", "symbols_of"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,13 @@ class NonNegative:
     """`value >= 0`."""
 
     value: Dim
+
+
+@dataclass(eq=False)
+class Flag:
+    """A bool of the run that is about no integers; `known` is its value where a branch tells it."""
+
+    known: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Or:
     right: Condition | None
 
 
-Condition: TypeAlias = Zero | NonNegative | Not | And | Or
+Condition: TypeAlias = Zero | NonNegative | Flag | Not | And | Or
 
 
 def decide(condition: Condition | None, values: Mapping[Symbol, Dim]) -> bool | None:
@@ -68,6 +75,8 @@ def decide(condition: Condition | None, values: Mapping[Symbol, Dim]) -> bool | 
         if decisive in sides:
             return decisive
         return None if None in sides else not decisive
+    if isinstance(condition, Flag):
+        return condition.known
     value = condition.value
     if isinstance(value, SymInt):
         value = resolved(value.with_values(values))
@@ -86,4 +95,6 @@ def symbols_of(condition: Condition | None) -> set[Symbol]:
         return symbols_of(condition.inner)
     if isinstance(condition, (And, Or)):
         return symbols_of(condition.left) | symbols_of(condition.right)
+    if isinstance(condition, Flag):
+        return set()
     return condition.value.symbols() if isinstance(condition.value, SymInt) else set()
