@@ -40,7 +40,7 @@ from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import OptionalValue, Value
 from exporter.conversion.raising import RaisedError
-from exporter.conversion.tensors import TensorRef
+from exporter.conversion.tensors import Cell, TensorRef
 from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
@@ -58,6 +58,7 @@ __all__ = ["stage", "stage_calls"]
 class _Side:
     """One staged branch: its graph, results and effects, and what is needed to describe them."""
 
+    index: int
     scope: Scope
     frame: Frame
     results: list[Value]
@@ -138,7 +139,7 @@ def _stage_side(
         del interpreter.frames[depth:]
         journal.undo(frame)
     return _Side(
-        scope, frame, results, frozen, forms, effects, state_forms, families, state_families
+        index, scope, frame, results, frozen, forms, effects, state_forms, families, state_families
     )
 
 
@@ -149,19 +150,13 @@ def _join(
     touched = list(dict.fromkeys([*then.effects.states, *other.effects.states]))
     pairs: list[tuple[Value, Value]] = list(zip(then.frozen, other.frozen, strict=True))
     side_forms = list(zip(then.forms, other.forms, strict=True))
+    paths = [list(then.families), list(other.families)]
     for mutable in touched:
-        before = state_of(mutable)
-        pair = (
-            then.effects.states.get(mutable, before),
-            other.effects.states.get(mutable, before),
-        )
-        pairs.append(pair)
-        side_forms.append(
-            (
-                then.state_forms.get(mutable) or _form_if(interpreter, before, condition, True),
-                other.state_forms.get(mutable) or _form_if(interpreter, before, condition, False),
-            )
-        )
+        states = [_state_left(interpreter, side, mutable, condition) for side in (then, other)]
+        pairs.append((states[0].frozen, states[1].frozen))
+        side_forms.append((states[0].form, states[1].form))
+        for families, state in zip(paths, states, strict=True):
+            families.append(state.families)
     forms = [
         widen(*_without_empty(interpreter, condition, then, other, *sides), g.scope)
         for sides in side_forms
@@ -169,7 +164,6 @@ def _join(
     joined = _emit(interpreter, condition, then.scope, other.scope, pairs, forms)
     for side in (then, other):
         side.effects.tie(interpreter.journal)
-    paths = [[*side.families, *_state_families(side, touched)] for side in (then, other)]
     for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
         put_state(interpreter, mutable, state)
     start = min(then.frame.start, other.frame.start)
@@ -177,11 +171,34 @@ def _join(
     return joined[: len(then.results)]
 
 
-def _state_families(side: _Side, touched: Sequence[Mutable]) -> list[Families]:
-    return [
-        side.state_families[m] if m in side.state_families else families_of(state_of(m))
-        for m in touched
-    ]
+@dataclass
+class _State:
+    """What a side leaves in something that either of them changed."""
+
+    frozen: Value
+    form: Form
+    families: Families
+
+
+def _state_left(
+    interpreter: Interpreter, side: _Side, mutable: Mutable, condition: SymBool
+) -> _State:
+    if mutable in side.effects.states:
+        return _State(
+            side.effects.states[mutable], side.state_forms[mutable], side.state_families[mutable]
+        )
+    # This side left it alone, but not the tensors in it, perhaps.
+    frame = interpreter.journal.open()
+    try:
+        for cell, state in side.effects.states.items():
+            if isinstance(cell, Cell):
+                put_state(interpreter, cell, state)
+        with interpreter.g.inside(side.scope):
+            before = state_of(mutable)
+            form = _form_if(interpreter, before, condition, side.index == 0)
+            return _State(freeze(interpreter, before), form, families_of(before))
+    finally:
+        interpreter.journal.undo(frame)
 
 
 def _form_if(interpreter: Interpreter, value: Value, condition: SymBool, holds: bool) -> Form:

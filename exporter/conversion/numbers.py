@@ -128,6 +128,13 @@ def floor_divide(interpreter: Interpreter, a: Value, b: Value) -> Value:
     return interpreter.builtin("aten::floordiv", a, b)
 
 
+@builtin("aten::divmod")
+def quotient_and_rest(interpreter: Interpreter, a: Value, b: Value) -> Value:
+    """`divmod(a, b)`."""
+    floor = interpreter.builtin("aten::floordiv", a, b)
+    return floor, interpreter.builtin("aten::remainder", a, b)
+
+
 @builtin("aten::pow")
 def power(interpreter: Interpreter, a: Value, b: Value, *rest: Value) -> Value:
     """Power; of two ints TorchScript makes a float if it is written `**` with a negative one."""
