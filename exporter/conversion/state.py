@@ -178,6 +178,8 @@ class States:
                 "model leaves its shape open, to which onnx.checker objects; "
                 "its type can be declared"
             )
+        if any(kind.is_sequence for kind in output_types(form)):
+            raise UnsupportedError(f"the state {name} is a list of tensors whose length changes")
         names = list(_names(name, form))
         arrays = tensors_of(self._interpreter, initial, form)
         for one, tensor in zip(names, arrays, strict=True):
@@ -186,10 +188,6 @@ class States:
 
     def _new_inputs(self, names: list[str], form: Form) -> Iterator[Tensor]:
         for name, kind in zip(names, output_types(form), strict=True):
-            if kind.is_sequence:
-                raise UnsupportedError(
-                    f"the state {name} is a list of tensors whose length changes"
-                )
             shape: list[int | str] | None = None
             if name in self._declared:
                 shape = list(self._declared[name].shape)
@@ -236,7 +234,7 @@ class States:
             )
         except UnsupportedError as error:
             raise UnsupportedError(
-                f"the attribute {qualified} is written and becomes {error.message}"
+                f"the attribute {qualified} is written and can't be state: {error.message}"
             ) from None
         if known is None:
             if _is_kept(form):

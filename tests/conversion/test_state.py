@@ -43,7 +43,8 @@ def streamed(
     held = dict(exported.initial_state)
     reference = copy.deepcopy(scripted)
     for number, call in enumerate(calls):
-        wanted = list(leaves(reference(*copy.deepcopy(call))))
+        with torch.no_grad():
+            wanted = list(leaves(reference(*copy.deepcopy(call))))
         given = dict(zip(names, map(as_array, call), strict=False)) | held
         found = dict(zip(outputs, session.run(None, given), strict=True))
         for value, array in zip(wanted, found.values(), strict=False):
@@ -63,7 +64,9 @@ def as_array(value: Any) -> np.ndarray:
 
 def leaves(value: Any) -> Any:
     """The tensors and numbers of a result."""
-    if isinstance(value, (tuple, list)):
+    if isinstance(value, list) and value and isinstance(value[0], int):
+        yield np.array(value)
+    elif isinstance(value, (tuple, list)):
         for item in value:
             yield from leaves(item)
     elif value is not None:
@@ -222,6 +225,101 @@ def test_none_at_first(tmp_path: Path) -> None:
     assert not exported.initial_state["h.present"]
 
 
+class LatePair(nn.Module):
+    """A tuple that is not there before the first call."""
+
+    state: tuple[Tensor, Tensor] | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTMCell(3, 4)
+        self.state = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.state
+        h, c = self.cell(x) if state is None else self.cell(x, state)
+        self.state = (h, c)
+        return h
+
+
+def test_a_tuple_that_is_none_at_first(tmp_path: Path) -> None:
+    """One flag tells for all of its tensors."""
+    streamed(
+        LatePair(),
+        batches(2, 2, 2),
+        tmp_path / "m.onnx",
+        state=["state.present", "state.0", "state.1"],
+    )
+
+
+class LateCache(nn.Module):
+    """A cache that starts as None and grows."""
+
+    keys: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys = None
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int]:
+        keys = self.keys
+        keys = x if keys is None else torch.cat([keys, x], 0)
+        self.keys = keys
+        return keys.sum(0), keys.size(0)
+
+
+def test_none_at_first_growing_later(tmp_path: Path) -> None:
+    """The size is open where the value is there."""
+    streamed(
+        LateCache(),
+        batches(2, 3, 1),
+        tmp_path / "m.onnx",
+        state=["keys.present", "keys"],
+        dynamic_axes={"x": {0: "time"}},
+    )
+
+
+class Seen(nn.Module):
+    """A list of numbers that grows from call to call."""
+
+    seen: list[int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x: Tensor) -> tuple[Tensor, list[int]]:
+        self.seen.append(x.size(0))
+        return x * len(self.seen), self.seen
+
+
+def test_a_list_of_numbers_that_grows(tmp_path: Path) -> None:
+    """It is a tensor with one dim."""
+    streamed(
+        Seen(), batches(2, 3, 1), tmp_path / "m.onnx", state=["seen"],
+        dynamic_axes={"x": {0: "time"}},
+    )  # fmt: skip
+
+
+class Ring(nn.Module):
+    """A buffer written at a place that moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(3, 3))
+        self.place = 0
+
+    def forward(self, x: Tensor) -> tuple[Tensor, int]:
+        self.rows[self.place] = x.sum(0)
+        self.place = (self.place + 1) % 3
+        return self.rows.mean(0), self.place
+
+
+def test_a_ring_buffer(tmp_path: Path) -> None:
+    """An index that is state itself; five calls go round."""
+    streamed(Ring(), batches(2, 2, 2, 2, 2), tmp_path / "m.onnx", state=["rows", "place"])
+
+
 class Inner(nn.Module):
     """A module with state of its own."""
 
@@ -269,6 +367,24 @@ class Shared(nn.Module):
 def test_one_tensor_under_two_names(tmp_path: Path) -> None:
     """It is one input, and both names see what is written."""
     streamed(Shared(), batches(2, 2, 2), tmp_path / "m.onnx", state=["a"])
+
+
+class PartOf(nn.Module):
+    """One buffer is a view of the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("a", torch.zeros(2, 3))
+        self.register_buffer("b", self.a[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.a += x
+        return self.b * 2
+
+
+def test_a_view_of_state(tmp_path: Path) -> None:
+    """What shares its memory sees what is written."""
+    streamed(PartOf(), batches(2, 2, 2), tmp_path / "m.onnx", state=["a"])
 
 
 # ---------------------------------------------------------------- what is no state
@@ -459,6 +575,60 @@ def test_a_dtype_that_changes() -> None:
     """An ONNX value has one dtype: the error names the attribute."""
     with pytest.raises(ExportError, match="the attribute h is written"):
         exporter.export(torch.jit.script(Retyped()), (torch.zeros(3),))
+
+
+class Text(nn.Module):
+    """A string that changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mode = "first"
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mode = "later"
+        return x
+
+
+class Keys(nn.Module):
+    """A dict that gets a key."""
+
+    found: dict[str, Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.found["x"] = x
+        return x
+
+
+class Cache(nn.Module):
+    """A list of tensors that grows."""
+
+    rows: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.rows.append(x)
+        return torch.stack(self.rows).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("module", "match"),
+    [
+        (Text, "the attribute mode is written and can't be state: a value that is 'first'"),
+        (Keys, "the attribute found is written and can't be state: the keys of a dict"),
+        (Cache, "the state rows is a list of tensors whose length changes"),
+    ],
+)
+def test_what_can_be_no_state(module: type[nn.Module], match: str) -> None:
+    """The error names the attribute and says why."""
+    with pytest.raises(ExportError, match=match):
+        exporter.export(torch.jit.script(module()), (torch.zeros(3),))
 
 
 # ---------------------------------------------------------------- what goes with the model
