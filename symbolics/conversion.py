@@ -10,8 +10,8 @@ import onnx_ir as ir
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.creation import LDP
-from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import is_complex, is_float, onnx_dtype
+from symbolics.registry import symbolic
+from symbolics.rules import is_float, onnx_dtype
 
 __all__ = ["cast_to", "to_copy"]
 
@@ -20,10 +20,7 @@ def cast_to(g: Builder, self: Tensor, dtype: int | ir.DataType | None) -> Tensor
     """The tensor in another dtype; None keeps it."""
     if dtype is None:
         return self
-    target = onnx_dtype(dtype)
-    if is_complex(target) != is_complex(self.dtype):
-        raise Unsupported(f"conversion of {self.dtype.name.lower()} to {target.name.lower()}")
-    return g.cast(self, target)
+    return g.cast(self, onnx_dtype(dtype))
 
 
 # ---------------------------------------------------------------- no change
@@ -67,13 +64,6 @@ def contiguous(g: Builder, self: Tensor, *, memory_format: object = 0) -> Tensor
 @symbolic("aten::pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)")
 def pin_memory(g: Builder, self: Tensor, device: object = None) -> Tensor:
     """The tensor itself."""
-    return self
-
-
-def imaginary_free(self: Tensor, name: str) -> Tensor:
-    """The tensor, which must not be complex."""
-    if is_complex(self.dtype):
-        raise Unsupported(f"{name} of a complex tensor")
     return self
 
 
@@ -262,10 +252,3 @@ def shape_as_tensor(g: Builder, self: Tensor) -> Tensor:
 def reshape_from_tensor(g: Builder, self: Tensor, shape: Tensor) -> Tensor:
     """The tensor in the shape that another one holds; -1 is what is left."""
     return g.Reshape(self, shape, allowzero=1)
-
-
-@symbolic("aten::conj(Tensor(a) self) -> Tensor(a)")
-@symbolic("aten::_conj(Tensor(a) self) -> Tensor(a)")
-def conj(g: Builder, self: Tensor) -> Tensor:
-    """A real tensor itself."""
-    return imaginary_free(self, "real and conj")

@@ -15,7 +15,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.arithmetic import negative_sign, truncated
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, INT64, default_float, is_bool, is_complex, is_float
+from symbolics.rules import INT64, default_float, is_bool, is_float
 
 __all__ = ["as_float", "expm1", "log1p", "sigmoid"]
 
@@ -286,17 +286,3 @@ def frexp(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
     exponent = g.Where(small, g.Sub(exponent, shift), exponent)
     exponent = g.Where(plain, exponent, g.constant(0, self.dtype))
     return g.Where(plain, mantissa, self), g.cast(exponent, ir.DataType.INT32)
-
-
-# ---------------------------------------------------------------- real numbers as complex ones
-
-
-@symbolic("aten::angle(Tensor self) -> Tensor")
-def angle(g: Builder, self: Tensor) -> Tensor:
-    """The angle in the complex plane: pi for negative numbers, 0 for the others, NaN for NaN."""
-    if is_complex(self.dtype):
-        raise Unsupported("angle of a complex tensor")
-    negative = g.Less(self, 0) if not is_bool(self.dtype) else g.And(self, g.constant(False, BOOL))
-    self = as_float(g, self)
-    result = g.Where(negative, g.constant(math.pi, self.dtype), g.constant(0.0, self.dtype))
-    return g.Where(g.IsNaN(self), self, result)

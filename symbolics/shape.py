@@ -13,7 +13,7 @@ from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import element_count, is_complex, onnx_dtype, wrapped_dim, wrapped_dims
+from symbolics.rules import element_count, onnx_dtype, wrapped_dim, wrapped_dims
 
 __all__ = [
     "at_least",
@@ -34,7 +34,7 @@ def reshape_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
     """The elements in another shape, in which one size may be -1."""
     if self.shape is None or any(isinstance(d, SymInt) and not is_ge(d, 0) for d in size):
         # An integer of run time may be the -1 itself, so the written form has to stay.
-        return g.Reshape(self, list(size))
+        return g.Reshape(self, list(size), allowzero=1)
     if -1 not in size:
         return g.reshape(self, size)
     return g.reshape(self, _resolved(self, size))
@@ -196,7 +196,11 @@ def _reshape_alias(g: Builder, self: Tensor, size: Sequence[Dim], stride: Sequen
 @symbolic("aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)")
 def view_as(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     """The elements in another tensor's shape."""
-    return g.Reshape(self, g.Shape(other)) if other.shape is None else g.reshape(self, other.shape)
+    return (
+        g.Reshape(self, g.Shape(other), allowzero=1)
+        if other.shape is None
+        else g.reshape(self, other.shape)
+    )
 
 
 @symbolic("aten::reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)")
@@ -284,30 +288,6 @@ def numpy_T(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
 def mT(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
     """The last two dims swapped."""
     return transpose(g, self, -2, -1)
-
-
-@symbolic("aten::mH(Tensor(a) self) -> Tensor(a)")
-def mH(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
-    """The last two dims swapped; complex numbers conjugated too."""
-    return _adjoint(g, self)
-
-
-@symbolic("aten::matrix_H(Tensor(a) self) -> Tensor(a)")
-def matrix_H(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
-    """A matrix transposed; complex numbers conjugated too."""
-    return _adjoint(g, self)
-
-
-@symbolic("aten::adjoint(Tensor(a) self) -> Tensor(a)")
-def adjoint(g: Builder, self: Tensor) -> Tensor:
-    """The last two dims swapped; complex numbers conjugated too."""
-    return _adjoint(g, self)
-
-
-def _adjoint(g: Builder, self: Tensor) -> Tensor:
-    if is_complex(self.dtype):
-        raise Unsupported("the adjoint of a complex tensor")
-    return transpose(g, self, -2, -1) if self.require_rank() else self
 
 
 @symbolic("aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)")
@@ -457,24 +437,4 @@ def broadcast_tensors(g: Builder, tensors: Sequence[Tensor]) -> list[Tensor]:
 @symbolic("aten::alias(Tensor(a) self) -> Tensor(a)")
 def alias(g: Builder, self: Tensor) -> Tensor:
     """The tensor itself."""
-    return self
-
-
-@symbolic("aten::real(Tensor(a) self) -> Tensor(a)")
-def real(g: Builder, self: Tensor) -> Tensor:
-    """The real part; a real tensor is its own."""
-    if is_complex(self.dtype):
-        raise Unsupported("the real part of a complex tensor")
-    return self
-
-
-@symbolic("aten::resolve_conj(Tensor(a) self) -> Tensor(a)")
-def resolve_conj(g: Builder, self: Tensor) -> Tensor:
-    """The tensor with a lazy conjugation carried out; no tensor here is lazy."""
-    return self
-
-
-@symbolic("aten::resolve_neg(Tensor(a) self) -> Tensor(a)")
-def resolve_neg(g: Builder, self: Tensor) -> Tensor:
-    """The tensor with a lazy negation carried out; no tensor here is lazy."""
     return self

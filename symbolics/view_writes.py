@@ -48,7 +48,6 @@ __all__ = [
     "aten::alias",
     "aten::detach",
     "aten::contiguous",
-    "aten::real",
     "aten::resolve_conj",
     "aten::resolve_neg",
     "aten::lift_fresh",
@@ -75,7 +74,11 @@ def write_all(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) 
 )
 def write_reshaped(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) -> Tensor:
     """The same elements in the base's shape."""
-    return g.Reshape(source, g.Shape(base)) if base.shape is None else g.reshape(source, base.shape)
+    return (
+        g.Reshape(source, g.Shape(base), allowzero=1)
+        if base.shape is None
+        else g.reshape(source, base.shape)
+    )
 
 
 @view_write("aten::unsqueeze")
@@ -126,9 +129,6 @@ _PERMUTATIONS: dict[str, Callable[..., list[int]]] = {
     "aten::t": _reversed,
     "aten::numpy_T": _reversed,
     "aten::mT": _last_two,
-    "aten::mH": _last_two,
-    "aten::matrix_H": _last_two,
-    "aten::adjoint": _last_two,
     "aten::permute": lambda rank, dims: wrapped_dims(dims, rank),
     "aten::movedim.int": _one_or_many,
     "aten::movedim.intlist": _one_or_many,

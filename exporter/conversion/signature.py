@@ -160,7 +160,7 @@ class Inputs:
         if is_complex(dtype):
             # ONNX has no kernels for complex numbers: the input is real, with a last dim of 2.
             pair = self.add(name, part_dtype(dtype), None if shape is None else [*shape, 2])
-            return from_real(self._g, pair)
+            return from_real(pair)
         value = ir.Value(name=self._g.unique(name, out=True), type=ir.TensorType(dtype))
         tensor = Tensor(dtype, None, value=value, scope=self._g.scope)
         if shape is not None:

@@ -296,7 +296,7 @@ class Builder:
             real = complex_numbers.part_dtype(output.dtype)
             shape = None if output.shape is None else (*output.shape, 2)
             pair = shapes.OutputType(real, shape, output.is_sequence)
-            return complex_numbers.from_real(self, self.typed(value, pair, name))
+            return complex_numbers.from_real(self.typed(value, pair, name))
         tensor = Tensor(output.dtype, None, value=value, scope=self.scope)
         if output.shape is not None:
             tensor.shape = tuple(
@@ -392,7 +392,7 @@ class Builder:
         if isinstance(value, np.ndarray):
             array = value
         elif dtype is not None:
-            array = _array(value, dtype)
+            array = folding.number_array(value, dtype)
         else:
             array = np.array(value)
             if array.dtype == np.float64:
@@ -431,10 +431,8 @@ class Builder:
         key = ("cast", id(tensor), dtype)
         cached = self.scope.cached(key)
         if cached is None:
-            if complex_numbers.is_complex(dtype):
-                cached = complex_numbers.as_complex(self, tensor, dtype)
-            elif complex_numbers.is_complex(tensor.dtype):
-                cached = complex_numbers.as_other(self, tensor, dtype)
+            if complex_numbers.is_complex(dtype) or complex_numbers.is_complex(tensor.dtype):
+                cached = complex_numbers.cast(self, tensor, dtype)
             else:
                 cached = self.Cast(tensor, to=dtype)
             self.scope.cache[key] = cached
@@ -461,14 +459,14 @@ class Builder:
                 return self.Reshape(tensor, shape)  # type: ignore[no-any-return]
             shape = shape.elements
         if complex_numbers.is_complex(tensor.dtype):
-            pair = complex_numbers.as_real(self, tensor)
-            return complex_numbers.from_real(self, self.reshape(pair, [*shape, 2]))
+            pair = complex_numbers.as_real(tensor)
+            return complex_numbers.from_real(self.reshape(pair, [*shape, 2]))
         target = shape_rules.without_rest(tensor.shape, tuple(shape))
         if target is None:
             return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
         if tensor.shape is not None and tensor.shape == target:
             return tensor
-        written = _written_shape(tensor.shape, target)
+        written = shape_rules.written_shape(tensor.shape, target)
         zero = any(d == 0 for d in written if isinstance(d, int) and d in target)
         if zero and any(isinstance(d, int) and d == 0 for d in target):
             # A true zero: no dim may be copied by 0 beside it.
@@ -498,7 +496,7 @@ class Builder:
         if tensor.value is not None:
             return tensor.value
         if complex_numbers.is_complex(tensor.dtype):
-            tensor.value = self.value(complex_numbers.as_real(self, tensor))
+            tensor.value = self.value(complex_numbers.as_real(tensor))
             return tensor.value
         if tensor.array is not None:
             tensor.value = self._initializer(tensor)
@@ -601,29 +599,3 @@ def _folded_name(call: Call) -> str | None:
     """The name of what is computed from one weight: the weight's, a slash and the operator's."""
     names = [t.name for t in call.inputs if t is not None and t.name is not None]
     return f"{names[0]}/{call.op_type}" if len(names) == 1 else None
-
-
-def _array(value: object, dtype: ir.DataType) -> np.ndarray:
-    """A Python number or list in a dtype, wrapping and saturating as PyTorch's conversion does."""
-    array = np.array(value)
-    if array.dtype == object:
-        raise UnsupportedError(f"the number {value} does not fit into 64 bits")
-    if array.dtype.kind == "c" and not complex_numbers.is_complex(dtype):
-        raise UnsupportedError(f"the complex number {value} as a {dtype.name.lower()}")
-    return folding.convert(array, dtype)
-
-
-def _written_shape(source: tuple[Dim, ...] | None, target: tuple[Dim, ...]) -> tuple[Dim, ...]:
-    """`target` with 0 for dims that stay where they are and -1 for the one that is left."""
-    if all(isinstance(d, int) for d in target):
-        return target
-    written: list[Dim] = list(target)
-    has_zero = any(isinstance(d, int) and d == 0 for d in target)
-    if source is not None and not has_zero:
-        for i, d in enumerate(target):
-            if i < len(source) and isinstance(d, SymInt) and source[i] == d:
-                written[i] = 0
-    left = [i for i, d in enumerate(written) if isinstance(d, SymInt)]
-    if len(left) == 1 and not has_zero:
-        written[left[0]] = -1
-    return tuple(written)

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "as_complex",
     "as_real",
     "call",
+    "cast",
     "complex_rule",
     "from_real",
     "is_complex",
@@ -91,7 +91,7 @@ def call(
 # ---------------------------------------------------------------- from and to real numbers
 
 
-def as_real(g: Builder, x: Tensor) -> Tensor:
+def as_real(x: Tensor) -> Tensor:
     """The real tensor with a last dim of 2 that a complex one is."""
     if x.pair is None:
         shape = None if x.shape is None else (*x.shape, 2)
@@ -104,14 +104,12 @@ def as_real(g: Builder, x: Tensor) -> Tensor:
     return x.pair
 
 
-def from_real(g: Builder, pair: Tensor) -> Tensor:
+def from_real(pair: Tensor) -> Tensor:
     """The complex tensor that a real one with a last dim of 2 stands for."""
     if pair.dtype not in _WHOLES:
         raise UnsupportedError(f"complex numbers of two {pair.dtype.name.lower()}")
     shape = None if pair.shape is None else pair.shape[:-1]
-    result = Tensor(
-        _WHOLES[pair.dtype], shape, value=pair.value, scope=pair.scope, name=pair.name
-    )
+    result = Tensor(_WHOLES[pair.dtype], shape, value=pair.value, scope=pair.scope, name=pair.name)
     if pair.array is not None:
         whole = result.dtype.numpy()
         result.array = np.ascontiguousarray(pair.array).view(whole).reshape(pair.array.shape[:-1])
@@ -126,7 +124,7 @@ def parts(g: Builder, x: Tensor) -> tuple[Tensor, Tensor]:
     keys = [("part", id(x), i) for i in range(2)]
     real, imaginary = (g.scope.cached(key) for key in keys)
     if real is None or imaginary is None:
-        pair = as_real(g, x)
+        pair = as_real(x)
         real, imaginary = (g.Gather(pair, i, axis=-1) for i in range(2))
         g.scope.cache.update({keys[0]: real, keys[1]: imaginary, ("keep", id(x)): x})
     return real, imaginary
@@ -139,23 +137,23 @@ def make(g: Builder, real: Tensor, imaginary: Tensor) -> Tensor:
         imaginary = g.Expand(imaginary, g.shape(real))
         real = wide
     pair = g.Concat(g.Unsqueeze(real, axes=[-1]), g.Unsqueeze(imaginary, axes=[-1]), axis=-1)
-    result = from_real(g, pair)
+    result = from_real(pair)
     result.parts = (real, imaginary)
     return result
 
 
-def as_complex(g: Builder, x: Tensor, dtype: D) -> Tensor:
-    """Any tensor in a complex dtype; a real one has no imaginary part."""
+def cast(g: Builder, x: Tensor, dtype: D) -> Tensor:
+    """A tensor from or to a complex dtype.
+
+    A real one has no imaginary part. A complex one in a real dtype is its real part, and as a bool
+    whether it is not 0.
+    """
+    if not is_complex(dtype):
+        real, imaginary = parts(g, x)
+        if dtype == D.BOOL:
+            return g.Or(g.cast(real, dtype), g.cast(imaginary, dtype))  # type: ignore[no-any-return]
+        return g.cast(real, dtype)
     part = part_dtype(dtype)
     if is_complex(x.dtype):
-        return from_real(g, g.cast(as_real(g, x), part))
-    real = g.cast(x, part)
-    return make(g, real, g.Expand(g.constant(0, part), g.shape(real)))
-
-
-def as_other(g: Builder, x: Tensor, dtype: D) -> Tensor:
-    """A complex tensor in a real dtype: its real part, and as a bool whether it is not 0."""
-    real, imaginary = parts(g, x)
-    if dtype == D.BOOL:
-        return g.Or(g.cast(real, dtype), g.cast(imaginary, dtype))  # type: ignore[no-any-return]
-    return g.cast(real, dtype)
+        return from_real(g.cast(as_real(x), part))
+    return make(g, g.cast(x, part), g.Expand(g.constant(0, part), g.shape(x)))

@@ -62,42 +62,42 @@ def _with_pair(g: Builder, shape: Any, last: int) -> Any:
 
 
 @complex_rule("Identity")
-def _identity(g: Builder, input: Tensor) -> Tensor:
-    return from_real(g, g.Identity(as_real(g, input)))
+def _identity(g: Builder, x: Tensor) -> Tensor:
+    return from_real(g.Identity(as_real(x)))
 
 
 @complex_rule("Reshape")
 def _reshape(g: Builder, data: Tensor, shape: Any, *, allowzero: int = 0) -> Tensor:
     target = _with_pair(g, shape, 2)
-    return from_real(g, g.Reshape(as_real(g, data), target, allowzero=allowzero))
+    return from_real(g.Reshape(as_real(data), target, allowzero=allowzero))
 
 
 @complex_rule("Flatten")
-def _flatten(g: Builder, input: Tensor, *, axis: int = 1) -> Tensor:
-    return make(g, *(g.Flatten(p, axis=axis) for p in parts(g, input)))
+def _flatten(g: Builder, x: Tensor, *, axis: int = 1) -> Tensor:
+    return make(g, *(g.Flatten(p, axis=axis) for p in parts(g, x)))
 
 
 @complex_rule("Transpose")
 def _transpose(g: Builder, data: Tensor, *, perm: Sequence[int] | None = None) -> Tensor:
     rank = data.require_rank()
     order = list(range(rank))[::-1] if perm is None else list(perm)
-    return from_real(g, g.Transpose(as_real(g, data), perm=[*order, rank]))
+    return from_real(g.Transpose(as_real(data), perm=[*order, rank]))
 
 
 @complex_rule("Concat")
 def _concat(g: Builder, *inputs: Any, axis: int) -> Tensor:
-    pairs = [as_real(g, t) for t in common(g, *inputs)]
-    return from_real(g, g.Concat(*pairs, axis=_leading(axis)))
+    pairs = [as_real(t) for t in common(g, *inputs)]
+    return from_real(g.Concat(*pairs, axis=_leading(axis)))
 
 
 @complex_rule("Gather")
 def _gather(g: Builder, data: Tensor, indices: Any, *, axis: int = 0) -> Tensor:
-    return from_real(g, g.Gather(as_real(g, data), indices, axis=_leading(axis)))
+    return from_real(g.Gather(as_real(data), indices, axis=_leading(axis)))
 
 
 @complex_rule("GatherND")
 def _gather_nd(g: Builder, data: Tensor, indices: Any, *, batch_dims: int = 0) -> Tensor:
-    return from_real(g, g.GatherND(as_real(g, data), indices, batch_dims=batch_dims))
+    return from_real(g.GatherND(as_real(data), indices, batch_dims=batch_dims))
 
 
 @complex_rule("Slice")
@@ -106,55 +106,55 @@ def _slice(
 ) -> Tensor:
     if axes is not None:
         axes = _leading_all(g, axes)
-    return from_real(g, g.Slice(as_real(g, data), starts, ends, axes, steps))
+    return from_real(g.Slice(as_real(data), starts, ends, axes, steps))
 
 
 @complex_rule("Split")
 def _split(
     g: Builder,
-    input: Tensor,
+    x: Tensor,
     split: Any = None,
     *,
     axis: int = 0,
     outputs: int = 1,
     **attributes: int,
 ) -> Any:
-    pair = as_real(g, input)
+    pair = as_real(x)
     found = g.Split(pair, split, axis=_leading(axis), outputs=outputs, **attributes)
-    return from_real(g, found) if outputs == 1 else tuple(from_real(g, f) for f in found)
+    return from_real(found) if outputs == 1 else tuple(from_real(f) for f in found)
 
 
 @complex_rule("Unsqueeze")
 def _unsqueeze(g: Builder, data: Tensor, axes: Any) -> Tensor:
-    return from_real(g, g.Unsqueeze(as_real(g, data), axes=_leading_all(g, axes)))
+    return from_real(g.Unsqueeze(as_real(data), axes=_leading_all(g, axes)))
 
 
 @complex_rule("Squeeze")
 def _squeeze(g: Builder, data: Tensor, axes: Any = None) -> Tensor:
     if axes is not None:
         axes = _leading_all(g, axes)
-    return from_real(g, g.Squeeze(as_real(g, data), axes=axes))
+    return from_real(g.Squeeze(as_real(data), axes=axes))
 
 
 @complex_rule("Expand")
-def _expand(g: Builder, input: Tensor, shape: Any) -> Tensor:
-    return from_real(g, g.Expand(as_real(g, input), _with_pair(g, shape, 2)))
+def _expand(g: Builder, x: Tensor, shape: Any) -> Tensor:
+    return from_real(g.Expand(as_real(x), _with_pair(g, shape, 2)))
 
 
 @complex_rule("Tile")
-def _tile(g: Builder, input: Tensor, repeats: Any) -> Tensor:
-    return from_real(g, g.Tile(as_real(g, input), _with_pair(g, repeats, 1)))
+def _tile(g: Builder, x: Tensor, repeats: Any) -> Tensor:
+    return from_real(g.Tile(as_real(x), _with_pair(g, repeats, 1)))
 
 
 @complex_rule("Where")
 def _where(g: Builder, condition: Any, x: Any, y: Any) -> Tensor:
     mask = g.Unsqueeze(g.constant(condition), axes=[-1])
-    return from_real(g, g.Where(mask, *(as_real(g, t) for t in common(g, x, y))))
+    return from_real(g.Where(mask, *(as_real(t) for t in common(g, x, y))))
 
 
 @complex_rule("Shape")
 def _shape(g: Builder, data: Tensor, *, start: int = 0, end: int | None = None) -> Tensor:
-    dims = g.Slice(g.Shape(as_real(g, data)), [0], [-1], [0])
+    dims = g.Slice(g.Shape(as_real(data)), [0], [-1], [0])
     if start == 0 and end is None:
         return dims  # type: ignore[no-any-return]
     stop = np.iinfo(np.int64).max if end is None else end
@@ -185,10 +185,7 @@ def _pad(
         fills = parts(g, g.reshape(whole, []))
     return make(
         g,
-        *(
-            g.Pad(p, pads, f, axes, mode=mode)
-            for p, f in zip(parts(g, data), fills, strict=True)
-        ),
+        *(g.Pad(p, pads, f, axes, mode=mode) for p, f in zip(parts(g, data), fills, strict=True)),
     )
 
 
@@ -201,8 +198,8 @@ def _scatter_nd(
     g: Builder, data: Any, indices: Any, updates: Any, *, reduction: str = "none"
 ) -> Tensor:
     _additive(reduction)
-    pair, new = (as_real(g, t) for t in common(g, data, updates))
-    return from_real(g, g.ScatterND(pair, indices, new, reduction=reduction))
+    pair, new = (as_real(t) for t in common(g, data, updates))
+    return from_real(g.ScatterND(pair, indices, new, reduction=reduction))
 
 
 @complex_rule("ScatterElements")
@@ -227,10 +224,10 @@ def _additive(reduction: str) -> None:
 
 
 def _register_partwise(op_type: str) -> None:
-    def apply(g: Builder, input: Tensor, *args: Any, **attributes: Any) -> Tensor:
+    def apply(g: Builder, x: Tensor, *args: Any, **attributes: Any) -> Tensor:
         if any(_is_complex(a) for a in args):
             raise UnsupportedError(f"{op_type} of complex numbers by complex numbers")
-        return make(g, *(g.op(op_type, p, *args, **attributes) for p in parts(g, input)))
+        return make(g, *(g.op(op_type, p, *args, **attributes) for p in parts(g, x)))
 
     complex_rule(op_type)(apply)
 
@@ -243,8 +240,8 @@ for _op_type in (
 
 
 @complex_rule("Cast")
-def _cast(g: Builder, input: Tensor, *, to: D) -> Tensor:
-    return g.cast(input, D(to))
+def _cast(g: Builder, x: Tensor, *, to: D) -> Tensor:
+    return g.cast(x, D(to))
 
 
 @complex_rule("IsNaN")
@@ -262,24 +259,24 @@ def _is_inf(g: Builder, x: Tensor) -> Tensor:
 
 @complex_rule("Add")
 def _add(g: Builder, left: Any, right: Any) -> Tensor:
-    a, b = (as_real(g, t) for t in common(g, left, right))
-    return from_real(g, g.Add(a, b))
+    a, b = (as_real(t) for t in common(g, left, right))
+    return from_real(g.Add(a, b))
 
 
 @complex_rule("Sub")
 def _sub(g: Builder, left: Any, right: Any) -> Tensor:
-    a, b = (as_real(g, t) for t in common(g, left, right))
-    return from_real(g, g.Sub(a, b))
+    a, b = (as_real(t) for t in common(g, left, right))
+    return from_real(g.Sub(a, b))
 
 
 @complex_rule("Sum")
 def _sum(g: Builder, *terms: Any) -> Tensor:
-    return from_real(g, g.Sum(*(as_real(g, t) for t in common(g, *terms))))
+    return from_real(g.Sum(*(as_real(t) for t in common(g, *terms))))
 
 
 @complex_rule("Neg")
 def _neg(g: Builder, x: Tensor) -> Tensor:
-    return from_real(g, g.Neg(as_real(g, x)))
+    return from_real(g.Neg(as_real(x)))
 
 
 @complex_rule("Equal")
@@ -369,5 +366,3 @@ def _div(g: Builder, left: Any, right: Any) -> Tensor:
 @complex_rule("Reciprocal")
 def _reciprocal(g: Builder, x: Tensor) -> Tensor:
     return _div(g, g.constant(1, x.dtype), x)
-
-

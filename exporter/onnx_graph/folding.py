@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph.indexing_rules import slice_bounds
 from exporter.onnx_graph.shapes import single_node
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Call
 
-__all__ = ["convert", "fold"]
+__all__ = ["convert", "fold", "number_array"]
 
 # Inputs above this many bytes are left alone: computing with them would copy weights.
 LARGEST_INPUT = 1 << 20
@@ -54,6 +55,16 @@ def convert(array: np.ndarray, dtype: ir.DataType) -> np.ndarray:
     """An array in another dtype, as PyTorch converts: floats truncate, ints wrap around."""
     with np.errstate(all="ignore"):
         return array.astype(dtype.numpy())
+
+
+def number_array(value: object, dtype: ir.DataType) -> np.ndarray:
+    """A Python number or list in a dtype, wrapping and saturating as PyTorch's conversion does."""
+    array = np.array(value)
+    if array.dtype == object:
+        raise UnsupportedError(f"the number {value} does not fit into 64 bits")
+    if array.dtype.kind == "c" and dtype not in (ir.DataType.COMPLEX64, ir.DataType.COMPLEX128):
+        raise UnsupportedError(f"the complex number {value} as a {dtype.name.lower()}")
+    return convert(array, dtype)
 
 
 def _run(call: Call, arrays: list[np.ndarray | None]) -> list[np.ndarray] | None:

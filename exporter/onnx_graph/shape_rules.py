@@ -124,6 +124,22 @@ def _reshape(call: Call) -> Sequence[PartialShape]:
     return [tuple(result)]
 
 
+def written_shape(source: tuple[Dim, ...] | None, target: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """`target` for a Reshape: 0 for dims that stay, -1 for the one that is left."""
+    if all(isinstance(d, int) for d in target):
+        return target
+    written: list[Dim] = list(target)
+    has_zero = any(isinstance(d, int) and d == 0 for d in target)
+    if source is not None and not has_zero:
+        for i, d in enumerate(target):
+            if i < len(source) and isinstance(d, SymInt) and source[i] == d:
+                written[i] = 0
+    left = [i for i, d in enumerate(written) if isinstance(d, SymInt)]
+    if len(left) == 1 and not has_zero:
+        written[left[0]] = -1
+    return tuple(written)
+
+
 def without_rest(source: Shape | None, target: Shape) -> Shape | None:
     """A shape with its -1 replaced by what the other dims leave; None where that isn't known."""
     if not any(isinstance(d, int) and d == -1 for d in target):
