@@ -327,6 +327,9 @@ def _print_report(exported: Exported, model: str, target: Path) -> None:
     for kind, name, dtype, shape in rows:
         what = "  (state)" if name in state else ""
         click.echo(f"  {kind:6}  {name:{width}}  {_dtype_name(dtype)}{shape}{what}")
+    if report.state:
+        names = ", ".join(report.state)
+        click.echo(f"  state   {names}: inputs and outputs; what comes out goes into the next call")
     if exported.verification is not None:
         click.echo(f"  verified  {exported.verification.summary}")
         for note in exported.verification.notes:
