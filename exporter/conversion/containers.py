@@ -189,7 +189,10 @@ def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Valu
     """Remove and return an item of a list, or of a dict by key."""
     interpreter.journal.touch(self)
     if isinstance(self, DictValue):
-        return self.items.pop(interpreter.dict_key(index), *default)
+        key = interpreter.dict_key(index)
+        if key not in self.items and not default:
+            raise RaisedError(f"the program raises: the dict has no key {key!r}")
+        return self.items.pop(key, *default)
     if self.runtime is not None or isinstance(index, SymInt):
         runtime = runtime_lists.convert(interpreter, self)
         item = runtime_lists.get(interpreter, runtime, index)
@@ -220,16 +223,20 @@ def reverse(interpreter: Interpreter, self: ListValue) -> Value:
     return None
 
 
-@builtin("aten::Delete", "aten::remove")
-def remove(interpreter: Interpreter, self: Value, item: Value) -> Value:
-    """`del d[key]`, `del l[i]`; for lists `remove` takes the first equal item."""
+@builtin("aten::Delete")
+def delete(interpreter: Interpreter, self: Value, key: Value) -> Value:
+    """`del d[key]`, `del l[i]`."""
+    pop(interpreter, self, key)
+    return None
+
+
+@builtin("aten::remove")
+def remove(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
+    """Remove the first equal item."""
     interpreter.journal.touch(self)
-    if isinstance(self, DictValue):
-        del self.items[interpreter.dict_key(item)]
-    elif self.runtime is None:
-        self.items.pop(index_of(interpreter, self, item))
-    else:
+    if self.runtime is not None:
         raise UnsupportedError("removing an item by value from a list of run-time length")
+    self.items.pop(index_of(interpreter, self, item))
     return None
 
 
@@ -246,7 +253,9 @@ def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -
 
 @builtin("aten::count")
 def count(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -> Value:
-    """How often an item occurs in a list."""
+    """How often an item occurs in a list, or a string in a string."""
+    if isinstance(self, str):
+        return self.count(item, *rest)
     if not isinstance(self, ListValue):
         return NotImplemented
     return sum(_known(interpreter.equal(c, item)) for c in interpreter.items(self))
@@ -268,6 +277,8 @@ def contains(interpreter: Interpreter, self: Value, item: Value) -> Value:
         return item in self
     if isinstance(self, ObjectValue):
         return interpreter.call_method(self, "__contains__", [item])
+    if isinstance(self, ListValue) and self.runtime is not None:
+        return runtime_lists.contains(interpreter, self.runtime, item)
     found: bool | SymBool = False
     for candidate in interpreter.items(self):
         found = interpreter.builtin("aten::__or__", found, interpreter.equal(candidate, item))

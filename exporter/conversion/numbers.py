@@ -137,19 +137,12 @@ def quotient_and_rest(interpreter: Interpreter, a: Value, b: Value) -> Value:
 
 @builtin("aten::pow")
 def power(interpreter: Interpreter, a: Value, b: Value, *rest: Value) -> Value:
-    """Power; of two ints TorchScript makes a float if it is written `**` with a negative one."""
+    """Power, a float: TorchScript's `**` is one of two ints, too."""
     if rest or not (is_number(a) and is_number(b)):
         return NotImplemented
     if is_known(a, b):
-        return a**b
+        return a**b if isinstance(a, complex) or isinstance(b, complex) else float(a) ** b
     g = interpreter.g
-    if is_integral(a) and isinstance(b, int) and 0 <= b <= 8:
-        result: Dim = 1
-        for _ in range(b):
-            result = result * _int(g, a)
-        return result
-    if is_integral(a) and is_integral(b):
-        return g.integer(g.Pow(as_tensor(g, a, INT64), as_tensor(g, b, INT64)))
     return _float(g, g.Pow(_double(g, a), _double(g, b)))
 
 
@@ -485,8 +478,10 @@ def round_number(interpreter: Interpreter, a: Value, *digits: Value, **decimals:
     if digits or decimals or not is_number(a):
         return NotImplemented
     if is_known(a):
-        return float(round(a)) if isinstance(a, float) else a
-    return SymFloat(interpreter.g.Round(a.tensor)) if isinstance(a, SymFloat) else a
+        return float(round(a))
+    if isinstance(a, SymFloat):
+        return SymFloat(interpreter.g.Round(a.tensor))
+    return _float(interpreter.g, _double(interpreter.g, a))
 
 
 @builtin("aten::trunc")

@@ -386,8 +386,8 @@ def scatter_through_indices(g: Any, base: Tensor, new: Tensor, take: Any) -> Ten
     """Write through any view: take the same view of the base's element numbers and scatter there."""
     count = g.Size(base)
     numbers = g.Range(g.constant(0), count, g.constant(1))
-    places = take(g, g.Reshape(numbers, g.shape(base)) if base.shape is None else g.reshape(numbers, base.shape))
+    places = take(g, g.Reshape(numbers, g.shape(base), allowzero=1) if base.shape is None else g.reshape(numbers, base.shape))
     flat = g.reshape(base, [-1])
     updates = g.reshape(new, [-1])
     written = g.ScatterElements(flat, g.reshape(places, [-1]), updates, axis=0)
-    return g.reshape(written, base.shape) if base.shape is not None else g.Reshape(written, g.shape(base))  # type: ignore[no-any-return]
+    return g.reshape(written, base.shape) if base.shape is not None else g.Reshape(written, g.shape(base), allowzero=1)  # type: ignore[no-any-return]

@@ -28,6 +28,7 @@ from exporter.conversion.objects import (
 from exporter.conversion.operators import item
 from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
+from exporter.conversion.tolist import tolist
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat
@@ -368,6 +369,9 @@ def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:
             and all(map(lambda v, t: fits(interpreter, v, t), value, declared.elements))
         )
     if isinstance(declared, ClassRef):
+        if declared.name in ("list", "tuple"):
+            # `isinstance(x, list)` asks for lists of anything.
+            return isinstance(value, ListValue if declared.name == "list" else (tuple, NamedTuple))
         names = (
             value.type.name if isinstance(value, ObjectValue) else None,
             value.type_name if isinstance(value, (NamedTuple, EnumMember)) else None,
@@ -397,9 +401,8 @@ _CLASSES: dict[type[Type], tuple[type, ...]] = {
 @prim("prim::tolist")
 def to_list(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """`tensor.tolist()`, for tensors of a known size, or 1-D ones as a run-time list."""
-    from exporter.conversion.tolist import tolist  # noqa: PLC0415  rarely needed
-
-    return [tolist(interpreter, environment[node.inputs[0]])]
+    declared: Any = node.attributes.get("type")
+    return [tolist(interpreter, environment[node.inputs[0]], declared)]
 
 
 # ---------------------------------------------------------------- effects and control flow
@@ -424,6 +427,18 @@ def ignored(interpreter: Interpreter, node: Node, environment: Environment) -> S
 def context(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """Entering and leaving `torch.no_grad()` and the like: nothing to do at inference."""
     return [environment[node.inputs[0]]] * len(node.outputs)
+
+
+@prim("prim::fork", "prim::awaitable")
+def fork(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
+    """A task of its own: it runs here and now, so that what is waited for is its result."""
+    return interpreter.run_block(node.blocks[0], environment)
+
+
+@prim("aten::wait", "prim::awaitable_wait")
+def wait(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+    """The result of a task."""
+    return [environment[node.inputs[0]]]
 
 
 @prim("prim::If")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "append", "common_shape", "concatenate", "convert", "descend", "empty", "frozen",
+    "append", "common_shape", "concatenate", "contains", "convert", "descend", "empty", "frozen",
     "get", "insert", "joined",
     "kind_of", "overlap",
     "length", "remove_at", "repeat", "reverse", "rows", "sequence", "set_at", "slice_of", "total",
@@ -360,3 +360,12 @@ def total(interpreter: Interpreter, self: RuntimeList) -> Value:
     g = interpreter.g
     summed = g.ReduceSum(self.value, keepdims=False)
     return g.integer(summed) if self.kind == "int" else SymFloat(summed)
+
+
+def contains(interpreter: Interpreter, self: RuntimeList, item: Value) -> SymBool:
+    """Whether a list of numbers has one that is equal."""
+    if self.kind == "tensor":
+        raise UnsupportedError("looking for a tensor in a list of run-time length")
+    g = interpreter.g
+    equal = g.cast(g.Equal(self.value, g.constant(item, _DTYPES[self.kind])), ir.DataType.INT64)
+    return SymBool(g.Greater(g.ReduceSum(equal, keepdims=False), 0))

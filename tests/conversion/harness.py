@@ -44,12 +44,20 @@ def check(
     scripted = script(program)
     result = converted(scripted, calls[0], dynamic=dynamic, **options)
     session = loaded(result)
+    bound = [p for p in parameters_of(scripted) if p in options.get("constants", {})]
     wanted_from = scripted if reference == "script" else program
     for call in calls:
         expected = list(leaves(wanted_from(*copy.deepcopy(tuple(call)))))
-        actual = run(session, call)
+        given = [v for p, v in zip(parameters_of(scripted), call, strict=False) if p not in bound]
+        actual = run(session, given)
         compare(expected, actual, f"call {describe(call)}", rtol, atol)
     return result
+
+
+def parameters_of(scripted: Any) -> list[str]:
+    """The names of a program's parameters."""
+    schema = scripted.forward.schema if isinstance(scripted, torch.nn.Module) else scripted.schema
+    return [a.name for a in schema.arguments if a.name != "self"]
 
 
 def check_loop(program: Program, *calls: Sequence[Any], **options: Any) -> Exported:

@@ -700,3 +700,29 @@ def test_a_trace_does_not_record_assignments() -> None:
     assert warning.startswith("h, calls: assigned while tracing")
     assert module.calls == 0
     assert not exported.initial_state
+
+
+@pytest.mark.parametrize(
+    ("module", "state"),
+    [
+        (Empty, {"h": TensorSpec("float32", ("batch", 3))}),
+        (Empty, {}),
+        (Late, {}),
+        (Containers, {}),
+    ],
+)
+def test_verification_streams(
+    module: type[nn.Module], state: dict[str, TensorSpec], tmp_path: Path
+) -> None:
+    """Verification compares some calls in a row, from the initial state, state and all."""
+    archive = tmp_path / "m.pt"
+    torch.jit.script(module()).save(str(archive))
+    exported = exporter.export(
+        archive,
+        (TensorSpec("float32", ("batch", 3)),),
+        constants={"rate": 2} if module is Empty else {},
+        state=state,
+        verify=True,
+    )
+    assert exported.verification is not None
+    assert len(exported.verification.runs) > 1
