@@ -411,10 +411,17 @@ class ArchiveProgram:
         return flat_arrays(result)
 
     def state(self, name: str) -> list[np.ndarray[Any, Any]]:
-        """The tensors of an attribute, by its qualified name."""
+        """The tensors of an attribute, by what the model calls it."""
         value: Any = self._module
-        for part in name.split("."):
-            value = value[int(part)] if isinstance(value, (list, tuple)) else getattr(value, part)
+        for part in name.removeprefix("self.").split("."):
+            if isinstance(value, Mapping):
+                value = value[part]
+            elif isinstance(value, (list, tuple)) and part.isdecimal():
+                value = value[int(part)]
+            elif part == "present" and not hasattr(value, part):
+                value = value is not None
+            else:
+                value = getattr(value, part)
         return flat_arrays(value)
 
 

@@ -174,6 +174,28 @@ def _dims(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, int]:
     }
 
 
+def _started(
+    session: Session,
+    initial_state: Mapping[str, Array],
+    ports: Sequence[Port],
+    examples: Sequence[Array],
+) -> dict[str, Array]:
+    """The initial state; zeros of a declared type in the sizes that the inputs have."""
+    sizes = _dims(ports, examples)
+    state = dict(initial_state)
+    for port in session.inputs:
+        array = state.get(port.name)
+        if array is None or len(port.shape) != array.ndim or array.any():
+            continue
+        shape = tuple(
+            sizes.get(dim, size) if isinstance(dim, str) else size
+            for dim, size in zip(port.shape, array.shape, strict=True)
+        )
+        if shape != array.shape:
+            state[port.name] = np.zeros(shape, array.dtype)
+    return state
+
+
 def _at(
     ports: Sequence[Port], examples: Sequence[Array], sizes: Mapping[str, int], seed: int
 ) -> list[Array]:
@@ -210,7 +232,7 @@ class _Smoke:
     ) -> None:
         self._session = session
         self._ports = [p for p in session.inputs if p.name not in initial_state]
-        self._state = dict(initial_state)
+        self._state = _started(session, initial_state, self._ports, examples)
         self._examples = list(examples)
         if len(self._examples) != len(self._ports):
             # Weights that became inputs, for one.
@@ -252,7 +274,7 @@ class _AgainstPyTorch:
     ) -> None:
         self._session = session
         self._ports = [p for p in session.inputs if p.name not in initial_state]
-        self._state = dict(initial_state)
+        self._state = _started(session, initial_state, self._ports, plan.examples)
         self._plan = plan
         self._program = program
         self._tolerance = tolerance
