@@ -44,6 +44,7 @@ from exporter.torchscript.types import (
     ListType,
     NoneType_,
     NumberType,
+    OpaqueType,
     OptionalType,
     StrType,
     TensorType,
@@ -368,10 +369,10 @@ def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:
             and len(value) == len(declared.elements)
             and all(map(lambda v, t: fits(interpreter, v, t), value, declared.elements))
         )
+    if isinstance(declared, OpaqueType) and declared.name in ("list", "tuple"):
+        # `isinstance(x, list)` asks for lists of anything.
+        return isinstance(value, ListValue if declared.name == "list" else (tuple, NamedTuple))
     if isinstance(declared, ClassRef):
-        if declared.name in ("list", "tuple"):
-            # `isinstance(x, list)` asks for lists of anything.
-            return isinstance(value, ListValue if declared.name == "list" else (tuple, NamedTuple))
         names = (
             value.type.name if isinstance(value, ObjectValue) else None,
             value.type_name if isinstance(value, (NamedTuple, EnumMember)) else None,

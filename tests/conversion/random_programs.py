@@ -379,7 +379,14 @@ class _Writer:
 
     def assign(self) -> str:
         value = self.rng.choice([self.pointwise, self.view, self.view, self.view, self.other])()
-        return f"{self.target()} = {value}"
+        return f"{self.target()} = {self.own(value)}"
+
+    def own(self, value: str) -> str:
+        """In a branch or loop mostly a tensor of its own.
+
+        A variable that is another tensor's alias on one path only is refused where either is written.
+        """
+        return value if self.top or self.rng.random() < 0.2 else f"({value}).clone()"
 
     def pointwise(self) -> str:
         a, b = self.tensor(), self.tensor()
@@ -468,7 +475,7 @@ class _Writer:
             f"{a}.select({dim}, {self.index(size)}).add_({k})", f"{a}.transpose({dim}, 0)[0] = {k}",
             f"{a}.diagonal().fill_({k})", f"{a}.view(-1)[0] = {k}", f"{a}.unsqueeze({dim}).mul_({k})",
             f"{a}.t().copy_({b})", f"{a}.narrow({dim}, 0, {self.rng.randint(0, size)}).sub_({k})",
-            f"{a}.masked_scatter_({a} > 0, {b}.clone())", f"{a}.chunk(2)[0].add_({b})", f"torch.add({a}, {k}, out={a})",
+            f"{a}.masked_scatter_({a} > 0, {b}.clone())", f"torch.add({a}, {k}, out={a})",
             f"{a}.flatten()[:1] = {k}", f"{a}.unbind({dim})[0].mul_({k})",
         ])  # fmt: skip
 
@@ -476,13 +483,13 @@ class _Writer:
 
     def on_list(self) -> str:
         values = self.rng.choice(self.scope.lists)
-        a = self.tensor()
+        a = self.own(self.tensor())
         held = self.state.get(values)
         count = len(held) if isinstance(held, list) else 0
         index = self.rng.randint(-count, count - 1) if count else 0
         k = self.rng.randint(0, 5)
         if k == 0:
-            return f"{self.target()} = {values}[{index}]"
+            return f"{self.target()} = {self.own(f'{values}[{index}]')}"
         if k == 1:
             name = self.fresh("l")
             self.scope.lists.append(name)
