@@ -11,8 +11,10 @@ the builder turns expressions into ONNX nodes when one is needed as a tensor.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from exporter.errors import UnsupportedError
@@ -26,6 +28,9 @@ __all__ = ["Apply", "Dim", "Shape", "SymInt", "Symbol", "is_ge", "resolved", "sy
 # grow polynomials without end.
 MAX_TERMS = 24
 MAX_DEGREE = 4
+# A function whose text is longer is written by a digest of it. Expressions share their parts: spelt
+# out, the size of a feature map after thirty layers would be longer than the model.
+MAX_TEXT = 160
 
 
 @dataclass(eq=False)
@@ -60,12 +65,20 @@ class Apply:
     arguments: tuple[Dim, ...]
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         inner = [str(a) for a in self.arguments]
         if self.operator == "floordiv":
-            return f"(({inner[0]}) // ({inner[1]}))"
-        if self.operator == "let":
-            return f"({inner[0]})"
-        return f"{self.operator}({', '.join(inner)})"
+            text = f"(({inner[0]}) // ({inner[1]}))"
+        elif self.operator == "let":
+            text = f"({inner[0]})"
+        else:
+            text = f"{self.operator}({', '.join(inner)})"
+        if len(text) <= MAX_TEXT:
+            return text
+        return f"{self.operator}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 Atom: TypeAlias = Symbol | Apply
@@ -81,11 +94,12 @@ class SymInt:
     `UnsupportedError`, for such a number must be known when the graph is built.
     """
 
-    __slots__ = ("_hash", "_symbols", "terms")
+    __slots__ = ("_hash", "_symbols", "_text", "terms")
 
     def __init__(self, terms: dict[Monomial, int]) -> None:
         self.terms = terms
         self._symbols: set[Symbol] | None = None
+        self._text: str | None = None
         self._hash = hash(frozenset(terms.items()))
 
     @staticmethod
@@ -137,9 +151,14 @@ class SymInt:
         return total
 
     def __str__(self) -> str:
+        if self._text is None:
+            self._text = self._spelt()
+        return self._text
+
+    def _spelt(self) -> str:
         parts = []
-        for monomial, factor in sorted(self.terms.items(), key=lambda kv: (not kv[0], str(kv[0]))):
-            name = "*".join(str(a) for a in monomial)
+        named = [("*".join(map(str, monomial)), factor) for monomial, factor in self.terms.items()]
+        for name, factor in sorted(named, key=lambda pair: (not pair[0], pair[0])):
             if not name:
                 parts.append(str(factor))
             elif factor == 1:
