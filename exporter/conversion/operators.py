@@ -16,10 +16,10 @@ import onnx_ir as ir
 from exporter.conversion.binding import choose
 from exporter.conversion.numbers import boolean
 from exporter.conversion.objects import ListValue, RuntimeList, Value
-from exporter.conversion.strides import view_strides
+from exporter.conversion.strides import regrouped, view_strides
 from exporter.conversion.tensors import TensorRef, View
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.symbolic import Shape, SymInt
 from exporter.onnx_graph.values import SymFloat, Tensor, is_number
 from exporter.torchscript.types import (
     BoolType,
@@ -35,6 +35,7 @@ from symbolics.registry import Overload, overloads
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
 
 __all__ = ["MissingSymbolicError", "call_operator", "has_symbolic", "item"]
 
@@ -330,12 +331,16 @@ def _aliased(
                 return base
         elif kind not in _NEW_HANDLE:
             return TensorRef.fresh(value)
+    strides: Shape | None = None
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
-        copy = TensorRef.fresh(value)
-        # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
-        if kind != "aten::contiguous" or base.is_contiguous(g) is None:
-            copy.cell.descend(base.cell, interpreter.journal)
-        return copy
+        known, strides = _regrouped(g, base, value) if kind != "aten::contiguous" else (False, None)
+        if strides is None:
+            copy = TensorRef.fresh(value)
+            # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
+            unsure = base.is_contiguous(g) is None if kind == "aten::contiguous" else not known
+            if unsure:
+                copy.cell.descend(base.cell, interpreter.journal)
+            return copy
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
         return ListValue(
@@ -344,7 +349,22 @@ def _aliased(
         )
     if isinstance(value, RuntimeList):
         return _wrap(ListType(TensorType()), value, False)
-    return _view(interpreter, kind, overload, base, source, rest, value, None)
+    view = _view(interpreter, kind, overload, base, source, rest, value, None)
+    if strides is not None:
+        view.strides = strides
+    return view
+
+
+def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape | None]:
+    """Whether it is known if `reshape` gives a view, and the view's strides if it does."""
+    shape, target = base.read(g).static_shape, value.static_shape
+    strides = base.strides
+    if shape is None or target is None or strides is None:
+        return False, None
+    steps = [s for s in strides if isinstance(s, int)]
+    if len(steps) != len(strides):
+        return False, None
+    return True, regrouped(shape, steps, target)
 
 
 def _same_elements(base: TensorRef) -> TensorRef:

@@ -369,9 +369,9 @@ def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:
             and len(value) == len(declared.elements)
             and all(map(lambda v, t: fits(interpreter, v, t), value, declared.elements))
         )
-    if isinstance(declared, OpaqueType) and declared.name in ("list", "tuple"):
+    if isinstance(declared, OpaqueType) and declared.word in ("list", "tuple"):
         # `isinstance(x, list)` asks for lists of anything.
-        return isinstance(value, ListValue if declared.name == "list" else (tuple, NamedTuple))
+        return isinstance(value, ListValue if declared.word == "list" else (tuple, NamedTuple))
     if isinstance(declared, ClassRef):
         names = (
             value.type.name if isinstance(value, ObjectValue) else None,

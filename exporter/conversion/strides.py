@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from exporter.conversion.tensors import TensorRef, dense_strides
@@ -12,7 +12,7 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["view_strides"]
+__all__ = ["regrouped", "view_strides"]
 
 
 def view_strides(
@@ -76,3 +76,33 @@ def view_strides(
         ]
         return (*([0] * extra), *kept)
     return None
+
+
+def regrouped(
+    shape: Sequence[int], strides: Sequence[int], target: Sequence[int]
+) -> tuple[int, ...] | None:
+    """The strides of the elements in another shape, in the same order; None if only a copy has it.
+
+    Neighbouring dims that lie one in the other form a block. A dim of the new shape must lie in one
+    block, so each block is cut up from the outside.
+    """
+    if 0 in shape:
+        return tuple(int(d) for d in dense_strides(tuple(target)))
+    blocks: list[tuple[int, int]] = []
+    for size, stride in zip(shape, strides, strict=True):
+        if size == 1:
+            continue
+        if blocks and blocks[-1][1] == size * stride:
+            blocks[-1] = (blocks[-1][0] * size, stride)
+        else:
+            blocks.append((size, stride))
+    result = []
+    left, stride = 1, 1
+    for size in target:
+        if size != 1 and left == 1:
+            left, stride = blocks.pop(0)
+        if left % size:
+            return None
+        left //= size
+        result.append(stride * left)
+    return tuple(result)
