@@ -193,12 +193,14 @@ def _source(
             "give the path, bytes or file object of an archive"
         )
     else:
-        from exporter import live  # noqa: PLC0415  imports torch, which is there already
+        from exporter import live, live_floats  # noqa: PLC0415  import torch, which is there already
 
         saved = live.to_archive(model, args, kwargs, training=training, method=method)
-        return _Source(
-            open_archive(saved.content), saved.content, saved.args, saved.kwargs, saved.warnings
+        archive = open_archive(saved.content)
+        archive.floats_written_as_ints = live_floats.floats_written_as_ints(
+            saved.program, method, archive.code.values()
         )
+        return _Source(archive, saved.content, saved.args, saved.kwargs, saved.warnings)
     if _has_tensors((args, kwargs)):
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 

@@ -57,6 +57,7 @@ class Saved(NamedTuple):
     args: tuple[Any, ...] | None
     kwargs: dict[str, Any]
     warnings: list[str]
+    program: torch.jit.ScriptModule | torch.jit.ScriptFunction
 
 
 def to_archive(
@@ -80,7 +81,7 @@ def to_archive(
         )
     if isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
         given = None if args is None else tuple(to_arrays(args))
-        return Saved(_saved(model), given, dict(to_arrays(kwargs or {})), [])
+        return Saved(_saved(model), given, dict(to_arrays(kwargs or {})), [], model)
     if not isinstance(model, nn.Module):
         raise InputError(
             f"an object of type {type(model).__name__} can't be exported: give an nn.Module, "
@@ -126,7 +127,7 @@ def _traced(
                 ),
             ) from error
     # The traced module shares its tensors with the model: only now they are those of the start.
-    return Saved(_saved(traced), examples.arrays(adapter.arguments), {}, notes)
+    return Saved(_saved(traced), examples.arrays(adapter.arguments), {}, notes, traced)
 
 
 def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from exporter import TensorSpec, live
+from exporter import TensorSpec, export, live
 from exporter.archive import open_archive
 from exporter.errors import ConversionError, InputError
 
@@ -326,3 +326,23 @@ def test_a_program_runs_and_tells_its_state() -> None:
         assert program((np.ones(1, np.float32),), {})[0] == step
     assert program.state("total")[0] == 2
     assert program.state("count")[0] == 2
+
+
+def test_large_whole_floats_stay_floats() -> None:
+    """TorchScript's code shows 1e10 as an int, and so does PyTorch read it back."""
+
+    def filled(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.full([2], 1e10), x.new_full([2], -3e12)
+
+    x = torch.zeros(1, dtype=torch.double)
+    for model in (torch.jit.script(filled), torch.jit.trace(filled, x)):
+        result = export(model, (x,))
+        assert [dtype for _, dtype, _ in result.report.outputs] == ["float", "double"]
+
+
+def test_a_large_number_that_is_float_and_int_is_refused() -> None:
+    def filled(x: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.full([2], 1e10) + x, torch.full([2], 10000000000)
+
+    with pytest.raises(ConversionError, match="as a float and as an int"):
+        export(torch.jit.script(filled), (torch.zeros(1),))

@@ -97,6 +97,8 @@ class Archive:
         self.version = self._read_version()
         self.byteorder = self._read_byteorder()
         self.code = _Code(self._records)
+        #: Integers in the code that were floats in the program that was saved, if that is known.
+        self.floats_written_as_ints: frozenset[int] = frozenset()
         self._storages: dict[str, Storage] = {}
         self._source_ranges: dict[str, SourceRanges] = {}
 

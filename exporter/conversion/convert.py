@@ -74,7 +74,9 @@ class Conversion:
 def convert(request: Request) -> Conversion:
     """Stage a method, again where it turns out to have state; see `state`."""
     archive = request.archive
-    program = Program(archive.code, archive.constants, archive.source_ranges)
+    program = Program(
+        archive.code, archive.constants, archive.source_ranges, archive.floats_written_as_ints
+    )
     declared = program.class_type(archive.root.type_name)
     args = list(request.args or ())
     function = method_for(declared, request.method, args, request.kwargs, archive.name)

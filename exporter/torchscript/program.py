@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from exporter.errors import ScriptError
 from exporter.torchscript.annotations import annotation, dotted_name
@@ -29,7 +29,8 @@ class Program:
 
     `code` maps a module's dotted name, such as `__torch__.programs`, to its source. A record is
     parsed at the first question about one of its names, a body lowered at the first use of its
-    graph: an archive's methods that nobody calls cost nothing.
+    graph: an archive's methods that nobody calls cost nothing. `floats` are the integers of the
+    code that are to be read as floats.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class Program:
         code: Mapping[str, str],
         constants: Sequence[object] = (),
         source_ranges: Callable[[str], SourceRanges | None] | None = None,
+        floats: Collection[int] = (),
     ) -> None:
         self.constants = constants
         self._code = code
         self._source_ranges = source_ranges
+        self._floats = floats
         self._definitions: dict[str, dict[str, tuple[CodeRecord, ast.stmt]]] = {}
         self._classes: dict[str, ClassType] = {}
         self._functions: dict[str, Function] = {}
@@ -99,7 +102,7 @@ class Program:
         if definitions is None:
             if module not in self._code:
                 return None
-            record = CodeRecord(module, self._code[module], self._source_ranges)
+            record = CodeRecord(module, self._code[module], self._source_ranges, self._floats)
             definitions = {
                 statement.name: (record, statement)
                 for statement in record.tree.body

@@ -73,10 +73,12 @@ class CodeRecord:
         module: str,
         text: str,
         source_ranges: Callable[[str], SourceRanges | None] | None = None,
+        floats: Collection[int] = (),
     ) -> None:
         self.module = module
         self.text = text
         self._source_ranges = source_ranges
+        self._floats = floats
 
     @cached_property
     def _renamed(self) -> _Renamed:
@@ -103,6 +105,8 @@ class CodeRecord:
             raise ScriptError(f"code record {self.module} does not parse: {error}") from error
         if self._renamed.originals:
             _restore_names(tree, self._renamed.originals)
+        if self._floats:
+            _restore_floats(tree, self._floats)
         return tree
 
     @cached_property
@@ -133,6 +137,12 @@ def _stand_in(word: str, text: str, taken: Collection[str]) -> str:
         if re.search(rf"\b{candidate}\b", text) is None:
             return candidate
     raise ScriptError(f"no free name for the keyword {word!r}")
+
+
+def _restore_floats(tree: ast.AST, floats: Collection[int]) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in floats:
+            node.value = float(node.value)
 
 
 def _restore_names(tree: ast.AST, originals: dict[str, str]) -> None:
