@@ -11,10 +11,13 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.reduction import all_
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
+    category,
     default_float,
     is_bool,
     is_complex,
@@ -72,7 +75,7 @@ def isclose(
 ) -> Tensor:
     """|self - other| <= atol + rtol * |other|, or equal; infinities are close to themselves alone."""
     close = g.Equal(self, other)
-    if equal_nan and is_float(self.dtype):
+    if equal_nan and category(self) >= 2:
         close = g.Or(close, g.And(g.IsNaN(self), g.IsNaN(other)))
     if rtol == 0 and atol == 0:
         return close
@@ -82,6 +85,21 @@ def isclose(
     error = g.Abs(g.Sub(left, right))
     finite = g.Less(error, math.inf)
     return g.Or(close, g.And(finite, g.LessOrEqual(error, allowed)))
+
+
+@symbolic(
+    "aten::allclose(Tensor self, Tensor other, float rtol=1e-05, float atol=1e-08, bool equal_nan=False) -> bool"
+)
+def allclose(
+    g: Builder,
+    self: Tensor,
+    other: Tensor,
+    rtol: float = 1e-05,
+    atol: float = 1e-08,
+    equal_nan: bool = False,
+) -> Tensor:
+    """Whether all elements are close."""
+    return all_(g, isclose(g, self, other, rtol, atol, equal_nan))
 
 
 # ---------------------------------------------------------------- questions to one tensor
@@ -96,13 +114,13 @@ def everywhere(g: Builder, self: Tensor, answer: bool) -> Tensor:
 @symbolic("aten::isnan(Tensor self) -> Tensor")
 def isnan(g: Builder, self: Tensor) -> Tensor:
     """Whether each element is NaN; never for integers."""
-    return g.IsNaN(self) if is_float(self.dtype) else everywhere(g, self, False)
+    return g.IsNaN(self) if category(self) >= 2 else everywhere(g, self, False)
 
 
 @symbolic("aten::isinf(Tensor self) -> Tensor")
 def isinf(g: Builder, self: Tensor) -> Tensor:
     """Whether each element is inf or -inf; never for integers."""
-    return g.IsInf(self) if is_float(self.dtype) else everywhere(g, self, False)
+    return g.IsInf(self) if category(self) >= 2 else everywhere(g, self, False)
 
 
 @symbolic("aten::isposinf(Tensor self) -> Tensor")
@@ -133,7 +151,7 @@ def isfinite(g: Builder, self: Tensor) -> Tensor:
 def isreal(g: Builder, self: Tensor) -> Tensor:
     """Whether the imaginary part is 0: always, for a tensor that is not complex."""
     if is_complex(self.dtype):
-        raise Unsupported("isreal of a complex tensor")
+        return g.Equal(parts(g, self)[1], 0)
     return everywhere(g, g.cast(self, BOOL), True)
 
 

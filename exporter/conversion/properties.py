@@ -18,6 +18,7 @@ from exporter.conversion.objects import Device, ListValue, OptionalValue, Value
 from exporter.conversion.operators import item, write
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
@@ -51,6 +52,22 @@ def size(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
 
 
 builtin("aten::sym_size")(size)
+
+
+@builtin("aten::broadcast_shapes")
+def broadcast_shapes(interpreter: Interpreter, a: Value, b: Value) -> Value:
+    """The shape that tensors of two shapes broadcast to; that they do is taken for granted."""
+    g = interpreter.g
+    shapes = [tuple(interpreter.items(shape)) for shape in (a, b)]
+    common = broadcast(*shapes)
+    assert common is not None
+    dims: list[Value] = []
+    for position, dim in enumerate(common, -len(common)):
+        if dim is None:
+            left, right = (g.scalar(shape[position]) for shape in shapes)
+            dim = g.integer(g.Where(g.Equal(left, 1), right, left))
+        dims.append(dim)
+    return ListValue(dims, IntType())
 
 
 @builtin("aten::dim", "aten::ndimension")
