@@ -3,8 +3,8 @@
 
 random_programs.py --count 2000 [--start 0] [--reduce]
 
-Exits with 1 if a program gives something else than PyTorch. Programs that PyTorch itself rejects don't
-count; those we refuse are counted apart, with the reasons.
+Exits with 1 if a program gives something else than PyTorch. Programs that PyTorch itself rejects
+don't count; those we refuse are counted apart, with the reasons.
 """
 
 import argparse
@@ -45,7 +45,9 @@ def main() -> int:
             reasons["(PyTorch) " + outcome.text[:60]] += 1
         if outcome.kind == "different" or (options.unsupported and outcome.kind == "unsupported"):
             shown = reduced(program, outcome) if options.reduce else program
-            print(f"--- seed {seed - 1}: {outcome_of(shown).text[:800]}\n{shown.source()}", flush=True)
+            print(
+                f"--- seed {seed - 1}: {outcome_of(shown).text[:800]}\n{shown.source()}", flush=True
+            )
     print(dict(kinds))
     for reason, count in reasons.most_common():
         print(f"{count:6d}  {reason}")

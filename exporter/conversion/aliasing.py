@@ -96,16 +96,16 @@ def _matched(cells: list[Cell], families: Families) -> Iterator[tuple[Cell, list
 Position: TypeAlias = int | Mutable
 """What a loop carries: a carried value by its number, or something that the body writes."""
 
-_Leaf: TypeAlias = tuple[Position, int, int]
 # A position, a tensor's number in the value there, and how many that value holds.
+_Leaf: TypeAlias = tuple[Position, int, int]
 
 
 class LoopTies:
-    """Which of the tensors that a loop carries may share memory, with each other and with outer ones.
+    """Which of the tensors that a loop carries may share memory, also with outer ones.
 
-    At the start of a trip a carried tensor is the initial one or what the trip before left. The ties
-    that follow are found in rounds, like the forms: `note` says what one path gives, and is true
-    while there is something new; `apply` ties the values that stand for the carried ones.
+    At the start of a trip a carried tensor is the initial one or what the trip before left. The
+    ties that follow are found in rounds, like the forms: `note` says what one path gives, and is
+    true while there is something new; `apply` ties the values that stand for the carried ones.
     """
 
     def __init__(self, start: int) -> None:

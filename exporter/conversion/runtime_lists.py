@@ -31,6 +31,12 @@ __all__ = [
 ]  # fmt: skip
 
 _DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+_KINDS: dict[type, str] = {
+    TensorType: "tensor",
+    IntType: "int",
+    FloatType: "float",
+    BoolType: "bool",
+}
 _LARGEST = 2**63 - 1
 
 
@@ -46,8 +52,7 @@ def kind_of(items: Sequence[Value], element: Type | None) -> str | None:
         if isinstance(item, (float, SymFloat)):
             return "float"
         return None
-    known = {TensorType: "tensor", IntType: "int", FloatType: "float", BoolType: "bool"}
-    return known.get(type(element))
+    return _KINDS.get(type(element))
 
 
 def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None) -> RuntimeList:

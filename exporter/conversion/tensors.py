@@ -119,7 +119,7 @@ class TensorRef(Mutable):
         self._current = self._taken_from = None
 
     def origin(self) -> TensorRef:
-        """This tensor as it is now, for when the handle is going to be changed.
+        """The tensor as it is now, for when the handle is going to be changed.
 
         Views of this tensor hang on the origin from then on.
         """
@@ -167,11 +167,7 @@ class TensorRef(Mutable):
             return self.cell.read()
         assert self.view is not None
         base = self.base.read(g)
-        if (
-            self._current is None
-            or self._taken_from is not base
-            or not g.scope.sees(self._current)
-        ):
+        if self._current is None or self._taken_from is not base or not g.scope.sees(self._current):
             self._current = self.view.take(g, base)
             self._taken_from = base
         return self._current

@@ -26,7 +26,16 @@ import exporter
 from exporter import Exported
 from exporter.errors import ExportError
 
-__all__ = ["check", "check_loop", "check_state", "converted", "leaves", "operators", "refuses", "run"]
+__all__ = [
+    "check",
+    "check_loop",
+    "check_state",
+    "converted",
+    "leaves",
+    "operators",
+    "refuses",
+    "run",
+]
 
 Program = Callable[..., Any]
 
@@ -112,11 +121,15 @@ def refuses(
     return caught.value
 
 
-def converted(scripted: Any, call: Sequence[Any], *, dynamic: bool = False, **options: Any) -> Exported:
+def converted(
+    scripted: Any, call: Sequence[Any], *, dynamic: bool = False, **options: Any
+) -> Exported:
     """The exported program; all dims of its tensors get names if `dynamic`."""
     arguments = tuple(call)
     if dynamic:
-        names = options.setdefault("input_names", [f"x{i}" for i, _ in enumerate(leaves(arguments))])
+        names = options.setdefault(
+            "input_names", [f"x{i}" for i, _ in enumerate(leaves(arguments))]
+        )
         options["dynamic_axes"] = {
             name: {axis: f"{name}_{axis}" for axis in range(value.dim())}
             for name, value in zip(names, leaves(arguments), strict=True)

@@ -30,7 +30,7 @@ def outcome_of(program: Program) -> Outcome:
         return Outcome("rejected", "eager PyTorch fails")
     try:
         scripted = script(function)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return Outcome("rejected", str(error).strip().splitlines()[0])
     expected = [list(leaves(function(**copy.deepcopy(c)))) for c in calls]
     for call, wanted in zip(calls, expected, strict=True):
@@ -46,21 +46,23 @@ def outcome_of(program: Program) -> Outcome:
         result = converted(scripted, tuple(calls[0].values()), dynamic=program.dynamic, **options)
     except UnsupportedError as error:
         return Outcome("unsupported", str(error))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return Outcome("different", f"{type(error).__name__}: {error}")
     return _compared(result, calls, expected)
 
 
-def _compared(result: Any, calls: Sequence[dict[str, Any]], expected: Sequence[list[Any]]) -> Outcome:
+def _compared(
+    result: Any, calls: Sequence[dict[str, Any]], expected: Sequence[list[Any]]
+) -> Outcome:
     try:
         session = loaded(result)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         return Outcome("different", f"not loaded: {error}")
     for call, wanted in zip(calls, expected, strict=True):
         try:
             found = run(session, tuple(call.values()))
             compare(wanted, found, f"call {call}", 1e-6, 1e-6)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             return Outcome("different", f"{type(error).__name__}: {error}\ncall {call}")
         except AssertionError as error:
             return Outcome("different", str(error))
@@ -69,7 +71,8 @@ def _compared(result: Any, calls: Sequence[dict[str, Any]], expected: Sequence[l
 
 def _agrees(wanted: list[Any], found: list[Any]) -> bool:
     return len(wanted) == len(found) and all(
-        torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(wanted, found, strict=True)
+        torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+        for a, b in zip(wanted, found, strict=True)
     )
 
 

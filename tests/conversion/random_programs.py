@@ -7,6 +7,7 @@ All tensors hold small whole numbers, so that results agree exactly whatever the
 """
 
 import linecache
+import math
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -98,7 +99,7 @@ class Program:
         lines = source.splitlines(keepends=True)
         linecache.cache[filename] = (len(source), None, lines, filename)
         env: dict[str, Any] = {"torch": torch, "__name__": "random_program"}
-        exec(compile(source, filename, "exec"), env)  # noqa: S102
+        exec(compile(source, filename, "exec"), env)
         return env["program"]
 
     def without(self) -> Iterator["Program"]:
@@ -108,7 +109,9 @@ class Program:
         tensors = self.result.tensors
         for i in range(len(tensors)):
             if len(tensors) > 1:
-                yield replace(self, result=replace(self.result, tensors=tensors[:i] + tensors[i + 1 :]))
+                yield replace(
+                    self, result=replace(self.result, tensors=tensors[:i] + tensors[i + 1 :])
+                )
         for i in range(len(self.calls)):
             if len(self.calls) > 1:
                 yield replace(self, calls=self.calls[:i] + self.calls[i + 1 :])
@@ -125,7 +128,9 @@ def _smaller(statements: tuple[Statement, ...]) -> Iterator[tuple[Statement, ...
             for k, body in enumerate(statement.bodies):
                 for smaller in _smaller(body):
                     bodies = statement.bodies[:k] + (smaller,) + statement.bodies[k + 1 :]
-                    yield statements[:i] + (replace(statement, bodies=bodies),) + statements[i + 1 :]
+                    yield (
+                        statements[:i] + (replace(statement, bodies=bodies),) + statements[i + 1 :]
+                    )
 
 
 # ---------------------------------------------------------------- growing
@@ -207,8 +212,8 @@ class _Grower:
         for sample in reversed(self.samples):
             env = {"torch": torch, **{k: _copy(v) for k, v in sample.items()}}
             try:
-                exec(compile(source, "<candidate>", "exec"), env)  # noqa: S102
-            except Exception:  # noqa: BLE001  whatever eager PyTorch dislikes
+                exec(compile(source, "<candidate>", "exec"), env)
+            except Exception:
                 return False
             if not all(_bounded(v) for v in env.values()):
                 return False
@@ -293,7 +298,7 @@ def accepted(function: Any, call: Inputs) -> bool:
     """Whether eager PyTorch runs the call, with results of a size that floats hold exactly."""
     try:
         result = function(**{k: _copy(v) for k, v in call.items()})
-    except Exception:  # noqa: BLE001
+    except Exception:
         return False
     return all(map(_bounded, result if isinstance(result, tuple) else (result,)))
 
@@ -401,9 +406,7 @@ class _Writer:
         a = self.tensor()
         rank, dim = len(self.shape(a)), self.dim(a)
         size = self.size(a, dim)
-        numel = 1
-        for d in self.shape(a):
-            numel *= d
+        numel = math.prod(self.shape(a))
         step = self.rng.choice(["", "", ":2"])
         permuted = list(range(rank))
         self.rng.shuffle(permuted)
@@ -422,9 +425,9 @@ class _Writer:
             f"{a}.transpose({dim}, {self.dim(a)})", f"{a}.permute({permuted})", f"{a}.unsqueeze({self.dim(a, 1)})",
             f"{a}.view(-1)", f"{a}.reshape(-1)", f"{a}.flatten()",
             f"{a}.view([{numel // max(size, 1)}, {size}])", f"{a}.reshape([{size}, -1])", f"{a}.diagonal()",
-            f"{a}.unsqueeze(0).expand({[2, *self.shape(a)]})",
+            self.own(f"{a}.unsqueeze(0).expand({[2, *self.shape(a)]})"),
             f"{a}.unbind({dim})[0]", f"{a}.t()", f"{a}[None]", f"{a}.view_as({self.tensor()})",
-            f"{a}.expand_as({self.tensor()})", f"{a}.movedim({dim}, {self.dim(a)})", f"{a}[:, {self.index(2)}]",
+            self.own(f"{a}.expand_as({self.tensor()})"), f"{a}.movedim({dim}, {self.dim(a)})", f"{a}[:, {self.index(2)}]",
             f"{a}.reshape({list(self.shape(a)[::-1])})", f"{a}.swapaxes({dim}, 0)",
         ])  # fmt: skip
 
@@ -451,6 +454,7 @@ class _Writer:
         a, b = self.tensor(), self.tensor()
         dim = self.dim(a)
         size = self.size(a, dim)
+        numel = math.prod(self.shape(a))
         k = self.integer()
         place = self.rng.choice([
             f"{a}[{self.index(self.size(a, 0))}]", f"{a}[{self.rng.randint(-2, 2)}:]", f"{a}[::2]",
@@ -470,8 +474,8 @@ class _Writer:
             f"{place} = {k}", f"{place} = {k}", f"{place} = {b}", f"{place} += {k}", f"{place} *= {k}",
             f"{place} = {b}[:1]",
             # Of an empty tensor PyTorch doesn't look at the index, onnxruntime does.
-            f"{a}.index_fill_({dim}, torch.tensor([{self.index(size)}]), {k})" if size else f"{a}.zero_()",
-            f"{a}.index_add_({dim}, torch.tensor([{self.index(size)}]), {b})" if size else f"{a}.neg_()",
+            f"{a}.index_fill_({dim}, torch.tensor([{self.index(size)}]), {k})" if numel else f"{a}.zero_()",
+            f"{a}.index_add_({dim}, torch.tensor([{self.index(size)}]), {b})" if numel else f"{a}.neg_()",
             f"{a}.select({dim}, {self.index(size)}).add_({k})", f"{a}.transpose({dim}, 0)[0] = {k}",
             f"{a}.diagonal().fill_({k})", f"{a}.view(-1)[0] = {k}", f"{a}.unsqueeze({dim}).mul_({k})",
             f"{a}.t().copy_({b})", f"{a}.narrow({dim}, 0, {self.rng.randint(0, size)}).sub_({k})",

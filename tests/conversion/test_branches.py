@@ -1,11 +1,9 @@
 """`prim::If` on conditions of run time."""
 
-from typing import Dict, List, Optional, Tuple  # noqa: UP035  TorchScript's own spelling
-
 import torch
 from torch import Tensor, nn
 
-from tests.conversion.harness import check, operators, refuses
+from tests.conversion.harness import check, check_state, operators, refuses
 
 POS, NEG = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([-1.0, -2.0, -3.0])
 BOTH = ((POS,), (NEG,))
@@ -86,7 +84,7 @@ def test_lists_of_the_same_length() -> None:
 
 def test_dict_contents() -> None:
     def program(x):
-        d: Dict[str, Tensor] = {"a": x}
+        d: dict[str, Tensor] = {"a": x}
         if x.sum() > 0:
             d["a"] = x + 1
         else:
@@ -99,7 +97,7 @@ def test_dict_contents() -> None:
 
 def test_a_key_entered_in_both_branches() -> None:
     def program(x):
-        d: Dict[str, Tensor] = {}
+        d: dict[str, Tensor] = {}
         if x.sum() > 0:
             d["a"] = x + 1
         else:
@@ -111,7 +109,7 @@ def test_a_key_entered_in_both_branches() -> None:
 
 def test_a_key_entered_in_one_branch_is_refused() -> None:
     def program(x):
-        d: Dict[str, Tensor] = {}
+        d: dict[str, Tensor] = {}
         if x.sum() > 0:
             d["a"] = x
         return len(d)
@@ -121,7 +119,7 @@ def test_a_key_entered_in_one_branch_is_refused() -> None:
 
 def test_none_in_one_branch() -> None:
     def program(x):
-        found: Optional[Tensor] = None
+        found: Tensor | None = None
         if x.sum() > 0:
             found = x * 2
         if found is not None:
@@ -133,8 +131,8 @@ def test_none_in_one_branch() -> None:
 
 def test_none_in_one_branch_of_ints_and_lists() -> None:
     def program(x):
-        n: Optional[int] = None
-        parts: Optional[List[Tensor]] = None
+        n: int | None = None
+        parts: list[Tensor] | None = None
         if x.sum() > 0:
             n = x.size(0)
             parts = [x, x + 1]
@@ -151,7 +149,7 @@ def test_none_in_one_branch_of_ints_and_lists() -> None:
 
 def test_optional_passed_through_two_branches() -> None:
     def program(x):
-        a: Optional[Tensor] = None
+        a: Tensor | None = None
         if x.sum() > 0:
             a = x
         if x.max() > 2:
@@ -168,7 +166,7 @@ def test_a_branch_that_raises() -> None:
     def program(x):
         if x.sum() > 100:
             raise ValueError("too large")
-        elif x.sum() < -100:
+        if x.sum() < -100:
             raise ValueError("too small")
         return x + 1
 
@@ -214,7 +212,7 @@ def test_writes_in_one_branch_only() -> None:
 def test_writes_to_outer_lists_and_dicts() -> None:
     def program(x):
         out = [x, x + 1]
-        d: Dict[str, int] = {"n": 1}
+        d: dict[str, int] = {"n": 1}
         if x.sum() > 0:
             out[0] = x * 2
             d["n"] = 5
@@ -245,8 +243,6 @@ class Attributes(nn.Module):
 
 
 def test_writes_to_attributes() -> None:
-    from tests.conversion.harness import check_state
-
     check_state(Attributes(), *BOTH, (POS,), (POS,))
 
 
@@ -330,7 +326,7 @@ def test_conditional_expressions_and_short_circuits() -> None:
 
 
 def test_a_branch_inside_a_function() -> None:
-    def inner(x: Tensor, flag: bool) -> Tuple[Tensor, int]:
+    def inner(x: Tensor, flag: bool) -> tuple[Tensor, int]:
         if flag:
             return x + 1, 1
         return x - 1, 0

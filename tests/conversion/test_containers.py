@@ -1,7 +1,7 @@
 """Lists, dicts, tuples, strings, Optional and Union, enums, classes, interfaces."""
 
 from enum import Enum
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,23 @@ def test_list_methods() -> None:
         del l[0]
         s = [1, 2] * 2 + [0]
         has = 7 in l and 8 not in l
-        return (x, popped, last, at, n, l, k, len(m), s, has, min(s), max(s), sum(s), l == k, l != k)
+        return (
+            x,
+            popped,
+            last,
+            at,
+            n,
+            l,
+            k,
+            len(m),
+            s,
+            has,
+            min(s),
+            max(s),
+            sum(s),
+            l == k,
+            l != k,
+        )
 
     check(program, (X,))
 
@@ -112,8 +128,8 @@ def test_dict_methods() -> None:
 
 def test_dicts_with_other_keys() -> None:
     def program(x):
-        d: Dict[int, Tensor] = {1: x, 2: x + 1}
-        f: Dict[float, int] = {0.5: 3}
+        d: dict[int, Tensor] = {1: x, 2: x + 1}
+        f: dict[float, int] = {0.5: 3}
         total = torch.zeros(2)
         for k, v in d.items():
             total = total + v.sum(0) * k
@@ -163,7 +179,7 @@ def test_strings() -> None:
             n += 7
         if s[0] == "H" and s[-1] == "d" and s[1:3] == "el" and s.upper() == "HELLO WORLD":
             n += 9
-        if "{} is {}".format(s.strip(), 3) == "Hello World is 3" and "%d%s" % (3, "x") == "3x":
+        if f"{s.strip()} is {3}" == "Hello World is 3" and "%d%s" % (3, "x") == "3x":
             n += 11
         if s.isalpha() or not "12".isdigit() or s.title() != s:
             n += 13
@@ -172,13 +188,21 @@ def test_strings() -> None:
         for c in s:
             if c == "o":
                 n += 1
-        return x * n, n, len(s), ord("a"), s.partition(" ")[0] == "Hello", s == "Hello World", "a" < "b"
+        return (
+            x * n,
+            n,
+            len(s),
+            ord("a"),
+            s.partition(" ")[0] == "Hello",
+            s == "Hello World",
+            "a" < "b",
+        )
 
     check(program, (X, "Hello World"))
 
 
 def test_optional_refinement() -> None:
-    def inner(x: Tensor, scale: Optional[float], bias: Optional[Tensor]) -> Tensor:
+    def inner(x: Tensor, scale: float | None, bias: Tensor | None) -> Tensor:
         if scale is not None:
             x = x * scale
         if bias is None:
@@ -193,12 +217,12 @@ def test_optional_refinement() -> None:
 
 
 def test_union_refinement() -> None:
-    def size_of(v: Union[int, float, Tensor, List[int]]) -> int:
+    def size_of(v: int | float | Tensor | list[int]) -> int:
         if isinstance(v, int):
             return v
-        elif isinstance(v, Tensor):
+        if isinstance(v, Tensor):
             return v.size(0)
-        elif isinstance(v, list):
+        if isinstance(v, list):
             return len(v)
         return 100
 
@@ -209,12 +233,12 @@ def test_union_refinement() -> None:
 
 
 def test_isinstance_of_containers() -> None:
-    def kind(v: Union[List[Tensor], Dict[str, Tensor], Tuple[int, int], str]) -> int:
+    def kind(v: list[Tensor] | dict[str, Tensor] | tuple[int, int] | str) -> int:
         if isinstance(v, str):
             return 4
-        if torch.jit.isinstance(v, Dict[str, Tensor]):
+        if torch.jit.isinstance(v, dict[str, Tensor]):
             return 2
-        if torch.jit.isinstance(v, Tuple[int, int]):
+        if torch.jit.isinstance(v, tuple[int, int]):
             return 3
         return 1
 
@@ -237,7 +261,13 @@ def test_enums() -> None:
         return c.value
 
     def program(x):
-        return x, value(Color.RED), value(Color.GREEN), Color.RED.name == "RED", Color.RED == Color.GREEN
+        return (
+            x,
+            value(Color.RED),
+            value(Color.GREEN),
+            Color.RED.name == "RED",
+            Color.RED == Color.GREEN,
+        )
 
     check(program, (X,))
 
@@ -248,7 +278,7 @@ class Accumulator:
         self.total = start
         self.count = 0
         self.step = step
-        self.log: List[Tensor] = []
+        self.log: list[Tensor] = []
 
     def add(self, x: Tensor) -> "Accumulator":
         self.total = self.total + x * self.step
@@ -352,8 +382,8 @@ def test_module_containers_and_interfaces() -> None:
 
 def test_tolist() -> None:
     def program(x, k):
-        values: List[List[float]] = x.tolist()
-        ks: List[int] = k.tolist()
+        values: list[list[float]] = x.tolist()
+        ks: list[int] = k.tolist()
         total = 0
         for n in ks:
             total += n
@@ -364,7 +394,7 @@ def test_tolist() -> None:
 
 def test_tolist_of_a_dynamic_size() -> None:
     def program(k):
-        ks: List[int] = k.tolist()
+        ks: list[int] = k.tolist()
         total = 0
         for n in ks:
             total = total * 2 + n
@@ -383,7 +413,7 @@ def test_tolist_of_one_number() -> None:
 
 def test_membership_in_a_list_of_run_time() -> None:
     def program(x, n: int):
-        l: List[int] = []
+        l: list[int] = []
         for i in range(n):
             l.append(i * 2)
         return 4 in l, 5 in l, n in l, x
@@ -413,7 +443,7 @@ def test_a_missing_key_says_so() -> None:
 
 def test_optional_outputs_of_run_time_are_refused() -> None:
     def program(x):
-        y: Optional[Tensor] = None
+        y: Tensor | None = None
         if x.sum() > 0:
             y = x
         return y
@@ -425,7 +455,7 @@ def test_lists_of_lists_and_tuples() -> None:
     def program(x):
         ll = [[1, 2], [3]]
         ll[1].append(4)
-        pairs: List[Tuple[str, Tensor]] = [("a", x), ("b", x + 1)]
+        pairs: list[tuple[str, Tensor]] = [("a", x), ("b", x + 1)]
         out = torch.zeros(2)
         for name, t in pairs:
             if name == "b":

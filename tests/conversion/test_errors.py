@@ -1,7 +1,5 @@
 """Constructs without an ONNX counterpart: what, where, and all of them together."""
 
-from typing import Dict, List
-
 import torch
 
 from tests.conversion.harness import refuses
@@ -11,7 +9,7 @@ X = torch.tensor([[1.0, -2.0], [3.0, 0.5]])
 
 def test_a_data_dependent_key() -> None:
     def program(x):
-        d: Dict[int, torch.Tensor] = {}
+        d: dict[int, torch.Tensor] = {}
         for i in range(2):
             d[int(x[i, 0])] = x[i]
         return d[1]
@@ -23,7 +21,7 @@ def test_a_data_dependent_key() -> None:
 
 def test_lists_of_lists_of_run_time() -> None:
     def program(x, n: int):
-        out: List[List[torch.Tensor]] = []
+        out: list[list[torch.Tensor]] = []
         for _ in range(n):
             out.append([x, x])
         return out

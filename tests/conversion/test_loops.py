@@ -1,7 +1,5 @@
 """`prim::Loop`: unrolled and as ONNX Loop, with the same results."""
 
-from typing import Dict, List, Optional
-
 import torch
 
 from tests.conversion.harness import check, check_loop, operators
@@ -34,7 +32,14 @@ def test_a_step_of_run_time() -> None:
             total = total * 2 + i
         return x + total
 
-    check_loop(program, (FLAT, 0, 5, 1), (FLAT, 0, 5, 2), (FLAT, 5, 0, -1), (FLAT, 5, 0, 1), (FLAT, 7, -2, -3))
+    check_loop(
+        program,
+        (FLAT, 0, 5, 1),
+        (FLAT, 0, 5, 2),
+        (FLAT, 5, 0, -1),
+        (FLAT, 5, 0, 1),
+        (FLAT, 7, -2, -3),
+    )
 
 
 def test_known_ranges() -> None:
@@ -61,7 +66,7 @@ def test_over_a_tensor() -> None:
 
 
 def test_over_lists() -> None:
-    def program(xs: List[torch.Tensor], ns: List[int]):
+    def program(xs: list[torch.Tensor], ns: list[int]):
         total = torch.zeros(2)
         for x in xs:
             total = total + x.sum(0)
@@ -90,7 +95,7 @@ def test_zip_and_enumerate() -> None:
 
 def test_over_a_dict() -> None:
     def program(x):
-        d: Dict[str, torch.Tensor] = {"a": x, "b": x * 2}
+        d: dict[str, torch.Tensor] = {"a": x, "b": x * 2}
         out = torch.zeros(2)
         n = 0
         for k in d:
@@ -188,10 +193,10 @@ def test_a_carried_value_changes_rank() -> None:
 
 def test_lists_that_grow() -> None:
     def program(x, n: int):
-        tensors: List[torch.Tensor] = []
-        ints: List[int] = []
-        floats: List[float] = []
-        bools: List[bool] = []
+        tensors: list[torch.Tensor] = []
+        ints: list[int] = []
+        floats: list[float] = []
+        bools: list[bool] = []
         for i in range(n):
             tensors.append(x + i)
             ints.append(i * i)
@@ -200,14 +205,21 @@ def test_lists_that_grow() -> None:
         total = 0
         for k in ints:
             total += k
-        return (torch.tensor(ints), torch.tensor(floats), torch.tensor(bools), len(tensors), total, sum(floats))
+        return (
+            torch.tensor(ints),
+            torch.tensor(floats),
+            torch.tensor(bools),
+            len(tensors),
+            total,
+            sum(floats),
+        )
 
     check_loop(program, (X, 3), (X, 1), (X, 5))
 
 
 def test_lists_that_grow_by_several() -> None:
     def program(x, n: int):
-        out: List[torch.Tensor] = [x]
+        out: list[torch.Tensor] = [x]
         for i in range(n):
             out.append(x + i)
             if i % 2 == 0:
@@ -219,7 +231,7 @@ def test_lists_that_grow_by_several() -> None:
 
 def test_lists_that_grow_with_tensors_of_other_sizes() -> None:
     def program(x):
-        out: List[torch.Tensor] = []
+        out: list[torch.Tensor] = []
         for i in range(x.size(0)):
             out.append(x[: i + 1])
         return torch.cat(out), len(out)
@@ -255,7 +267,7 @@ def test_writes_in_a_loop() -> None:
 
 def test_writes_to_outer_containers() -> None:
     def program(x, n: int):
-        d: Dict[str, torch.Tensor] = {"h": x, "c": x}
+        d: dict[str, torch.Tensor] = {"h": x, "c": x}
         parts = [x, x + 1]
         for i in range(n):
             d["h"] = d["h"] * 0.5 + i
@@ -279,12 +291,10 @@ def test_numbers_that_vary() -> None:
 
 def test_none_that_becomes_a_tensor() -> None:
     def program(x, n: int):
-        best: Optional[torch.Tensor] = None
+        best: torch.Tensor | None = None
         for i in range(n):
             candidate = x * (i - 1)
-            if best is None:
-                best = candidate
-            elif bool(candidate.sum() > best.sum()):
+            if best is None or bool(candidate.sum() > best.sum()):
                 best = candidate
         if best is None:
             return x - 100
@@ -362,7 +372,7 @@ def test_comprehensions() -> None:
 
 def test_loops_over_run_time_lists() -> None:
     def program(x):
-        keep: List[torch.Tensor] = []
+        keep: list[torch.Tensor] = []
         for row in x:
             if bool(row.sum() > 0):
                 keep.append(row)
@@ -378,7 +388,7 @@ def test_loops_over_run_time_lists() -> None:
 
 def test_a_list_of_ints_filtered_in_a_loop() -> None:
     def program(x):
-        keep: List[int] = []
+        keep: list[int] = []
         for i in range(x.size(0)):
             if bool(x[i] > 0):
                 keep.append(i)

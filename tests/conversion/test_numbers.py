@@ -33,7 +33,19 @@ def float_program(x, a: float, b: float):
 
 
 def mixed_program(x, a: int, b: float):
-    return x, a + b, a * b, b / a, a - b, b // a, b % a, a < b, max(float(a), b), b**a, a**b if a > 0 else b
+    return (
+        x,
+        a + b,
+        a * b,
+        b / a,
+        a - b,
+        b // a,
+        b % a,
+        a < b,
+        max(float(a), b),
+        b**a,
+        a**b if a > 0 else b,
+    )
 
 
 @pytest.mark.parametrize("a,b", INTS)
@@ -121,7 +133,20 @@ def test_random_large_ints() -> None:
 
 def test_bools() -> None:
     def program(x, p: bool, q: bool):
-        return x, p and q, p or q, not p, p == q, p != q, p & q, p | q, p ^ q, int(p) + int(q), p + q, float(p)
+        return (
+            x,
+            p and q,
+            p or q,
+            not p,
+            p == q,
+            p != q,
+            p & q,
+            p | q,
+            p ^ q,
+            int(p) + int(q),
+            p + q,
+            float(p),
+        )
 
     check(program, *((X, p, q) for p in (True, False) for q in (True, False)))
 
@@ -129,7 +154,20 @@ def test_bools() -> None:
 def test_scalar_with_tensors() -> None:
     def program(x, n: int, f: float, b: bool):
         k = torch.arange(3)
-        return x + n, x * f, k + n, k * f, k // n, x / n, k + b, k > n, torch.where(k > n, k, n), k % n, n - x, f / x
+        return (
+            x + n,
+            x * f,
+            k + n,
+            k * f,
+            k // n,
+            x / n,
+            k + b,
+            k > n,
+            torch.where(k > n, k, n),
+            k % n,
+            n - x,
+            f / x,
+        )
 
     check(program, (X, 2, 1.5, True), (X, -3, 0.25, False))
 

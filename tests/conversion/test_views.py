@@ -1,10 +1,9 @@
 """Views, writes through them, and aliases: what a write reaches and what it does not."""
 
-from typing import List
-
 import pytest
 import torch
 
+from tests.conversion import harness
 from tests.conversion.harness import check, check_loop, refuses
 
 X = torch.arange(24.0).reshape(2, 3, 4) - 7
@@ -97,8 +96,6 @@ def program_of(statement: str):
 
 @pytest.mark.parametrize("statement", WRITES.values(), ids=WRITES.keys())
 def test_writes(statement: str) -> None:
-    from tests.conversion import harness
-
     program = program_of(statement)
     expected = list(harness.leaves(program(M.clone())))
     # Whether sizes of run time are expanded is not known.
@@ -264,7 +261,7 @@ def test_reading_two_names_of_one_result_is_refused() -> None:
 def test_a_list_of_run_time_holds_a_tensor_that_is_written() -> None:
     def program(x, n: int):
         y = x + 0
-        l: List[torch.Tensor] = []
+        l: list[torch.Tensor] = []
         for _ in range(n):
             l.append(y)
         y.add_(1)
@@ -275,7 +272,7 @@ def test_a_list_of_run_time_holds_a_tensor_that_is_written() -> None:
 
 def test_an_item_of_a_list_of_run_time_is_written() -> None:
     def program(x, n: int):
-        l: List[torch.Tensor] = []
+        l: list[torch.Tensor] = []
         for i in range(n):
             l.append(x[: i + 1] + i)
         l[1].mul_(10)
