@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import math
 
+import onnx_ir as ir
+
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Number, Tensor
@@ -15,6 +17,7 @@ from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     DOUBLE,
+    category,
     is_bool,
     is_float,
     is_integral,
@@ -43,7 +46,7 @@ def scaled(g: Builder, value: Tensor, alpha: Number) -> Tensor:
         return value
     if is_bool(value.dtype):
         return g.And(value, g.constant(alpha, BOOL))
-    if isinstance(alpha, float) and not is_float(value.dtype):
+    if isinstance(alpha, float) and category(value) < 2:
         raise Unsupported(f"alpha = {alpha} for a {value.dtype.name.lower()} tensor")
     return g.Mul(value, alpha)
 
@@ -135,7 +138,7 @@ def addcdiv(
 ) -> Tensor:
     """self + value * tensor1 / tensor2, not for integers."""
     self, tensor1, tensor2 = promote(g, self, tensor1, tensor2)
-    if not is_float(self.dtype):
+    if category(self) < 2:
         raise Unsupported("PyTorch has no addcdiv of integers")
     return g.Add(self, g.Div(scaled(g, tensor1, value), tensor2))
 
@@ -316,7 +319,7 @@ def pow(g: Builder, self: Operand, exponent: Operand) -> Tensor:
     if is_bool(dtype):
         base, raised = g.constant(self, BOOL), g.constant(exponent, BOOL)
         return g.Or(base, g.Not(raised))
-    if not is_float(dtype):
+    if category(dtype) < 2:
         return integer_power(g, g.constant(self, dtype), g.constant(exponent, dtype))
     base = g.constant(self, dtype)
     if isinstance(exponent, (int, float)):
@@ -337,10 +340,12 @@ def pow(g: Builder, self: Operand, exponent: Operand) -> Tensor:
 @symbolic("aten::float_power.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor")
 @symbolic("aten::float_power.Scalar(Scalar self, Tensor exponent) -> Tensor")
 def float_power(g: Builder, self: Operand, exponent: Operand) -> Tensor:
-    """The power computed in double, whatever the dtypes."""
+    """The power computed in double, whatever the dtypes; complex numbers in complex128."""
+    whole = category(self) == 3 or category(exponent) == 3
+    dtype = ir.DataType.COMPLEX128 if whole else DOUBLE
     if isinstance(exponent, Tensor):
-        exponent = g.cast(exponent, DOUBLE)
-    return pow(g, g.constant(self, DOUBLE), exponent)
+        exponent = g.cast(exponent, dtype)
+    return pow(g, g.constant(self, dtype), exponent)
 
 
 @symbolic("aten::ldexp.Tensor(Tensor self, Tensor other) -> Tensor")

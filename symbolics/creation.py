@@ -22,6 +22,7 @@ from symbolics.rules import (
     FLOAT,
     INT64,
     category,
+    is_complex,
     is_float,
     onnx_dtype,
 )
@@ -42,7 +43,7 @@ def number_dtype(value: Number, dtype: int | None = None) -> ir.DataType:
 def filled(g: Builder, size: Sequence[Dim] | Tensor, value: Number, dtype: ir.DataType) -> Tensor:
     """A tensor of one number."""
     dims = size if isinstance(size, Tensor) else g.constant(list(size), INT64)
-    if isinstance(value, (bool, int, float)):
+    if isinstance(value, (bool, int, float)) and not is_complex(dtype):
         array = g.constant(value, dtype).require_array().reshape(1)
         return g.ConstantOfShape(dims, value=ir.Tensor(array, dtype=dtype))
     return g.Expand(g.constant(value, dtype), dims)

@@ -13,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import Dim, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, FLOAT, INT64, D
+from symbolics.rules import BOOL, FLOAT, INT64, D, is_complex
 
 __all__ = ["identity", "linalg_inv", "solved", "swapped"]
 
@@ -74,8 +75,13 @@ def _exchanged(g: Builder, matrix: Tensor, k: Tensor, pivot: Tensor) -> Tensor:
 def _pivot(g: Builder, matrix: Tensor, k: Tensor) -> Tensor:
     """The row, from k on, with the largest element in column k; the first of equal ones."""
     rows = arange(g, g.size(matrix, -2))
-    sizes = g.Abs(_column(g, matrix, k))
-    below = g.Where(g.Less(rows, k), g.constant(-1, matrix.dtype), sizes)
+    column = _column(g, matrix, k)
+    if is_complex(column.dtype):
+        # LAPACK takes the sum of both parts' sizes for that of a complex number.
+        sizes = g.Add(*(g.Abs(p) for p in parts(g, column)))
+    else:
+        sizes = g.Abs(column)
+    below = g.Where(g.Less(rows, k), g.constant(-1, sizes.dtype), sizes)
     return g.ArgMax(below, axis=below.require_rank() - 1, keepdims=False)
 
 
@@ -292,6 +298,8 @@ def slogdet(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
 def logdet(g: Builder, self: Tensor) -> Tensor:
     """The logarithm of the determinant; NaN where that is negative."""
     sign, logarithm = linalg_slogdet(g, self)
+    if is_complex(self.dtype):
+        return g.Add(g.Log(sign), logarithm)
     return g.Where(g.Less(sign, 0), g.constant(float("nan"), self.dtype), logarithm)
 
 

@@ -12,7 +12,7 @@ from symbolics.decompositions import identity, linalg_inv
 from symbolics.loops import loop
 from symbolics.reduction import extreme, is_half, sum_dim
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import DOUBLE, FLOAT, INT64, is_float, promote, wrapped_dim
+from symbolics.rules import DOUBLE, FLOAT, INT64, category, promote, wrapped_dim
 
 __all__ = ["cross", "kron", "matrix_power"]
 
@@ -127,7 +127,7 @@ def linalg_vander(g: Builder, x: Tensor, *, N: Dim | None = None) -> Tensor:
         count = g.size(x, -1) if x.require_rank() else 1
     if not isinstance(count, int):
         raise Unsupported("vander with a number of powers that is only known at run time")
-    x = x if is_float(x.dtype) else g.cast(x, INT64)
+    x = x if category(x) >= 2 else g.cast(x, INT64)
     x = g.reshape(x, [1]) if x.rank == 0 else x
     column = g.Unsqueeze(x, axes=[-1])
     power = g.Expand(g.constant(1, x.dtype), g.shape(column))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from symbolics.complex_numbers import conj
 from symbolics.einsum import tensordot
 from symbolics.registry import symbolic
 from symbolics.rules import is_float, onnx_dtype, promote, wrapped_dim
@@ -104,8 +105,8 @@ def dot(g: Builder, self: Tensor, tensor: Tensor) -> Tensor:
 
 @symbolic("aten::vdot(Tensor self, Tensor other) -> Tensor")
 def vdot(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """The inner product of two vectors; real ones are their own conjugates."""
-    return g.MatMul(self, other)
+    """The inner product of two vectors, the first one conjugated."""
+    return g.MatMul(conj(g, self), other)
 
 
 @symbolic("aten::inner(Tensor self, Tensor other) -> Tensor")
@@ -133,7 +134,7 @@ def ger(g: Builder, self: Tensor, vec2: Tensor) -> Tensor:
 def linalg_vecdot(g: Builder, x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
     """Products of elements summed over `dim`, the other dims broadcast."""
     x, y = _common(g, x, y)
-    product = g.Mul(x, y)
+    product = g.Mul(conj(g, x), y)
     axis = wrapped_dim(dim, product.require_rank())
     return g.ReduceSum(product, axes=[axis], keepdims=False)
 

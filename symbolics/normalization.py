@@ -16,7 +16,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, argument_writes, symbolic
-from symbolics.rules import DOUBLE, FLOAT, INT64, wrapped_dim
+from symbolics.rules import DOUBLE, FLOAT, INT64, is_complex, wrapped_dim
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "moments", "standardized"]
 
@@ -487,6 +487,8 @@ def rms_norm(
 
     Half precision is squared and scaled in float32, and rounded once.
     """
+    if is_complex(input.dtype):
+        raise Unsupported("rms_norm of complex numbers")
     if eps is None:
         eps = MACHINE_EPSILON[FLOAT if input.dtype in HALVES else input.dtype]
     x = wide(g, input)

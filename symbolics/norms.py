@@ -14,7 +14,16 @@ from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.decompositions import linalg_inv
 from symbolics.reduction import Dims, extreme, is_half, reduce
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, FLOAT, is_float, onnx_dtype, promote, wrapped_dim, wrapped_dims
+from symbolics.rules import (
+    BOOL,
+    FLOAT,
+    is_complex,
+    is_float,
+    onnx_dtype,
+    promote,
+    wrapped_dim,
+    wrapped_dims,
+)
 from symbolics.spectral import singular_values
 
 __all__ = ["pairwise_distance", "vector_norm"]
@@ -25,6 +34,8 @@ def vector_norm(g: Builder, self: Tensor, ord: Number, dim: Dims, keepdim: bool)
 
     Half norms are computed in float32, where the powers don't overflow.
     """
+    if is_complex(self.dtype):
+        self = g.Abs(self)
     if not is_float(self.dtype):
         raise Unsupported(f"the norm of a {self.dtype.name} tensor: PyTorch wants floats")
     if isinstance(ord, (SymInt, SymScalar, complex)):
@@ -79,6 +90,8 @@ def _singular_norm(
     g: Builder, self: Tensor, dims: tuple[int, int], keepdim: bool, *, largest: bool | None
 ) -> Tensor:
     """The largest or smallest singular value, or (None) the sum of all."""
+    if is_complex(self.dtype):
+        raise Unsupported("singular values of a complex tensor")
     others = [i for i in range(self.require_rank()) if i not in dims]
     order = [*others, *dims]
     matrix = self if order == sorted(order) else g.Transpose(self, perm=order)
@@ -149,7 +162,7 @@ def linalg_matrix_norm(
     if abs(ord) == 2:
         return _singular_norm(g, self, (row, column), keepdim, largest=ord > 0)
     if 0 in (g.size(self, row), g.size(self, column)):
-        return reduce(g, "ReduceSum", self, [row, column], keepdim)
+        return reduce(g, "ReduceSum", g.Abs(self), [row, column], keepdim)
     summed, rest = (row, column) if abs(ord) == 1 else (column, row)
     sums = g.ReduceSum(g.Abs(self), axes=[summed], keepdims=True)
     result = extreme(g, sums, rest, True, largest=ord > 0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
@@ -21,9 +22,11 @@ from symbolics.rules import (
     INT64,
     D,
     accumulation_dtype,
+    category,
     default_float,
     element_count,
     is_bool,
+    is_complex,
     is_float,
     onnx_dtype,
     promote,
@@ -122,7 +125,7 @@ def mean_dim(
     A half mean is taken in float32: the sum could overflow.
     """
     result_dtype = self.dtype if dtype is None else onnx_dtype(dtype)
-    if not is_float(result_dtype):
+    if category(result_dtype) < 2:
         raise Unsupported(f"the mean of a {result_dtype.name} tensor: PyTorch asks for a dtype")
     compute = FLOAT if is_half(result_dtype) else result_dtype
     self = g.cast(self, compute)
@@ -172,10 +175,11 @@ def logsumexp(g: Builder, self: Tensor, dim: Dims, keepdim: bool = False) -> Ten
     self = g.cast(self, default_float(self.dtype))
     dims = reduced_dims(self, dim)
     if self.rank == 0:
-        return self
-    most = g.ReduceMax(self, axes=dims, keepdims=True)
+        return self if not is_complex(self.dtype) else g.Log(g.Exp(self))
+    sizes = parts(g, self)[0] if is_complex(self.dtype) else self
+    most = g.ReduceMax(sizes, axes=dims, keepdims=True)
     infinite = g.Equal(g.Abs(most), float("inf"))
-    shift = g.Where(infinite, g.constant(0, self.dtype), most)
+    shift = g.cast(g.Where(infinite, g.constant(0, most.dtype), most), self.dtype)
     total = g.ReduceSum(g.Exp(g.Sub(self, shift)), axes=dims, keepdims=True)
     result = g.Add(g.Log(total), shift)
     if keepdim:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.complex_numbers import as_real, from_real, parts
+from exporter.onnx_graph.complex_numbers import as_real, from_real
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.fourier import (
@@ -182,12 +182,13 @@ def istft(
         raise Unsupported(f"istft of {g.size(self, 1)} frequencies with n_fft={n_fft}")
     spectra = g.Transpose(self, perm=[0, 2, 1])
     root = 0.5 if normalized else 1.0
-    if onesided:
-        frames = complex_to_real(g, spectra, 2, n_fft, root, forward=False)
-    else:
+    if return_complex:
         frames = complex_to_complex(g, spectra, 2, n_fft, root, forward=False)
-        if not return_complex:
-            frames = parts(g, frames)[0]
+    else:
+        # Of both sides the second is not read: that of a real signal mirrors the first.
+        frames = complex_to_real(g, spectra, 2, n_fft, root, forward=False)
+        if window is not None and is_complex(window.dtype):
+            raise Unsupported("PyTorch wants return_complex=True of istft with a complex window")
     taper = _wide_window(g, window, size, n_fft)
     if taper is None:
         taper = g.constant(np.ones(n_fft, np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.reduction import Dims, any_along, is_half, mean_dim, reduce, sum_dim
@@ -12,6 +13,7 @@ from symbolics.rules import (
     INT64,
     default_float,
     element_count,
+    is_complex,
     is_float,
     reduced_dims,
     result_type,
@@ -29,6 +31,10 @@ def variance(
 
     No correction means 1, not 0. A divisor below zero counts as zero, so the result is inf or NaN.
     """
+    if is_complex(self.dtype):
+        both = (variance(g, p, dim, correction, keepdim, root=False) for p in parts(g, self))
+        total = g.Add(*both)
+        return g.Sqrt(total) if root else total
     if not is_float(self.dtype):
         raise Unsupported(f"the variance of a {self.dtype.name} tensor: PyTorch wants floats")
     if isinstance(correction, (SymInt, SymScalar, complex)):
@@ -362,6 +368,8 @@ def cov(
             freedom = g.Sub(total, g.Div(g.Mul(scaled, correction), total))
     centred = g.Sub(x, average)
     weighted = centred if weights is None else g.Mul(centred, weights)
+    if is_complex(self.dtype):
+        raise Unsupported("the covariance of complex numbers")
     product = g.MatMul(centred, g.Transpose(weighted, perm=[1, 0]))
     result = g.Div(product, g.Max(freedom, 0))
     # PyTorch squeezes: a single row is a number, also as a matrix.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import sym_min
 from exporter.onnx_graph.values import Tensor
+from symbolics.complex_numbers import adjoint as conjugated
+from symbolics.complex_numbers import conj, real
 from symbolics.decompositions import arange, identity, row_order, swapped
 from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
@@ -89,12 +91,12 @@ def _cholesky(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
         factor, info = states
         row = g.Unsqueeze(g.Gather(factor, k, axis=-2), axes=[-1])
-        known = g.Squeeze(g.MatMul(factor, row), axes=[-1])
+        known = g.Squeeze(g.MatMul(factor, conj(g, row)), axes=[-1])
         rest = g.Sub(g.Gather(matrix, k, axis=-1), known)
-        head = g.Gather(rest, k, axis=-1)
+        head = real(g, g.Gather(rest, k, axis=-1))
         fails = g.And(g.Equal(info, 0), g.Not(g.Greater(head, 0)))
         info = g.Where(fails, g.Add(k, 1), info)
-        column = g.Div(rest, g.Unsqueeze(g.Sqrt(head), axes=[-1]))
+        column = g.Div(rest, g.cast(g.Unsqueeze(g.Sqrt(head), axes=[-1]), rest.dtype))
         column = g.Where(g.Less(index, k), zero, column)
         return [g.Where(g.Equal(index, k), g.Unsqueeze(column, axes=[-1]), factor), info]
 
@@ -108,9 +110,9 @@ def _cholesky(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
 def linalg_cholesky_ex(
     g: Builder, self: Tensor, *, upper: bool = False, check_errors: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """L with L L^T = self, or its transpose if `upper`; one triangle of `self` is read."""
-    factor, info = _cholesky(g, swapped(g, self) if upper else self)
-    return swapped(g, factor) if upper else factor, info
+    """L with L L^H = self, or its adjoint if `upper`; one triangle of `self` is read."""
+    factor, info = _cholesky(g, conjugated(g, self) if upper else self)
+    return conjugated(g, factor) if upper else factor, info
 
 
 @symbolic("aten::linalg_cholesky(Tensor self, *, bool upper=False) -> Tensor")
@@ -128,9 +130,9 @@ def cholesky(g: Builder, self: Tensor, upper: bool = False) -> Tensor:
 @symbolic("aten::cholesky_solve(Tensor self, Tensor input2, bool upper=False) -> Tensor")
 def cholesky_solve(g: Builder, self: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
     """X with A X = self, where `input2` is A's Cholesky factor."""
-    lower = swapped(g, input2) if upper else input2
+    lower = conjugated(g, input2) if upper else input2
     half = substituted(g, lower, self, upper=False)
-    return substituted(g, swapped(g, lower), half, upper=True)
+    return substituted(g, conjugated(g, lower), half, upper=True)
 
 
 @symbolic("aten::cholesky_inverse(Tensor self, bool upper=False) -> Tensor")
@@ -154,18 +156,18 @@ def linalg_lu_solve(
     left: bool = True,
     adjoint: bool = False,
 ) -> Tensor:
-    """X with A X = B for a factored A (A^T if `adjoint`), or X A = B if not `left`."""
+    """X with A X = B for a factored A (A^H if `adjoint`), or X A = B if not `left`."""
     if not left:
-        result = linalg_lu_solve(g, LU, pivots, swapped(g, B), adjoint=not adjoint)
-        return swapped(g, result)
+        result = linalg_lu_solve(g, LU, pivots, conjugated(g, B), adjoint=not adjoint)
+        return conjugated(g, result)
     lower = _with_unit_diagonal(g, LU)
     order = row_order(g, pivots, g.size(LU, -2))
     rows = arange(g, g.size(LU, -2))
     # P^T as a matrix: it may broadcast against the batch of B, as Gather could not.
     moves = g.cast(g.Equal(g.Unsqueeze(order, axes=[-1]), rows), LU.dtype)
     if adjoint:
-        half = substituted(g, swapped(g, LU), B, upper=False)
-        half = substituted(g, swapped(g, lower), half, upper=True)
+        half = substituted(g, conjugated(g, LU), B, upper=False)
+        half = substituted(g, conjugated(g, lower), half, upper=True)
         return g.MatMul(swapped(g, moves), half)
     half = substituted(g, lower, g.MatMul(moves, B), upper=False)
     return substituted(g, LU, half, upper=True)
@@ -282,7 +284,7 @@ def linalg_householder_product(g: Builder, input: Tensor, tau: Tensor) -> Tensor
         rest = g.Where(g.Greater(index, k), g.Gather(input, k, axis=-1), zero)
         v = g.Unsqueeze(g.Where(g.Equal(index, k), one, rest), axes=[-1])
         factor = g.Unsqueeze(g.Unsqueeze(g.Gather(tau, k, axis=-1), axes=[-1]), axes=[-1])
-        return [g.Sub(q, g.MatMul(g.MatMul(q, v), g.Mul(factor, swapped(g, v))))]
+        return [g.Sub(q, g.MatMul(g.MatMul(q, v), g.Mul(factor, conjugated(g, v))))]
 
     q = loop(g, tau.require_shape()[-1], step, [start])[0]
     return g.Slice(q, [0], [columns], [-1])
@@ -314,5 +316,5 @@ def ormqr(
         zeros = g.Expand(g.constant(0, self.dtype), [*batch, rows, missing])
         self = g.Concat(self, zeros, axis=-1)
     q = linalg_householder_product(g, self, input2)
-    q = swapped(g, q) if transpose else q
+    q = conjugated(g, q) if transpose else q
     return g.MatMul(q, input3) if left else g.MatMul(input3, q)

@@ -366,3 +366,27 @@ def _div(g: Builder, left: Any, right: Any) -> Tensor:
 @complex_rule("Reciprocal")
 def _reciprocal(g: Builder, x: Tensor) -> Tensor:
     return _div(g, g.constant(1, x.dtype), x)
+
+
+@complex_rule("ReduceProd")
+def _reduce_prod(g: Builder, x: Tensor, axes: Any = None, *, keepdims: int = 1) -> Tensor:
+    """The halves of a dim are multiplied until one number is left."""
+    rank = x.require_rank()
+    dims = list(range(rank)) if axes is None else g.constant(axes, D.INT64).require_array().tolist()
+    for dim in {d % rank for d in dims}:
+        count = g.size(x, dim)
+        if not isinstance(count, int):
+            raise UnsupportedError("the product of a dynamic number of complex numbers")
+        if count == 0:
+            shape = list(x.require_shape())
+            shape[dim] = 1
+            x = g.Expand(g.constant(1, x.dtype), shape)
+        while count > 1:
+            half = count // 2
+            low, high = g.Slice(x, [0], [half], [dim]), g.Slice(x, [half], [2 * half], [dim])
+            rest = g.Slice(x, [2 * half], [count], [dim])
+            x = g.Mul(low, high)
+            if count % 2:
+                x = g.Concat(x, rest, axis=dim)
+            count -= half
+    return x if keepdims else g.Squeeze(x, axes=sorted({d % rank for d in dims}))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import onnx
 import onnx_ir as ir
 
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.complex_numbers import is_complex
 from exporter.onnx_graph.shape_rules import RULES
 from exporter.onnx_graph.symbolic import Dim, SymInt
 
@@ -50,6 +52,8 @@ class OutputType:
 def infer(call: Call) -> list[OutputType]:
     """The types of a call's outputs."""
     dtypes = _dtypes(call)
+    if any(dtype is not None and is_complex(dtype) for dtype in dtypes):
+        raise UnsupportedError(f"{call.op_type} of complex numbers")
     rule = RULES.get(call.op_type) if call.signature.domain == "" else None
     shapes: Sequence[PartialShape] | None = rule(call) if rule else None
     if shapes is None and call.signature.domain == "":
