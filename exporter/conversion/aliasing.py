@@ -24,7 +24,7 @@ from exporter.conversion.objects import (
 )
 from exporter.conversion.tensors import Cell, TensorRef
 
-__all__ = ["Families", "LoopTies", "Position", "families_of", "tie"]
+__all__ = ["Families", "LoopTies", "Position", "cells_of", "families_of", "tie"]
 
 Families: TypeAlias = list[list[Cell]]
 """For each tensor in a value, in order: its cell, and those that may share its memory."""

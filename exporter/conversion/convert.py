@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive, TensorData
+from exporter.conversion.aliasing import cells_of
 from exporter.conversion.interpreter import Interpreter, Options
 from exporter.conversion.missing import missing_operators
 from exporter.conversion.module_tree import ModuleTree
@@ -116,6 +117,7 @@ class _Attempt:
         self.interpreter = Interpreter(self.g, program, request.options)
         self.inputs = Inputs(self.g, program, _names(request.input_names), request.dynamic_axes)
         self.arguments = _arguments(request, function, self.inputs)
+        self.given = {cell: cell.value for a in self.arguments for cell in cells_of(a)}
         _check_names(request, self.inputs)
         self.states = States(self.interpreter, self.inputs, types, request.state)
         self.tree = self._tree({})
@@ -181,8 +183,17 @@ class _Attempt:
                 shared[qualified] = first
         return types, shared
 
+    def _warn_of_written_inputs(self) -> None:
+        for cell, given in self.given.items():
+            if cell.value is not given and given.value is not None:
+                self.interpreter.warnings.append(
+                    f"the input {given.value.name} is written in place; "
+                    "that is not visible outside the model"
+                )
+
     def finish(self) -> Conversion:
         """Make the outputs."""
+        self._warn_of_written_inputs()
         outputs = Outputs(self.g, self.request.output_names)
         outputs.add_all(self.result)
         after = self._attributes()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
+from exporter.conversion.branches import stage_calls
 from exporter.conversion.builtin import builtin
 from exporter.conversion.facts import rank_of, size_of
 from exporter.conversion.numbers import boolean
@@ -20,12 +21,13 @@ from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
-from exporter.onnx_graph.values import SymScalar, Tensor, is_number
+from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
 from symbolics.rules import is_complex, is_float, onnx_dtype, scalar_type
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
 
 
 def _tensor(interpreter: Interpreter, value: Value) -> Tensor | None:
@@ -357,15 +359,22 @@ def tensors_equal(interpreter: Interpreter, self: Value, other: Value) -> Value:
     a, b = _tensor(interpreter, self), _tensor(interpreter, other)
     if a is None or b is None:
         return NotImplemented
-    if (
-        a.static_shape is not None
-        and b.static_shape is not None
-        and a.static_shape != b.static_shape
-    ):
+    if a.rank is None or b.rank is None:
+        raise UnsupportedError("torch.equal of tensors whose number of dims is not known")
+    if a.rank != b.rank:
         return False
-    if a.shape != b.shape:
-        raise UnsupportedError("torch.equal of tensors whose shapes are only known at run time")
-    g = interpreter.g
-    same_elements = g.cast(g.Equal(a, g.cast(b, a.dtype)), ir.DataType.INT32)
-    lowest = g.ReduceMin(g.reshape(same_elements, [-1]), keepdims=False)
-    return boolean(g.cast(lowest, ir.DataType.BOOL))
+    same_size = interpreter.containers_equal(
+        ListValue(list(a.require_shape())), ListValue(list(b.require_shape()))
+    )
+    if not isinstance(same_size, SymBool):
+        return same_size and _elements_equal(interpreter.g, a, b)
+    return stage_calls(
+        interpreter, same_size, lambda: _elements_equal(interpreter.g, a, b), lambda: False
+    )
+
+
+def _elements_equal(g: Builder, a: Tensor, b: Tensor) -> bool | SymBool:
+    """Whether no element differs, in tensors of one shape."""
+    differs = g.Not(g.Equal(a, g.cast(b, a.dtype)))
+    count = g.ReduceSum(g.cast(g.reshape(differs, [-1]), ir.DataType.INT64), keepdims=False)
+    return boolean(g.Equal(count, 0))

@@ -415,7 +415,7 @@ class _Writer:
             f"{a}.chunk(2, {dim})[{self.rng.choice([0, -1])}]", f"{a}.split(2, {dim})[0]",
             f"{a}.squeeze()", f"{a}.squeeze({dim})",
         ]  # fmt: skip
-        if not self.dynamic and self.rng.random() < 0.15:
+        if self.top and not self.dynamic and self.rng.random() < 0.15:
             # How many pieces or dims there are must be known.
             return self.rng.choice(pieces)
         return self.rng.choice([

@@ -203,7 +203,10 @@ def test_writes_to_an_input_stay_inside() -> None:
         x.add_(1)
         return x * 2
 
-    check(program, (M,))
+    result = check(program, (M,))
+    assert result.report.warnings == [
+        "the input x is written in place; that is not visible outside the model"
+    ]
 
 
 def test_writes_in_a_loop_through_a_view() -> None:
