@@ -16,9 +16,11 @@ from exporter.conversion.objects import (
     Value,
 )
 from exporter.conversion.runtime_lists import sequence
+from exporter.conversion.signature import PAIRS
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import is_complex
 from exporter.onnx_graph.values import Tensor, is_number
 
 __all__ = ["Outputs", "flatten"]
@@ -82,6 +84,8 @@ class Outputs:
         if value.producer() is None or value in self.values or value not in self._g.scope.values:
             value = self._g.passed(tensor)
         self.rename(value, name)
+        if is_complex(tensor.dtype):
+            value.doc_string = PAIRS.format(tensor.dtype.name.lower())
         self.values.append(value)
 
     def rename(self, value: ir.Value, name: str) -> None:

@@ -32,7 +32,10 @@ from exporter.torchscript.types import (
     Type,
 )
 
-__all__ = ["DynamicAxes", "Inputs", "TensorSpec"]
+__all__ = ["PAIRS", "DynamicAxes", "Inputs", "TensorSpec"]
+
+# What the documentation of an input or output says that stands for a complex tensor.
+PAIRS = "{}: the real and the imaginary part along the last dim"
 
 DynamicAxes = Mapping[str, Mapping[int, str]]
 
@@ -160,6 +163,7 @@ class Inputs:
         if is_complex(dtype):
             # ONNX has no kernels for complex numbers: the input is real, with a last dim of 2.
             pair = self.add(name, part_dtype(dtype), None if shape is None else [*shape, 2])
+            self.values[-1].doc_string = PAIRS.format(dtype.name.lower())
             return from_real(pair)
         value = ir.Value(name=self._g.unique(name, out=True), type=ir.TensorType(dtype))
         tensor = Tensor(dtype, None, value=value, scope=self._g.scope)

@@ -44,6 +44,7 @@ from exporter.conversion.objects import DictValue, ListValue, NamedTuple, Option
 from exporter.conversion.signature import Inputs, TensorSpec
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
+from exporter.onnx_graph.complex_numbers import pairs_of
 from exporter.onnx_graph.symbolic import Dim, SymInt, resolved
 from exporter.onnx_graph.values import Tensor
 
@@ -217,7 +218,7 @@ class States:
                 f"the state {name} is empty in the archive and declared {_described(spec)}: "
                 "the model starts from zeros, which must mean the same to the program"
             )
-        self.initial[self._public(name)] = array
+        self.initial[self._public(name)] = pairs_of(array)
 
     # ------------------------------------------------------------ the way out
 

@@ -32,6 +32,7 @@ __all__ = [
     "from_real",
     "is_complex",
     "make",
+    "pairs_of",
     "part_dtype",
     "parts",
 ]
@@ -97,9 +98,7 @@ def as_real(x: Tensor) -> Tensor:
         shape = None if x.shape is None else (*x.shape, 2)
         pair = Tensor(part_dtype(x.dtype), shape, value=x.value, scope=x.scope, name=x.name)
         if x.array is not None:
-            part = part_dtype(x.dtype).numpy()
-            flat = np.ascontiguousarray(x.array).view(part)
-            pair.array = flat.reshape((*x.array.shape, 2))
+            pair.array = pairs_of(x.array)
         x.pair = pair
     return x.pair
 
@@ -115,6 +114,14 @@ def from_real(pair: Tensor) -> Tensor:
         result.array = np.ascontiguousarray(pair.array).view(whole).reshape(pair.array.shape[:-1])
     result.pair = pair
     return result
+
+
+def pairs_of(array: np.ndarray) -> np.ndarray:
+    """A complex array as real numbers with a last dim of 2; any other as it is."""
+    if array.dtype.kind != "c":
+        return array
+    flat = np.ascontiguousarray(array).view(array.real.dtype)
+    return flat.reshape((*array.shape, 2))
 
 
 def parts(g: Builder, x: Tensor) -> tuple[Tensor, Tensor]:

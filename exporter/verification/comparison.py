@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from exporter.onnx_graph.complex_numbers import pairs_of
 from exporter.verification.samples import Array
 
 __all__ = ["Difference", "Tolerance", "compare"]
@@ -53,9 +54,11 @@ class Difference:
 
 
 def compare(name: str, expected: Array, actual: Array, tolerance: Tolerance) -> Difference:
-    """Compare one output. Integers, booleans and strings must be equal."""
+    """Compare one output. Integers, booleans and strings must be equal; pairs may be complex."""
     if not isinstance(actual, np.ndarray):
         return Difference(name, f"is a {type(actual).__name__}, not a tensor")
+    if expected.dtype.kind == "c" and actual.dtype.kind == "f":
+        expected = pairs_of(expected)
     if expected.dtype != actual.dtype:
         return Difference(name, f"has dtype {actual.dtype}, expected {expected.dtype}")
     if expected.shape != actual.shape:

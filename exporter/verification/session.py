@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from exporter.errors import VerificationError
+from exporter.onnx_graph.complex_numbers import pairs_of
 from exporter.verification.samples import Array, numpy_dtype
 
 __all__ = ["Port", "Session"]
@@ -55,9 +56,9 @@ class Session:
         self.outputs = [_port(node) for node in self._session.get_outputs()]
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
-        """Run the model; the outputs by name, sequences being lists."""
+        """Run the model; the outputs by name, sequences being lists. Complex arrays go as pairs."""
         try:
-            values = self._session.run(None, dict(feeds))
+            values = self._session.run(None, {k: pairs_of(v) for k, v in feeds.items()})
         except Exception as error:
             sizes = ", ".join(f"{k} {list(np.shape(v))}" for k, v in feeds.items())
             raise VerificationError(

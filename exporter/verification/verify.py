@@ -202,7 +202,8 @@ def _at(
     """Inputs like the examples with the named dims at these sizes."""
     result = []
     for number, (port, example) in enumerate(zip(ports, examples, strict=False)):
-        dims = port.shape or example.shape
+        # The model takes a complex number as a pair.
+        dims = port.shape[:-1] if example.dtype.kind == "c" else port.shape or example.shape
         shape = tuple(
             sizes.get(dim, size) if isinstance(dim, str) else size
             for dim, size in zip(dims, example.shape, strict=True)

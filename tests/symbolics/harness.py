@@ -160,7 +160,7 @@ def run(session: onnxruntime.InferenceSession, flat: list[Any]) -> list[np.ndarr
             raise AssertionError(f"the model has an input named {declared.name}")
         value = flat[int(position)]
         if isinstance(value, torch.Tensor):
-            feeds[declared.name] = value.detach().numpy()
+            feeds[declared.name] = pairs(value.detach()).numpy()
         else:
             kind = {"tensor(double)": np.float64, "tensor(float)": np.float32}
             feeds[declared.name] = np.asarray(value, kind.get(declared.type))
@@ -180,11 +180,7 @@ def compare(
     assert len(actual) == len(expected), f"{len(actual)} results, not {len(expected)}; {where}"
     for i, (wanted, found) in enumerate(zip(expected, actual, strict=True)):
         is_tensor = isinstance(wanted, torch.Tensor)
-        array = (
-            wanted.detach().resolve_conj().resolve_neg().numpy()
-            if is_tensor
-            else np.asarray(wanted)
-        )
+        array = pairs(wanted.detach()).numpy() if is_tensor else np.asarray(wanted)
         found = np.asarray(found)
         said = f"result {i}; {where}"
         assert found.shape == array.shape, f"shape {found.shape}, not {array.shape}; {said}"
@@ -199,6 +195,12 @@ def compare(
             )
         else:
             np.testing.assert_array_equal(found, array, err_msg=said)
+
+
+def pairs(tensor: torch.Tensor) -> torch.Tensor:
+    """A complex tensor as the model takes and gives it: a real one with a last dim of 2."""
+    tensor = tensor.resolve_conj().resolve_neg()
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def copied(values: Sequence[Any]) -> list[Any]:
