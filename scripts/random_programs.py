@@ -45,9 +45,8 @@ def main() -> int:
             reasons["(PyTorch) " + outcome.text[:60]] += 1
         if outcome.kind == "different" or (options.unsupported and outcome.kind == "unsupported"):
             shown = reduced(program, outcome) if options.reduce else program
-            print(
-                f"--- seed {seed - 1}: {outcome_of(shown).text[:800]}\n{shown.source()}", flush=True
-            )
+            text = outcome_of(shown).text or outcome.text
+            print(f"--- seed {seed - 1}: {text[:800]}\n{shown.source()}", flush=True)
     print(dict(kinds))
     for reason, count in reasons.most_common():
         print(f"{count:6d}  {reason}")

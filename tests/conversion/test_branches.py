@@ -417,7 +417,12 @@ def test_an_index_of_a_list_known_at_run_time() -> None:
 
 def test_equal_tensors_of_run_time_sizes() -> None:
     def program(x, y):
-        return torch.equal(x, y), torch.equal(x, x), torch.equal(x, y.unsqueeze(0)), [x.size(0)] == [y.size(0)]
+        return (
+            torch.equal(x, y),
+            torch.equal(x, x),
+            torch.equal(x, y.unsqueeze(0)),
+            [x.size(0)] == [y.size(0)],
+        )
 
     empty = torch.zeros(0)
     check(program, (POS, POS), (POS, NEG), (POS, POS[:2]), (empty, empty), dynamic=True)

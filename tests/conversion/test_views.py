@@ -338,3 +338,44 @@ def test_an_index_that_fails_is_a_branch_that_is_not_taken() -> None:
 
     result = check(program, (FLAT,))
     assert "out of range" in result.report.preconditions[0]
+
+
+def test_a_view_of_all_of_a_tensor_keeps_its_dims() -> None:
+    def program(x, y):
+        v = x.view_as(y)
+        e = x.expand_as(y)
+        v.unsqueeze_(0)
+        v.add_(1)
+        return x + 0, v, e
+
+    check(program, (M, M))
+
+
+def test_a_list_that_a_loop_reorders_holds_a_tensor_that_is_written() -> None:
+    def program(x, y, n: int):
+        a, b = x + 0, y + 0
+        l = [a, b]
+        for _ in range(n):
+            l.reverse()
+        a.add_(1)
+        return l[0]
+
+    refuses(program, M, M, 3, match="may share memory with one that was written in place")
+
+
+def test_carried_tensors_that_change_places_are_written() -> None:
+    def program(x, y, n: int):
+        a, b = x + 0, y + 0
+        for i in range(n):
+            a.add_(i)
+            a, b = b, a
+        return a
+
+    def fresh(x, y, n: int):
+        a, b = x + 0, y + 0
+        for i in range(n):
+            a, b = b, a + i
+        return a, b
+
+    refuses(program, M, M, 3, match="may share memory", unroll_trips=0)
+    check_loop(fresh, (M, M, 3), (M, M, 0), (M, M, 4))
