@@ -142,8 +142,10 @@ def isneginf(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::isfinite(Tensor self) -> Tensor")
 def isfinite(g: Builder, self: Tensor) -> Tensor:
     """Whether each element is neither infinite nor NaN, which is not less than inf either."""
-    if not is_float(self.dtype):
+    if category(self) < 2:
         return everywhere(g, self, True)
+    if is_complex(self.dtype):
+        return g.And(*(isfinite(g, part) for part in parts(g, self)))
     return g.Less(g.Abs(self), math.inf)
 
 

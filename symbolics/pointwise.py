@@ -12,10 +12,11 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import make, parts
 from exporter.onnx_graph.values import Tensor
 from symbolics.arithmetic import negative_sign, truncated
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, default_float, is_bool, is_float
+from symbolics.rules import INT64, default_float, is_bool, is_complex, is_float
 
 __all__ = ["as_float", "expm1", "log1p", "sigmoid"]
 
@@ -150,6 +151,8 @@ def nan_to_num(
     neginf: float | None = None,
 ) -> Tensor:
     """NaN and the infinities replaced: by 0 and the dtype's largest numbers, if nothing else is said."""
+    if is_complex(self.dtype):
+        return make(g, *(nan_to_num(g, part, nan, posinf, neginf) for part in parts(g, self)))
     if not is_float(self.dtype):
         return self
     largest = float(np.finfo(self.dtype.numpy()).max)
