@@ -15,6 +15,7 @@ from symbolics import (  # noqa: F401
     convolution,
     copies,
     creation,
+    ctc,
     cumulative,
     decompositions,
     distances,

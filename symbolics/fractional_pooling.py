@@ -47,6 +47,8 @@ def fractional_max_pool(
        [N, C, outputs..., kernel...].
     2. All elements are gathered from the flat plane, with the windows' elements last.
     3. The largest of each window, and its number.
+
+    There may be samples for more than the batch.
     """
     dims = len(order)
     x, had_batch = batched(g, self, dims)
@@ -54,6 +56,8 @@ def fractional_max_pool(
     kernel = spatial(kernel_size, dims, "kernel_size")
     outputs = spatial(output_size, dims, "output_size")
     batch, channels, *sizes = x.require_shape()
+    if isinstance(batch, int) and samples.require_shape()[0] != batch:
+        samples = g.Slice(samples, [0], [batch], [0])
     index: Tensor = g.constant(0, INT64)
     for i in range(dims):
         sample = g.Slice(samples, [order[i]], [order[i] + 1], [2])

@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exporter.conversion.aliasing import Families, families_of, tie
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.joining import (
@@ -41,6 +43,7 @@ from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import OptionalValue, Value
 from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import Cell, TensorRef
+from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
@@ -95,11 +98,9 @@ def stage_calls(
     other: Callable[[], Value],
 ) -> Value:
     """What one of two calls gives, neither of which raises; see `stage`."""
-    sides = [
-        _stage_side(interpreter, lambda: [run()], index, condition)
-        for index, run in enumerate((then, other))
-    ]
-    return _join(interpreter, condition, *sides)[0]
+    taken = _stage_side(interpreter, lambda: [then()], 0, condition)
+    left = _stage_side(interpreter, lambda: [other()], 1, condition)
+    return _join(interpreter, condition, taken, left)[0]
 
 
 def _raises(block: Block) -> bool:
@@ -265,23 +266,60 @@ def _emit(
     left: list[Tensor] = []
     right: list[Tensor] = []
     types: list[OutputType] = []
+    known: list[Tensor | None] = []
     for (a, b), form, value in zip(pairs, forms, direct, strict=True):
         if value is not None:
             continue
-        joined = list(output_types(form))
-        types += joined
-        for scope, side, outputs in ((then, a, left), (other, b, right)):
+        sides = []
+        for scope, side in ((then, a), (other, b)):
             with g.inside(scope):
-                tensors = list(tensors_of(interpreter, side, form))
-                outputs += map(branch_output, [g] * len(tensors), tensors, joined)
-    results: list[Tensor] = []
-    if types:
-        results = emit_if(g, condition.tensor, (then, left), (other, right), types)
+                sides.append(list(tensors_of(interpreter, side, form)))
+        for joined, x, y in zip(output_types(form), *sides, strict=True):
+            known.append(_as_condition(interpreter, condition, x, y))
+            if known[-1] is not None:
+                continue
+            types.append(joined)
+            for scope, tensor, outputs in ((then, x, left), (other, y, right)):
+                with g.inside(scope):
+                    outputs.append(branch_output(g, tensor, joined))
+    results = emit_if(g, condition.tensor, (then, left), (other, right), types) if types else []
     emitted = iter(results)
-    return [
-        rebuild(interpreter, form, emitted) if value is None else value.value
-        for form, value in zip(forms, direct, strict=True)
-    ]
+    tensors = iter([next(emitted) if tensor is None else tensor for tensor in known])
+    values: list[Value] = []
+    for (a, b), form, value in zip(pairs, forms, direct, strict=True):
+        if value is not None:
+            values.append(value.value)
+            continue
+        if isinstance(form, NumberForm) and form.kind == "bool":
+            values.append(SymBool(next(tensors), _meaning(condition, a, b)))
+            continue
+        values.append(rebuild(interpreter, form, tensors))
+    return values
+
+
+def _meaning(condition: SymBool, a: Value, b: Value) -> Condition | None:
+    """What `a if condition else b` stands for, where it is an `and` or an `or`."""
+    holds = condition.condition
+    if isinstance(a, SymBool) and isinstance(b, bool):
+        return Or(Not(holds), a.condition) if b else And(holds, a.condition)
+    if isinstance(b, SymBool) and isinstance(a, bool):
+        return Or(holds, b.condition) if a else And(Not(holds), b.condition)
+    return None
+
+
+def _as_condition(
+    interpreter: Interpreter, condition: SymBool, a: Tensor, b: Tensor
+) -> Tensor | None:
+    """The condition or its opposite, if this is what the branches give (presence often is)."""
+    for tensor in (a, b):
+        if tensor.array is None or tensor.array.dtype != np.bool_ or tensor.array.shape != ():
+            return None
+    assert a.array is not None
+    assert b.array is not None
+    if bool(a.array) == bool(b.array):
+        return None
+    chosen = condition if bool(a.array) else logical_not(interpreter, condition)
+    return chosen.tensor if isinstance(chosen, SymBool) else None
 
 
 @dataclass(frozen=True)

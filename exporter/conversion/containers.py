@@ -79,7 +79,23 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
         return self[_index(key, len(self))]
     if isinstance(self, TensorRef):
         return interpreter.call("aten::select", [self, 0, key], {})
+    if isinstance(self, ObjectValue):
+        return _submodule(interpreter, self, key)
     return NotImplemented
+
+
+def _submodule(interpreter: Interpreter, self: ObjectValue, key: Value) -> Value:
+    """An item of a ModuleDict or ModuleList as an interface; of a script class what it says."""
+    if "__getitem__" in self.type.methods:
+        return interpreter.call_method(self, "__getitem__", [key])
+    if isinstance(key, int):
+        modules = [name for name in self.attributes if name.isdecimal()]
+        key = str(_index(key, len(modules)) % max(len(modules), 1))
+    if not isinstance(key, str):
+        raise UnsupportedError("a module picked by an index that is only known at run time")
+    if key not in self.attributes:
+        raise RaisedError(f"the program raises: there is no module {key!r}")
+    return self.attributes[key]
 
 
 def _index(key: Value, count: int) -> int:

@@ -43,10 +43,10 @@ def call_decided(
         return partial(call_decided, interpreter, kind, chosen, named)
 
     if isinstance(undecided, SymBool):
-        condition, choices = undecided, (True, False)
-    else:
-        condition, choices = undecided.present, (undecided.value, None)
-    return branches.stage_calls(interpreter, condition, *map(with_choice, choices))
+        then, other = with_choice(True), with_choice(False)
+        return branches.stage_calls(interpreter, undecided, then, other)
+    then, other = with_choice(undecided.value), with_choice(None)
+    return branches.stage_calls(interpreter, undecided.present, then, other)
 
 
 def _undecided(
@@ -63,7 +63,7 @@ def _undecided(
         return None
     declared = found[0].schema.arguments
     order = sorted(declared, key=lambda argument: argument.keyword_only)
-    given = dict(zip((a.name for a in order), args, strict=False)) | kwargs
+    given = dict(zip((a.name for a in order), args, strict=False)) | dict(kwargs)
     for argument in declared:
         value, type_ = given.get(argument.name), argument.type
         if isinstance(value, OptionalValue) and isinstance(type_, OptionalType):

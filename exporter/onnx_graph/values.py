@@ -33,6 +33,7 @@ class Tensor:
     `scope`     the graph it was emitted in (None for constants, which are visible everywhere)
     `is_number` whether promotion takes it for a Python number, as it does a 0-d constant of
                 TorchScript code (tracing records the 2.5 of `x + 2.5` as such a tensor)
+    `meaning`   of a 0-d bool tensor, what the program's bool stands for (see `SymBool`)
     `pair`      of a complex tensor, the real one that it is in the graph (`complex_numbers`)
     `parts`     of a complex tensor, its real and imaginary part, where it was made of them
     """
@@ -44,6 +45,7 @@ class Tensor:
         "dtype",
         "elements",
         "is_number",
+        "meaning",
         "name",
         "pair",
         "parts",
@@ -73,6 +75,7 @@ class Tensor:
         self.scope = scope
         self.name = name
         self.is_number = False
+        self.meaning: Condition | None = None
         self.pair: Tensor | None = None
         self.parts: tuple[Tensor, Tensor] | None = None
 
@@ -173,7 +176,7 @@ class SymFloat(SymScalar):
 class SymBool(SymScalar):
     """A Python bool of run time; `condition` says what of integers it stands for, where it does.
 
-    Otherwise it stands for itself: in a branch on it, it is known.
+    Otherwise it stands for itself: in a branch on it, it is known. All bools of one tensor are one.
     """
 
     __slots__ = ("condition",)
@@ -181,7 +184,9 @@ class SymBool(SymScalar):
 
     def __init__(self, tensor: Tensor, condition: Condition | None = None) -> None:
         super().__init__(tensor)
-        self.condition = Flag() if condition is None else condition
+        if condition is None:
+            condition = tensor.meaning or Flag()
+        self.condition = tensor.meaning = condition
 
 
 Number: TypeAlias = bool | int | float | complex | SymInt | SymFloat | SymBool

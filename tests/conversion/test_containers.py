@@ -463,3 +463,35 @@ def test_lists_of_lists_and_tuples() -> None:
         return out, ll[1][1], len(ll), [len(l) for l in ll], {"k": [x]}
 
     check(program, (X,))
+
+
+def test_modules_as_an_interface_by_name_and_by_index() -> None:
+    @torch.jit.interface
+    class Step(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            pass
+
+    class Twice(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2
+
+    class Less(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x - 1
+
+    class Steps(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.listed = torch.nn.ModuleList([Twice(), Less()])
+            self.named = torch.nn.ModuleDict({"twice": Twice(), "less": Less()})
+
+        def forward(self, x: torch.Tensor, name: str) -> torch.Tensor:
+            for i in range(2):
+                step: Step = self.listed[i]
+                x = step.forward(x)
+            last: Step = self.listed[-1]
+            named: Step = self.named[name]
+            return named.forward(last.forward(x))
+
+    check(Steps(), (torch.ones(2), "less"))
+    check(Steps(), (torch.ones(2), "twice"))

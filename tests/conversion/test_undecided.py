@@ -1,0 +1,86 @@
+"""Flags and optional arguments of operators that only the run knows; flags known in branches."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from tests.conversion.harness import check, operators
+
+X, W, B = torch.randn(2, 3), torch.randn(4, 3), torch.randn(4)
+
+
+def test_an_optional_argument() -> None:
+    def program(x: Tensor, w: Tensor, b: Tensor, biased: bool) -> Tensor:
+        bias: Optional[Tensor] = None
+        if biased:
+            bias = b
+        return F.linear(x, w, bias)
+
+    check(program, (X, W, B, True), (X, W, B, False))
+
+
+def test_flags() -> None:
+    def program(x: Tensor, keep: bool, down: bool) -> tuple[Tensor, Tensor, Tensor]:
+        values, places = x.sort(0, descending=down)
+        return x.sum(0, keepdim=keep), values, places
+
+    check(program, *[(X, a, b) for a in (True, False) for b in (True, False)])
+
+
+def test_an_operator_that_writes() -> None:
+    def program(x: Tensor, unbiased: bool) -> tuple[Tensor, Tensor]:
+        weight: Optional[Tensor] = None
+        if unbiased:
+            weight = x[0]
+        y = x * 1
+        y.sub_(F.layer_norm(x, [3], weight), alpha=2)
+        y.masked_fill_(y > 0, unbiased)
+        return y, y.var(0, unbiased=unbiased)
+
+    check(program, (X, True), (X, False))
+
+
+def test_a_flag_is_known_in_its_branches() -> None:
+    """The inner questions leave no `If`, nor does what is absent on a path."""
+
+    def program(x: Tensor, flag: bool) -> Tensor:
+        found: Optional[Tensor] = None
+        if flag:
+            found = x
+        if not flag:
+            y = x - 1
+            if flag:
+                y = y.flatten()
+        elif found is not None:
+            y = found + 1
+        else:
+            y = x
+        if flag and bool(x.sum() > 0):
+            if flag:
+                y = y * 2
+        return y
+
+    result = check(program, (X, True), (X.abs(), True), (X, False))
+    names = [node.op_type for node in result.model.graph.all_nodes()]
+    assert names.count("If") <= 4
+
+
+def test_what_is_there_has_its_shape() -> None:
+    """A mask of which a branch on its presence knows the rank."""
+
+    def program(x: Tensor, mask: Tensor, masked: bool) -> Tensor:
+        given: Optional[Tensor] = None
+        if masked:
+            given = mask
+        if given is not None:
+            given = given.unsqueeze(0)
+        if given is not None:
+            given = given.expand(2, -1, -1)
+            x = x + given.permute(0, 2, 1)
+        return x
+
+    x, mask = torch.randn(2, 3, 4), torch.randn(4, 3)
+    result = check(program, (x, mask, True), (x, mask, False))
+    assert "If" in operators(result)
