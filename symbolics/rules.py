@@ -165,9 +165,10 @@ def result_type(*operands: Tensor | Number | None) -> ir.DataType:
         found = classes[rank]
         classes[rank] = dtype if found is None else common_dtype(found, dtype)
     result: ir.DataType | None = None
-    for dtype in classes:
-        if dtype is None:
+    for found in classes:
+        if found is None:
             continue
+        dtype = found
         if result is None:
             result = dtype
         elif category(dtype) > category(result):

@@ -28,7 +28,9 @@ MAX_VERSION = 10
 """Newest archive version whose operators we know the meaning of; written up to torch 2.15."""
 
 
-def open_archive(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:
+def open_archive(
+    source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+) -> Archive:
     """Open an archive from a path (mapped), bytes, or a binary file object (read whole).
 
     Raises NotTorchScriptError for a file that is something else, ArchiveError for a damaged one.

@@ -274,8 +274,12 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
             raise UnsupportedError("the keys of a dict depend on the data")
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
         return DictForm(a.keys, items)
-    both = isinstance(a, ObjectForm) and isinstance(b, ObjectForm)
-    if both and a.type is b.type and a.keys == b.keys:
+    if (
+        isinstance(a, ObjectForm)
+        and isinstance(b, ObjectForm)
+        and a.type is b.type
+        and a.keys == b.keys
+    ):
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
         return ObjectForm(a.type, a.keys, items)
     raise UnsupportedError(f"a value that is {_text(a)} or {_text(b)}, depending on the data")
