@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Convert random TorchScript programs and compare them with eager PyTorch.
 
-random_programs.py --count 2000 [--start 0] [--reduce]
+random_programs.py --count 2000 [--start 0] [--reduce] [--loops]
 
 Exits with 1 if a program gives something else than PyTorch. Programs that PyTorch itself rejects
 don't count; those we refuse are counted apart, with the reasons.
@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="the first seed")
     parser.add_argument("--reduce", action="store_true", help="show the smallest failing programs")
     parser.add_argument("--verbose", action="store_true", help="name each seed before it runs")
+    parser.add_argument("--loops", action="store_true", help="unroll no loop")
     parser.add_argument("--unsupported", action="store_true", help="show programs that are refused")
     options = parser.parse_args()
     kinds: Counter[str] = Counter()
@@ -37,15 +38,15 @@ def main() -> int:
         seed += 1
         if program is None:
             continue
-        outcome = outcome_of(program)
+        outcome = outcome_of(program, unroll=not options.loops)
         kinds[outcome.kind] += 1
         if outcome.kind == "unsupported":
             reasons[outcome.text.splitlines()[0]] += 1
         if outcome.kind == "rejected":
             reasons["(PyTorch) " + outcome.text[:60]] += 1
         if outcome.kind == "different" or (options.unsupported and outcome.kind == "unsupported"):
-            shown = reduced(program, outcome) if options.reduce else program
-            text = outcome_of(shown).text or outcome.text
+            shown = reduced(program, outcome, unroll=not options.loops) if options.reduce else program
+            text = outcome_of(shown, unroll=not options.loops).text or outcome.text
             print(f"--- seed {seed - 1}: {text[:800]}\n{shown.source()}", flush=True)
     print(dict(kinds))
     for reason, count in reasons.most_common():

@@ -331,6 +331,9 @@ def _aliased(
                 return base
         elif kind not in _NEW_HANDLE:
             return TensorRef.fresh(value)
+    if kind == "aten::flatten" and value is current:
+        # One dim is left alone, and not by a view: this is the tensor itself.
+        return base
     strides: Shape | None = None
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
         known, strides = _regrouped(g, base, value) if kind != "aten::contiguous" else (False, None)

@@ -467,13 +467,13 @@ class Builder:
         if tensor.shape is not None and tensor.shape == target:
             return tensor
         written = shape_rules.written_shape(tensor.shape, target)
-        zero = any(d == 0 for d in written if isinstance(d, int) and d in target)
-        if zero and any(isinstance(d, int) and d == 0 for d in target):
-            # A true zero: no dim may be copied by 0 beside it.
+        true_zero = any(isinstance(d, int) and d == 0 for d in target)
+        if true_zero or (self.opset >= 14 and any(isinstance(d, SymInt) for d in written)):
+            # No dim may be copied by 0 beside a true zero, or a computed size that turns out as 0.
             result = self.Reshape(tensor, list(target), allowzero=1)
-        elif self.opset >= 14 and any(isinstance(d, SymInt) for d in written):
-            # Nor by a computed size that turns out to be 0.
-            result = self.Reshape(tensor, list(target), allowzero=1)
+        elif written == (0, -1) and shape_rules.is_flat(tensor.shape, target):
+            # Where the first dim is 0, Reshape could not tell what is left for the other.
+            result = self.Flatten(tensor, axis=1)
         else:
             result = self.Reshape(tensor, list(written))
         if result.array is None and result.value is not None and result.shape != target:

@@ -124,6 +124,16 @@ def _reshape(call: Call) -> Sequence[PartialShape]:
     return [tuple(result)]
 
 
+def is_flat(source: Shape | None, target: Shape) -> bool:
+    """Whether a shape has two dims: the first of another, and all others of that as one."""
+    if not source or len(target) != 2 or source[0] != target[0]:
+        return False
+    rest: Dim = 1
+    for dim in source[1:]:
+        rest = rest * dim
+    return rest == target[1]
+
+
 def written_shape(source: tuple[Dim, ...] | None, target: tuple[Dim, ...]) -> tuple[Dim, ...]:
     """`target` for a Reshape: 0 for dims that stay, -1 for the one that is left."""
     if all(isinstance(d, int) for d in target):

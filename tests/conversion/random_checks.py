@@ -22,8 +22,8 @@ class Outcome:
     text: str = ""
 
 
-def outcome_of(program: Program) -> Outcome:
-    """Convert and compare on all calls."""
+def outcome_of(program: Program, *, unroll: bool = True) -> Outcome:
+    """Convert and compare on all calls; with loops of known length unrolled or not."""
     function = program.function()
     calls = [c for c in program.calls if accepted(function, c)]
     if not calls:
@@ -42,7 +42,9 @@ def outcome_of(program: Program) -> Outcome:
         if not _agrees(wanted, found):
             return Outcome("rejected", "TorchScript and Python differ")
     try:
-        options = {} if program.dynamic else {"input_names": ["x", "y", "n", "flag"]}
+        options: dict[str, Any] = {} if unroll else {"unroll_trips": 0}
+        if not program.dynamic:
+            options["input_names"] = ["x", "y", "n", "flag"]
         result = converted(scripted, tuple(calls[0].values()), dynamic=program.dynamic, **options)
     except UnsupportedError as error:
         return Outcome("unsupported", str(error))
@@ -76,12 +78,12 @@ def _agrees(wanted: list[Any], found: list[Any]) -> bool:
     )
 
 
-def reduced(program: Program, outcome: Outcome) -> Program:
+def reduced(program: Program, outcome: Outcome, *, unroll: bool = True) -> Program:
     """A smaller program with an outcome of the same kind."""
     while True:
         for smaller in program.without():
             try:
-                same = outcome_of(smaller).kind == outcome.kind
+                same = outcome_of(smaller, unroll=unroll).kind == outcome.kind
             except SyntaxError:
                 same = False
             if same:

@@ -379,3 +379,26 @@ def test_carried_tensors_that_change_places_are_written() -> None:
 
     refuses(program, M, M, 3, match="may share memory", unroll_trips=0)
     check_loop(fresh, (M, M, 3), (M, M, 0), (M, M, 4))
+
+
+def test_sizes_of_zero_at_run_time() -> None:
+    def program(x):
+        return x.diagonal(), x.flatten(1), x.reshape(x.size(0), -1)
+
+    calls = [(torch.ones(2, 3, 4),), (torch.ones(2, 0, 4),)]
+    check(program, *calls, dynamic=True)
+
+    def first(x):
+        return x.diagonal(), x.flatten(1)
+
+    check(first, *calls, (torch.ones(0, 3, 2),), dynamic=True)
+
+
+def test_flatten_of_one_dim_is_the_tensor_itself() -> None:
+    def program(x):
+        y = x + 0
+        t = y.flatten()
+        y.unsqueeze_(1)
+        return t, y
+
+    check(program, (FLAT,))
