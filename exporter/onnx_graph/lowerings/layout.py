@@ -211,15 +211,13 @@ def reshape_to_zero(g: Builder, data: Tensor, shape: Any, *, allowzero: int = 0)
     target = known_integers(g, shape)
     if not allowzero:
         return g.native("Reshape", data, shape)  # type: ignore[no-any-return]
-    if target is None:
+    if target is not None and any(isinstance(d, int) and d == 0 for d in target):
+        fill = np.zeros(1, data.dtype.numpy())
+        return g.ConstantOfShape(g.constant(target, D.INT64), value=fill)  # type: ignore[no-any-return]
+    if target is None or not all(isinstance(d, int) for d in target):
         # A size that can't be instead of a 0: an error at run time, where 0 would copy a dim.
         sizes = g.constant(shape, D.INT64)
         return g.native("Reshape", data, g.Where(g.Equal(sizes, 0), -2, sizes))  # type: ignore[no-any-return]
-    if any(isinstance(d, int) and d == 0 for d in target):
-        fill = np.zeros(1, data.dtype.numpy())
-        return g.ConstantOfShape(g.constant(target, D.INT64), value=fill)  # type: ignore[no-any-return]
-    if not all(isinstance(d, int) for d in target):
-        raise Unsupported("Reshape to dims that may be 0 needs opset 14")
     return g.native("Reshape", data, shape)  # type: ignore[no-any-return]
 
 
