@@ -3,7 +3,7 @@
 TorchScript reads the annotations of these modules, so they are not postponed.
 """
 
-# ruff: noqa: SIM108, B009  TorchScript's zip takes no `strict`; as people write them
+# ruff: noqa: SIM108, B009  programs as people write them
 
 import enum
 import warnings
@@ -89,7 +89,7 @@ class Guarded(nn.Module):
         if not torch.jit.is_scripting() and x.numel() > 10**9:
             return self.eager_only(x)
         if x.size(0) > 1000:
-            warnings.warn("a large batch")
+            warnings.warn("a large batch")  # noqa: B028  TorchScript takes it, but few write it
         with torch.no_grad():
             scale = x.abs().amax()
         if torch.is_grad_enabled():
