@@ -175,7 +175,8 @@ def logsumexp(g: Builder, self: Tensor, dim: Dims, keepdim: bool = False) -> Ten
     self = g.cast(self, default_float(self.dtype))
     dims = reduced_dims(self, dim)
     if self.rank == 0:
-        return self if not is_complex(self.dtype) else g.Log(g.Exp(self))
+        # The angle of a complex number ends in [-pi, pi].
+        return logsumexp(g, g.reshape(self, [1]), [0]) if is_complex(self.dtype) else self
     sizes = parts(g, self)[0] if is_complex(self.dtype) else self
     most = g.ReduceMax(sizes, axes=dims, keepdims=True)
     infinite = g.Equal(g.Abs(most), float("inf"))

@@ -240,7 +240,7 @@ def _pinned(g: Builder) -> list[str]:
 
 
 def metadata(conversion: Conversion) -> dict[str, str]:
-    """What travels with the model: the state's names and initial values' types."""
+    """What travels with the model: the state's types, and what stands for complex tensors."""
     found = {}
     if conversion.initial_state:
         described = {
@@ -248,6 +248,9 @@ def metadata(conversion: Conversion) -> dict[str, str]:
             for name, a in conversion.initial_state.items()
         }
         found["ts2onnx.state"] = json.dumps(described)
+    pairs = [str(v.name) for v in (*conversion.inputs, *conversion.outputs) if "complex" in v.meta]
+    if pairs:
+        found["ts2onnx.complex"] = json.dumps(pairs)
     if conversion.preconditions:
         found["ts2onnx.preconditions"] = json.dumps(conversion.preconditions)
     return found

@@ -16,7 +16,7 @@ from exporter.conversion.objects import (
     Value,
 )
 from exporter.conversion.runtime_lists import sequence
-from exporter.conversion.signature import PAIRS
+from exporter.conversion.signature import mark_complex
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
@@ -85,7 +85,7 @@ class Outputs:
             value = self._g.passed(tensor)
         self.rename(value, name)
         if is_complex(tensor.dtype):
-            value.doc_string = PAIRS.format(tensor.dtype.name.lower())
+            mark_complex(value, tensor.dtype)
         self.values.append(value)
 
     def rename(self, value: ir.Value, name: str) -> None:

@@ -32,10 +32,7 @@ from exporter.torchscript.types import (
     Type,
 )
 
-__all__ = ["PAIRS", "DynamicAxes", "Inputs", "TensorSpec"]
-
-# What the documentation of an input or output says that stands for a complex tensor.
-PAIRS = "{}: the real and the imaginary part along the last dim"
+__all__ = ["DynamicAxes", "Inputs", "TensorSpec", "mark_complex"]
 
 DynamicAxes = Mapping[str, Mapping[int, str]]
 
@@ -59,6 +56,12 @@ class TensorSpec:
             return ir.DataType[name]
         except KeyError:
             raise InputError(f"there is no dtype {self.dtype!r}") from None
+
+
+def mark_complex(value: ir.Value, dtype: ir.DataType) -> None:
+    """Note of an input or output that it stands for a complex tensor, and say so in the file."""
+    value.meta["complex"] = True
+    value.doc_string = f"{dtype.name.lower()}: the real and the imaginary part along the last dim"
 
 
 class Inputs:
@@ -163,7 +166,7 @@ class Inputs:
         if is_complex(dtype):
             # ONNX has no kernels for complex numbers: the input is real, with a last dim of 2.
             pair = self.add(name, part_dtype(dtype), None if shape is None else [*shape, 2])
-            self.values[-1].doc_string = PAIRS.format(dtype.name.lower())
+            mark_complex(self.values[-1], dtype)
             return from_real(pair)
         value = ir.Value(name=self._g.unique(name, out=True), type=ir.TensorType(dtype))
         tensor = Tensor(dtype, None, value=value, scope=self._g.scope)
