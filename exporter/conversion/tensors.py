@@ -115,7 +115,11 @@ class TensorRef(Mutable):
 
     def restore(self, state: Any) -> None:
         """Point to what a snapshot says."""
+        if self.base is not None:
+            self.base._views.remove(self)
         self.base, self.view, self.strides = state
+        if self.base is not None:
+            self.base._views.append(self)
         self._current = self._taken_from = None
 
     def origin(self) -> TensorRef:

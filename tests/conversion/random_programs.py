@@ -476,8 +476,8 @@ class _Writer:
             f"{place} = {k}", f"{place} = {k}", f"{place} = {b}", f"{place} += {k}", f"{place} *= {k}",
             f"{place} = {b}[:1]",
             # Of an empty tensor PyTorch doesn't look at the index, onnxruntime does.
-            f"{a}.index_fill_({dim}, torch.tensor([{self.index(size)}]), {k})" if numel else f"{a}.zero_()",
-            f"{a}.index_add_({dim}, torch.tensor([{self.index(size)}]), {b})" if numel else f"{a}.neg_()",
+            f"{a}.index_fill_({dim}, torch.tensor([{self.index(size)}]), {k})" if numel and not self.dynamic else f"{a}.zero_()",
+            f"{a}.index_add_({dim}, torch.tensor([{self.index(size)}]), {b})" if numel and not self.dynamic else f"{a}.neg_()",
             f"{a}.select({dim}, {self.index(size)}).add_({k})", f"{a}.transpose({dim}, 0)[0] = {k}",
             f"{a}.diagonal().fill_({k})", f"{a}.view(-1)[0] = {k}", f"{a}.unsqueeze({dim}).mul_({k})",
             f"{a}.t().copy_({b})", f"{a}.narrow({dim}, 0, {self.rng.randint(0, size)}).sub_({k})",

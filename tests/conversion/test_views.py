@@ -402,3 +402,24 @@ def test_flatten_of_one_dim_is_the_tensor_itself() -> None:
         return t, y
 
     check(program, (FLAT,))
+
+
+def test_dims_changed_in_place_of_a_view_and_then_of_its_base() -> None:
+    def program(x):
+        y = x + 0
+        row = y[1]
+        row.unsqueeze_(0)
+        y.t_()
+        row.add_(1)
+        return row, y
+
+    check(program, (M,))
+
+    def scalar(x):
+        y = x + 0
+        last = y[-1]
+        last.squeeze_(0)
+        y.transpose_(0, 0)
+        return last, y
+
+    check(scalar, (FLAT,))
