@@ -344,10 +344,19 @@ def _register_many(name: str) -> None:
     @symbolic(
         f"aten::fft_{name}2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor"
     )
+    def transform_two(
+        g: Builder,
+        self: Tensor,
+        s: Sequence[Dim] | None = None,
+        dim: Sequence[int] = [-2, -1],
+        norm: str | None = None,
+    ) -> Tensor:
+        return _transform_many(g, name, self, s, dim, norm)
+
     @symbolic(
         f"aten::fft_{name}n(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor"
     )
-    def transform(
+    def transform_many(
         g: Builder,
         self: Tensor,
         s: Sequence[Dim] | None = None,
