@@ -45,7 +45,9 @@ def main() -> int:
         if outcome.kind == "rejected":
             reasons["(PyTorch) " + outcome.text[:60]] += 1
         if outcome.kind == "different" or (options.unsupported and outcome.kind == "unsupported"):
-            shown = reduced(program, outcome, unroll=not options.loops) if options.reduce else program
+            shown = program
+            if options.reduce:
+                shown = reduced(program, outcome, unroll=not options.loops)
             text = outcome_of(shown, unroll=not options.loops).text or outcome.text
             print(f"--- seed {seed - 1}: {text[:800]}\n{shown.source()}", flush=True)
     print(dict(kinds))
