@@ -30,8 +30,10 @@ __all__ = [
 # ------------------------------------------------------------ helpers
 
 
-def reshape_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
-    """The elements in another shape, in which one size may be -1."""
+def reshape_to(g: Builder, self: Tensor, size: Sequence[Dim] | Tensor) -> Tensor:
+    """The elements in another shape, in which one size may be -1; a tensor where only the run tells."""
+    if isinstance(size, Tensor):
+        return g.Reshape(self, size, allowzero=1)
     if self.shape is None or any(isinstance(d, SymInt) and not is_ge(d, 0) for d in size):
         # An integer of run time may be the -1 itself, so the written form has to stay.
         return g.Reshape(self, list(size), allowzero=1)

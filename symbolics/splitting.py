@@ -61,7 +61,7 @@ def section_sizes(total: Dim, sections: int) -> list[Dim]:
 
 def pieces(g: Builder, self: Tensor, sizes: Sequence[Dim], dim: int) -> list[Tensor]:
     """Consecutive parts of a dim."""
-    at = wrapped_dim(dim, self.require_rank())
+    at = dim if self.rank is None and dim >= 0 else wrapped_dim(dim, self.require_rank())
     if len(sizes) == 1:
         return [self]
     return list(g.Split(self, split=list(sizes), axis=at, outputs=len(sizes)))

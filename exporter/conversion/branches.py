@@ -36,11 +36,12 @@ from exporter.conversion.joining import (
     output_types,
     rebuild,
     tensors_of,
+    visible_shape,
     widen,
 )
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
-from exporter.conversion.objects import OptionalValue, Value
+from exporter.conversion.objects import ListValue, OptionalValue, Value
 from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
     from exporter.torchscript.graph import Block, Node
 
-__all__ = ["stage", "stage_calls"]
+__all__ = ["note_decided", "stage", "stage_calls"]
 
 
 @dataclass
@@ -101,6 +102,38 @@ def stage_calls(
     taken = _stage_side(interpreter, lambda: [then()], 0, condition)
     left = _stage_side(interpreter, lambda: [other()], 1, condition)
     return _join(interpreter, condition, taken, left)[0]
+
+
+def note_decided(
+    interpreter: Interpreter, condition: SymBool, run: Callable[[], Value], result: Value
+) -> None:
+    """Note the shapes that a call's result has where the condition holds, and where it does not."""
+    sides = [_stage_side(interpreter, lambda: [run()], index, condition) for index in (0, 1)]
+    _note_shapes(interpreter, condition, result, sides[0].forms[0], sides[1].forms[0])
+
+
+def _note_shapes(
+    interpreter: Interpreter, condition: SymBool, value: Value, then: Form, other: Form
+) -> None:
+    """Remember the shapes of tensors whose number of dims the condition decides."""
+    if isinstance(then, TensorForm) and isinstance(other, TensorForm):
+        if not isinstance(value, TensorRef) or None in (then.shape, other.shape):
+            return
+        tensor = value.read(interpreter.g)
+        if tensor.shape is None:
+            shapes = (visible_shape(form.shape, interpreter.g.scope) for form in (then, other))
+            interpreter.facts.decide_shape(condition, tensor, *shapes)
+        return
+    parts = (ListForm, TupleForm)
+    if (
+        isinstance(then, parts)
+        and isinstance(other, parts)
+        and isinstance(value, (ListValue, tuple))
+    ):
+        items = value if isinstance(value, tuple) else value.items
+        if len(items) == len(then.items) == len(other.items):
+            for item, *forms in zip(items, then.items, other.items, strict=True):
+                _note_shapes(interpreter, condition, item, *forms)
 
 
 def _raises(block: Block) -> bool:
@@ -167,6 +200,8 @@ def _join(
         side.effects.tie(interpreter.journal)
     for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
         put_state(interpreter, mutable, state)
+    for value, sides in zip(joined, side_forms, strict=True):
+        _note_shapes(interpreter, condition, value, *sides)
     start = min(then.frame.start, other.frame.start)
     tie(interpreter.journal, joined, paths, start)
     return joined[: len(then.results)]

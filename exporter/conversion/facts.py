@@ -10,9 +10,10 @@ possible shapes) that the condition is about, and taken back where the branch en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import onnx_ir as ir
 
@@ -28,7 +29,7 @@ from exporter.onnx_graph.conditions import (
     symbols_of,
 )
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt, resolved
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import SymBool, Tensor
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
@@ -37,12 +38,22 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "size_of", "rank_of"]
 
 
+class _Decided(NamedTuple):
+    """A tensor whose number of dims a condition decides."""
+
+    decision: SymBool
+    tensor: Tensor
+    then: PartialShape
+    other: PartialShape
+
+
 class Facts:
     """The facts that hold, and how to take them back."""
 
     def __init__(self, g: Builder) -> None:
         self._g = g
         self._undo: list[Callable[[], None]] = []
+        self._decided: dict[Condition, list[_Decided]] = {}
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -67,8 +78,27 @@ class Facts:
         while len(self._undo) > mark:
             self._undo.pop()()
 
+    def decide_shape(
+        self, decision: SymBool, tensor: Tensor, then: PartialShape, other: PartialShape
+    ) -> None:
+        """A tensor of unknown rank has one of two shapes: `then` if the condition holds."""
+        if decision.condition is not None:
+            decided = _Decided(decision, tensor, then, other)
+            self._decided.setdefault(decision.condition, []).append(decided)
+
+    def decision_on(self, tensors: Sequence[Tensor]) -> SymBool | None:
+        """The condition that decides how many dims one of these tensors has."""
+        for decided in itertools.chain.from_iterable(self._decided.values()):
+            known = decided.tensor.shape is not None
+            if not known and any(tensor is decided.tensor for tensor in tensors):
+                return decided.decision
+        return None
+
     def assume(self, condition: Condition | None, holds: bool) -> None:
         """From here on the condition holds, or (`holds` False) it does not."""
+        for decided in self._decided.get(condition, ()) if condition is not None else ():
+            if decided.tensor.shape is None:
+                self._set_shape(decided.tensor, decided.then if holds else decided.other)
         if isinstance(condition, Not):
             self.assume(condition.inner, not holds)
         elif isinstance(condition, (And, Or)) and holds == isinstance(condition, And):
@@ -129,12 +159,17 @@ class Facts:
         tensor.possible = left
         if len(left) > 1:
             return
-        for symbol, answer in _answers(tensor, left[0]).items():
+        self._set_shape(tensor, left[0])
+
+    def _set_shape(self, tensor: Tensor, shape: PartialShape) -> None:
+        if shape is None:
+            return
+        for symbol, answer in _answers(tensor, shape).items():
             if answer != SymInt.of(symbol):
                 self._set_values(symbol, (answer,))
         self._undo.append(lambda: setattr(tensor, "shape", None))
         tensor.shape = tuple(
-            self._dim(tensor, axis) if d is None else d for axis, d in enumerate(left[0])
+            self._dim(tensor, axis) if d is None else d for axis, d in enumerate(shape)
         )
 
     def _dim(self, tensor: Tensor, axis: int) -> Dim:

@@ -342,6 +342,11 @@ def _visible_shapes(possible: PossibleShapes, outer: Scope) -> PossibleShapes:
     return tuple(tuple(_visible_dim(d, outer) for d in shape) for shape in possible)
 
 
+def visible_shape(shape: OpenShape, outer: Scope) -> OpenShape:
+    """A shape without the dims that are only known inside of a body."""
+    return None if shape is None else tuple(_visible_dim(d, outer) for d in shape)
+
+
 def _either(a: TensorForm, b: TensorForm, outer: Scope) -> PossibleShapes:
     """The shapes that one of two tensors may have, one for each number of dims."""
     shapes: dict[int, tuple[Dim | None, ...]] = {}

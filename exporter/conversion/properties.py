@@ -15,7 +15,7 @@ from exporter.conversion.branches import stage_calls
 from exporter.conversion.builtin import builtin
 from exporter.conversion.facts import rank_of, size_of
 from exporter.conversion.numbers import boolean
-from exporter.conversion.objects import Device, ListValue, OptionalValue, Value
+from exporter.conversion.objects import Device, ListValue, OptionalValue, RuntimeList, Value
 from exporter.conversion.operators import item, write
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
@@ -45,6 +45,10 @@ def size(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
     if tensor.shape is None:
         if isinstance(dim, int) and dim >= 0:
             return size_of(interpreter.g, tensor, dim)
+        if dim is None:
+            sizes = ListValue([], IntType())
+            sizes.runtime = RuntimeList("int", interpreter.g.Shape(tensor))
+            return sizes
         raise UnsupportedError("the shape of a tensor whose number of dims is not known")
     if dim is None:
         return ListValue(list(tensor.shape), IntType())
@@ -284,7 +288,7 @@ def _from_data(interpreter: Interpreter, data: Value, wanted: ir.DataType | None
         flat = [item(interpreter, v) if isinstance(v, TensorRef) else v for v in flat]
     if wanted is None:
         kinds = [_natural(v) for v in flat]
-        order = [ir.DataType.BOOL, ir.DataType.INT64, ir.DataType.FLOAT]
+        order = [ir.DataType.BOOL, ir.DataType.INT64, ir.DataType.FLOAT, ir.DataType.COMPLEX64]
         wanted = max(kinds, key=order.index) if kinds else ir.DataType.FLOAT
     if not any(isinstance(v, (SymInt, SymScalar)) for v in flat):
         return (
@@ -302,6 +306,8 @@ def _natural(value: Value) -> ir.DataType:
         raise UnsupportedError("torch.tensor of something other than numbers")
     if isinstance(value, bool) or getattr(value, "dtype", None) == ir.DataType.BOOL:
         return ir.DataType.BOOL
+    if isinstance(value, complex):
+        return ir.DataType.COMPLEX64
     return ir.DataType.INT64 if isinstance(value, (int, SymInt)) else ir.DataType.FLOAT
 
 

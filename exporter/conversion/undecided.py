@@ -1,4 +1,4 @@
-"""Operators called with a flag, or with an argument that may be None, of which only the run tells.
+"""Operators whose arguments only the run tells enough of: a flag, what may be None, a rank.
 
     mask: Optional[Tensor] = None
     if causal:                                   # an input
@@ -7,24 +7,29 @@
 
 Symbolics take flags and absent arguments as known. So the call is staged both ways, as if the
 program had asked: `attention(q, k, v, mask) if mask is not None else attention(q, k, v, None)`.
+The same goes for a tensor that has as many dims as a branch before has left it with.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.conversion import branches
 from exporter.conversion.binding import choose
-from exporter.conversion.objects import OptionalValue, Value
+from exporter.conversion.objects import ListValue, OptionalValue, Value
 from exporter.conversion.operators import call_operator, functional_name
-from exporter.onnx_graph.values import SymBool
+from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.symbolic import SymInt, resolved
+from exporter.onnx_graph.values import SymBool, Tensor
 from exporter.torchscript.types import BoolType, OptionalType
 from symbolics.registry import overloads
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
 
 __all__ = ["call_decided"]
 
@@ -35,7 +40,7 @@ def call_decided(
     """Convert one call of an operator, each way that the run may decide for."""
     undecided = _undecided(kind, args, kwargs)
     if undecided is None:
-        return call_operator(interpreter, kind, args, kwargs)
+        return _call_of_ranks(interpreter, kind, args, kwargs)
 
     def with_choice(choice: Value) -> Callable[[], Value]:
         chosen = [choice if value is undecided else value for value in args]
@@ -47,6 +52,45 @@ def call_decided(
         return branches.stage_calls(interpreter, undecided, then, other)
     then, other = with_choice(undecided.value), with_choice(None)
     return branches.stage_calls(interpreter, undecided.present, then, other)
+
+
+def _call_of_ranks(
+    interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
+) -> Value:
+    """Convert a call; where a branch has decided how many dims an argument has, each way.
+
+    That is tried only where the operator can't be converted without.
+    """
+    g = interpreter.g
+    call = partial(call_operator, interpreter, kind, args, kwargs)
+    tensors = [t for value in (*args, *kwargs.values()) for t in _unranked(g, value)]
+    decision = interpreter.facts.decision_on(tensors) if tensors else None
+    if decision is None:
+        return call()
+
+    def again() -> Value:
+        known = [resolved(v) if isinstance(v, SymInt) else v for v in args]
+        named = {k: resolved(v) if isinstance(v, SymInt) else v for k, v in kwargs.items()}
+        return call_decided(interpreter, kind, known, named)
+
+    try:
+        result = call()
+    except UnsupportedError:
+        return branches.stage_calls(interpreter, decision, again, again)
+    if list(_unranked(g, result)):
+        branches.note_decided(interpreter, decision, again, result)
+    return result
+
+
+def _unranked(g: Builder, value: Value) -> Iterator[Tensor]:
+    """The tensors of unknown rank in an argument or result."""
+    if isinstance(value, TensorRef):
+        tensor = value.read(g)
+        if tensor.shape is None:
+            yield tensor
+    elif isinstance(value, tuple) or (isinstance(value, ListValue) and value.runtime is None):
+        for item in value if isinstance(value, tuple) else value.items:
+            yield from _unranked(g, item)
 
 
 def _undecided(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from exporter.archive import EnumMember
 from exporter.errors import ScriptError
 from exporter.torchscript.annotations import annotation, dotted_name
 from exporter.torchscript.graph import MISSING, ClassType, Function, Parameter
@@ -177,7 +178,7 @@ class Program:
             Parameter(
                 argument.arg,
                 self._parameter_type(argument, owner if index == 0 else None),
-                MISSING if default is None else literal(default, self.constants),
+                MISSING if default is None else self._default(default),
             )
             for index, (argument, default) in enumerate(pairs)
         ]
@@ -185,6 +186,13 @@ class Program:
         return Function(
             name, parameters, returns, lambda function: lower(self, function, record, definition)
         )
+
+    def _default(self, expression: ast.expr) -> object:
+        """A default argument: a literal, or a member of an enum."""
+        owner, _, member = (dotted_name(expression) or "").rpartition(".")
+        if owner.startswith("__torch__.") and self.is_enum(owner):
+            return EnumMember(owner, self.class_type(owner).members[member])
+        return literal(expression, self.constants)
 
     @staticmethod
     def _parameter_type(argument: ast.arg, owner: str | None) -> Type:

@@ -84,3 +84,31 @@ def test_what_is_there_has_its_shape() -> None:
     x, mask = torch.randn(2, 3, 4), torch.randn(4, 3)
     result = check(program, (x, mask, True), (x, mask, False))
     assert "If" in operators(result)
+
+
+def test_a_rank_that_a_branch_decides() -> None:
+    """Boxes of classes, [n, 3, 4], that stay [0, 12] where there are none; one image, and two."""
+
+    def program(codes: Tensor, limits: list[int], sizes: list[int]) -> list[Tensor]:
+        if codes.size(0) > 0:
+            codes = codes.reshape([codes.size(0), -1, 4])
+        results: list[Tensor] = []
+        for boxes in codes.split(sizes):
+            last = boxes.dim()
+            xs = boxes[..., 0::2].clamp(0, limits[0])
+            ys = boxes[..., 1::2].clamp(0, limits[1])
+            clipped = torch.stack((xs, ys), dim=last).reshape(boxes.shape)
+            results.append(clipped[:, 1:].reshape(-1, 4))
+        return results
+
+    codes = torch.randn(5, 12)
+    check(
+        program,
+        *[(codes[: a + b], [1, 2], [a, b]) for a, b in ((2, 3), (0, 1), (0, 0))],
+        dynamic=True,
+    )
+    check(
+        program,
+        *[(codes[:a], [1, 2], [a]) for a in (5, 1, 0)],
+        dynamic=True,
+    )
