@@ -170,6 +170,14 @@ def test_branches_and_loops_carry_complex_tensors():
     check(function, Z, 0, mode="script")
 
 
+def test_numbers_in_scripts():
+    def function(z):
+        made = (torch.tensor(1j), torch.tensor([1j, 2j]), torch.full([2], 1j))
+        return z * made[0], made[1], made[2], z * complex(2.0, 1.0)
+
+    check(function, Z, mode="script", opsets=(20,))
+
+
 def test_parameters_and_buffers():
     class Filter(torch.nn.Module):
         def __init__(self):
