@@ -496,8 +496,7 @@ class Builder:
         if tensor.value is not None:
             return tensor.value
         if complex_numbers.is_complex(tensor.dtype):
-            tensor.value = self.value(complex_numbers.as_real(tensor))
-            return tensor.value
+            return self.value(complex_numbers.as_real(tensor))
         if tensor.array is not None:
             tensor.value = self._initializer(tensor)
             return tensor.value
