@@ -77,7 +77,7 @@ def convert(
         "opset_version": opset,
     }
     if exporter == "ours":
-        from exporter import export  # only here: PyTorch's exporter is to be tried without it
+        from exporter import export  # noqa: PLC0415  only here: PyTorch's exporter is to be tried without it
 
         export(source, args, path, **options)
         return

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes docs/operators.md: every operator that converts, by family, from the registry.
 
-    operator_table.py            write it
-    operator_table.py --check    say whether it is up to date (exit code 1 if not)
+operator_table.py            write it
+operator_table.py --check    say whether it is up to date (exit code 1 if not)
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def table() -> str:
         "# Operators that convert",
         "",
         f"{len(names)} operators on tensors ({len(registered())} overloads), by the file of their",
-        "symbolics. The in-place (`add_`) and `out=` forms of each convert too. Which arguments are",
-        "refused, and why, the error says. Made by `scripts/operator_table.py`.",
+        "symbolics. The in-place (`add_`) and `out=` forms of each convert too. Which arguments",
+        "are refused, and why, the error says. Made by `scripts/operator_table.py`.",
         "",
     ]
     for family in sorted(families):

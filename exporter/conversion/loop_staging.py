@@ -253,11 +253,12 @@ class StagedLoop:
         """An appended tensor that a later trip writes in place would change in the list, too."""
         written = {m for m in frame.before if m in plan.states}
         for value, out in zip(entering, leaving, strict=True):
-            if isinstance(value, TensorRef) and value.cell in frame.before:
-                if value.cell.value is not frame.before[value.cell][0]:
-                    written.add(value.cell)
-                    if isinstance(out, TensorRef):
-                        written.add(out.cell)
+            if not isinstance(value, TensorRef) or value.cell not in frame.before:
+                continue
+            if value.cell.value is not frame.before[value.cell][0]:
+                written.add(value.cell)
+                if isinstance(out, TensorRef):
+                    written.add(out.cell)
         for grown in plan.growing:
             for item in grown.growing or ():
                 if isinstance(item, TensorRef) and item.cell in written:

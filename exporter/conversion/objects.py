@@ -61,8 +61,8 @@ class NotAppendOnlyError(UnsupportedError):
 class ListValue(Mutable):
     """A list. `runtime` holds its contents where the length is only known at run time.
 
-    While `growing` is a list, this one stands in the body of a loop that only appends to it: what it
-    held before is out of reach, and `growing` has what was appended in this trip.
+    While `growing` is a list, this one stands in the body of a loop that only appends to it: what
+    it held before is out of reach, and `growing` has what was appended in this trip.
     """
 
     __slots__ = ("_items", "element_type", "growing", "runtime")
@@ -103,10 +103,10 @@ class ListValue(Mutable):
 class RuntimeList:
     """Contents of a list of run-time length, as one ONNX value.
 
-    `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor. `shape`
-    is what is known of the shapes of a sequence's tensors. The cell holds the value, so that it can
-    be the twin of the tensors that were put in: writing one of those would change the list. `shared`
-    says that two of its tensors may be one.
+    `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor.
+    `shape` is what is known of the shapes of a sequence's tensors. The cell holds the value, so
+    that it can be the twin of the tensors that were put in: writing one of those would change the
+    list. `shared` says that two of its tensors may be one.
     """
 
     def __init__(self, kind: str, value: Tensor, shape: PartialShape = None) -> None:

@@ -183,7 +183,9 @@ def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
     target.write(g, interpreter.journal, value)
 
 
-def _arguments(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) -> dict[str, Any]:
+def _arguments(
+    interpreter: Interpreter, overload: Overload, bound: dict[str, Value]
+) -> dict[str, Any]:
     """Bound arguments as symbolics take them: tensors read, implicit conversions done."""
     return {
         a.name: _argument(interpreter, a.type, bound[a.name]) for a in overload.schema.arguments
@@ -251,24 +253,24 @@ def _call(
     if len(returns) == 0:
         return None
     aliased = [
-        next((a.name for a in schema.arguments if a.alias_set and _ties(a.alias_set, r.alias_set)), None)
+        next((a.name for a in schema.arguments if _ties(a.alias_set, r.alias_set)), None)
         if r.alias_set
         else None
         for r in returns
     ]
     results = result if isinstance(result, tuple) and len(returns) > 1 else (result,)
     if len(results) != len(returns):
-        raise TypeError(f"{schema.qualified_name} returns {len(returns)} values, got {len(results)}")
+        raise TypeError(f"{schema.qualified_name} gives {len(returns)} values, not {len(results)}")
     dense = all(
-        v.is_contiguous(interpreter.g) is True
-        for v in bound.values()
-        if isinstance(v, TensorRef)
+        v.is_contiguous(interpreter.g) is True for v in bound.values() if isinstance(v, TensorRef)
     )
     wrapped = []
     for value, declared, source in zip(results, returns, aliased, strict=True):
         base = bound.get(source) if source else None
         if isinstance(base, TensorRef):
-            wrapped.append(_aliased(interpreter, kind, overload, bound, arguments, base, source, value))
+            wrapped.append(
+                _aliased(interpreter, kind, overload, arguments, base, str(source), value)
+            )
         elif kind in _SELF_OR_COPY and isinstance(value, Tensor):
             wrapped.append(_self_or_copy(bound, arguments, value, dense))
         else:
@@ -276,11 +278,12 @@ def _call(
     return wrapped[0] if len(returns) == 1 else tuple(wrapped)
 
 
-def _ties(argument: str, result: str | None) -> bool:
+def _ties(argument: str | None, result: str | None) -> bool:
     """Whether two alias annotations name the same set, such as "a -> *" and "a"."""
-    if result is None:
+    if argument is None or result is None:
         return False
-    return argument.split("!")[0].split("->")[0].strip() == result.split("!")[0].split("->")[0].strip()
+    sets = [annotation.split("!")[0].split("->")[0].strip() for annotation in (argument, result)]
+    return sets[0] == sets[1]
 
 
 def _wrap(type: Type, value: Any, dense: bool) -> Value:  # noqa: A002
@@ -312,15 +315,13 @@ def _aliased(
     interpreter: Interpreter,
     kind: str,
     overload: Overload,
-    bound: dict[str, Value],
     arguments: dict[str, Any],
     base: TensorRef,
-    source: str | None,
+    source: str,
     value: Any,
 ) -> Value:
     """Results of an operator whose schema says that they are views of `base`."""
     g = interpreter.g
-    assert source is not None
     current = arguments[source]
     if kind in _SELF_OR_COPY:
         if value is current:
@@ -347,7 +348,10 @@ def _aliased(
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
         return ListValue(
-            [_view(interpreter, kind, overload, base, source, rest, v, i) for i, v in enumerate(value)],
+            [
+                _view(interpreter, kind, overload, base, source, rest, v, i)
+                for i, v in enumerate(value)
+            ],
             TensorType(),
         )
     if isinstance(value, RuntimeList):
@@ -372,7 +376,7 @@ def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape 
 
 def _same_elements(base: TensorRef) -> TensorRef:
     """A view of all of a tensor."""
-    ref = TensorRef(base.cell, base, View(lambda _, tensor: tensor, lambda _, tensor, new: new))
+    ref = TensorRef(base.cell, base, View(lambda _, tensor: tensor, lambda _, _tensor, new: new))
     ref.strides = base.strides
     return ref
 
@@ -406,11 +410,18 @@ def _view(
 
 
 def scatter_through_indices(g: Any, base: Tensor, new: Tensor, take: Any) -> Tensor:
-    """Write through any view: take the same view of the base's element numbers and scatter there."""
+    """Write through any view: take the same view of the element numbers and scatter there."""
     count = g.Size(base)
     numbers = g.Range(g.constant(0), count, g.constant(1))
-    places = take(g, g.Reshape(numbers, g.shape(base), allowzero=1) if base.shape is None else g.reshape(numbers, base.shape))
+    places = take(g, _shaped_like(g, numbers, base))
     flat = g.reshape(base, [-1])
     updates = g.reshape(new, [-1])
     written = g.ScatterElements(flat, g.reshape(places, [-1]), updates, axis=0)
-    return g.reshape(written, base.shape) if base.shape is not None else g.Reshape(written, g.shape(base), allowzero=1)  # type: ignore[no-any-return]
+    return _shaped_like(g, written, base)
+
+
+def _shaped_like(g: Any, flat: Tensor, base: Tensor) -> Tensor:
+    """A flat tensor in the shape of another."""
+    if base.shape is not None:
+        return g.reshape(flat, base.shape)  # type: ignore[no-any-return]
+    return g.Reshape(flat, g.shape(base), allowzero=1)  # type: ignore[no-any-return]

@@ -437,7 +437,7 @@ def fork(interpreter: Interpreter, node: Node, environment: Environment) -> Sequ
 
 
 @prim("aten::wait", "prim::awaitable_wait")
-def wait(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:  # noqa: ARG001
+def wait(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """The result of a task."""
     return [environment[node.inputs[0]]]
 

@@ -171,8 +171,10 @@ def _constant_property(value: bool, *names: str) -> None:
 _constant_property(
     False,
     "prim::is_cuda", "prim::is_sparse", "prim::is_sparse_csr", "prim::is_quantized",
-    "prim::is_mkldnn", "prim::is_mps", "prim::is_vulkan", "prim::is_xpu", "prim::is_ipu", "prim::is_meta",
-    "prim::is_nested", "prim::is_ort", "prim::is_maia", "prim::is_hpu", "prim::is_mtia", "prim::requires_grad",
+    "prim::is_mkldnn", "prim::is_mps", "prim::is_vulkan", "prim::is_xpu", "prim::is_ipu",
+    "prim::is_meta", "prim::is_nested", "prim::is_ort", "prim::is_maia", "prim::is_hpu",
+    "prim::is_mtia",
+    "prim::requires_grad",
     "aten::is_conj", "aten::is_neg", "aten::is_inference", "aten::is_autocast_enabled",
     "aten::is_autocast_cpu_enabled", "aten::is_grad_enabled",
     "prim::is_grad_enabled", "aten::is_distributed", "aten::is_pinned",

@@ -96,7 +96,7 @@ class Hostile:
     """Pickles as a call of os.system."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        import os  # here, so that the module's name in the pickle is looked up as usual
+        import os  # noqa: PLC0415  here, so that the module's name in the pickle is looked up as usual
 
         return os.system, ("touch executed",)
 

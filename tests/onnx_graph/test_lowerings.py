@@ -71,7 +71,7 @@ CASES: list[Case] = [
     ("BitwiseNot uint8", lambda g, x: g.BitwiseNot(x), [ints(9, low=0, dtype="uint8")], (13, 17)),
     ("BitShift", lambda g, x: g.BitShift(x, g.constant([0, 1, 63], x.dtype), direction="LEFT"),
      [np.array([3, 2**63 + 5, 2**64 - 1], "u8")], (9, 10)),
-    ("BitShift right", lambda g, x: g.BitShift(x, g.constant([0, 1, 31], x.dtype), direction="RIGHT"),
+    ("BitShift right", lambda g, x: g.BitShift(x, g.constant([0, 1, 31], x.dtype), direction="RIGHT"),  # noqa: E501  a row
      [np.array([3, 2**31 + 5, 2**32 - 1], "u4")], (9, 10)),
     ("Gemm", lambda g, x, y: g.Gemm(x, y, transB=1), [floats(2, 3), floats(4, 3)], (9, 10)),
     ("Gelu", lambda g, x: g.Gelu(x), [floats(9)], (9, 13, 19)),
