@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -21,7 +22,8 @@ WEIGHT = np.arange(3000, dtype="f4").reshape(3, 1000)
 def small_model(opset: int = 20, **options: bool) -> ir.Model:
     g = Builder(opset)
     x = graph_input(g, "x", np.zeros((2, 3), "f4"), dynamic=True)
-    g.source = "net.py:3"
+    place = SimpleNamespace(filename="net.py", line=3, text="y = f(x)")
+    g.source = SimpleNamespace(source=place)
     result = g.MatMul(x, g.constant(WEIGHT, name="layer.weight"))
     return finish(g, [x.value], [g.value(result)], metadata={"key": "value"}, **options)
 
@@ -59,7 +61,7 @@ def test_weights_as_inputs() -> None:
 def test_metadata_and_source_locations() -> None:
     model = small_model(source_locations=True)
     assert dict(model.metadata_props) == {"key": "value"}
-    assert [n.doc_string for n in model.graph] == ["net.py:3"]
+    assert [n.doc_string for n in model.graph] == ["net.py:3  y = f(x)"]
     assert model.producer_name == "ts2onnx"
 
 
