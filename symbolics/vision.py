@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.convolution import kernel_shape
 from symbolics.registry import symbolic
 from symbolics.rules import INT64
+from symbolics.views import diagonal
 
-__all__ = ["deform_conv2d", "nms", "roi_align"]
+__all__ = ["deform_conv2d", "nms", "ps_roi_align", "roi_align"]
 
 
 @symbolic("torchvision::nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -64,6 +67,41 @@ def roi_align(
         mode="avg",
         coordinate_transformation_mode="half_pixel" if aligned else "output_half_pixel",
     )
+
+
+@symbolic(
+    "torchvision::ps_roi_align(Tensor input, Tensor rois, float spatial_scale, SymInt pooled_height, SymInt pooled_width, int sampling_ratio) -> (Tensor, Tensor)"
+)
+def ps_roi_align(
+    g: Builder,
+    input: Tensor,
+    rois: Tensor,
+    spatial_scale: float,
+    pooled_height: int,
+    pooled_width: int,
+    sampling_ratio: int,
+) -> tuple[Tensor, None]:
+    """`roi_align`, aligned, where each bin is averaged over channels of its own.
+
+    Channel c of the result has its bin k from channel c * bins + k: the diagonal of what
+    `roi_align` gives for all of them. Bins of no points are 0 / 0 here, and 0 there. The channels'
+    numbers, only for gradients, are left out.
+    """
+    bins = int(pooled_height) * int(pooled_width)
+    every = roi_align(
+        g, input, rois, spatial_scale, pooled_height, pooled_width, sampling_ratio, True
+    )
+    count, channels = g.size(rois, 0), g.size(input, 1) // bins
+    pairs = g.reshape(every, [count, channels, bins, bins])
+    pooled = g.reshape(
+        diagonal(g, pairs, 0, 2, 3), [count, channels, int(pooled_height), int(pooled_width)]
+    )
+    if sampling_ratio > 0:
+        return pooled, None
+    sides = g.Mul(g.Sub(g.Slice(rois, [3], [5], [1]), g.Slice(rois, [1], [3], [1])), spatial_scale)
+    points = g.Ceil(g.Div(sides, g.constant([pooled_width, pooled_height], sides.dtype)))
+    empty = g.Equal(g.ReduceProd(points, axes=[1], keepdims=True), 0)
+    return g.Where(g.Unsqueeze(empty, axes=[2, 3]), math.nan, pooled), None
 
 
 @symbolic(

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
-from symbolics.vision import deform_conv2d, nms, roi_align, roi_pool
+from symbolics.vision import deform_conv2d, nms, ps_roi_align, roi_align, roi_pool
 
 torch.manual_seed(0)
 
@@ -134,6 +134,19 @@ def test_roi_align(aligned: bool, ratio: int) -> None:
     x = torch.randn(2, 2, 8, 8)
     found = run(roi_align, x, REGIONS, 0.5, 3, 3, ratio, aligned)
     expected = aligned_regions(x, REGIONS, 0.5, 3, ratio, aligned)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [-1, 2])
+def test_ps_roi_align(ratio: int) -> None:
+    """Bin k of channel c is that of channel c * bins + k; an empty region has no average."""
+    x = torch.randn(2, 8, 8, 8)
+    empty = torch.tensor([[0.0, 3, 3, 3, 9]])
+    found = run(ps_roi_align, x, torch.cat([REGIONS, empty]), 0.5, 2, 2, ratio)
+    every = aligned_regions(x, torch.cat([REGIONS, empty]), 0.5, 2, ratio, True)
+    expected = every.reshape(5, 2, 4, 4).diagonal(0, 2, 3).reshape(5, 2, 2, 2)
+    if ratio < 0:
+        expected[4] = torch.nan
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
