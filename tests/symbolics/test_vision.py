@@ -13,6 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.vision import deform_conv2d, nms, ps_roi_align, roi_align, roi_pool
@@ -135,6 +136,16 @@ def test_roi_align(aligned: bool, ratio: int) -> None:
     found = run(roi_align, x, REGIONS, 0.5, 3, 3, ratio, aligned)
     expected = aligned_regions(x, REGIONS, 0.5, 3, ratio, aligned)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_roi_align_at_an_old_opset() -> None:
+    """Before opset 16 there is one kind of coordinates."""
+    x = torch.randn(2, 2, 8, 8)
+    found = run(roi_align, x, REGIONS, 0.5, 3, 3, 2, False, opset=13)
+    expected = aligned_regions(x, REGIONS, 0.5, 3, 2, False)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(UnsupportedError, match="needs opset 16"):
+        run(roi_align, x, REGIONS, 0.5, 3, 3, 2, True, opset=13)
 
 
 @pytest.mark.parametrize("ratio", [-1, 2])

@@ -12,7 +12,7 @@ that knows when an operator came. Each takes its subject's operators:
     scatter         scatter with a reduction, by rounds
     einsum          Einsum by transposes and matrix products
     random          random numbers without kernels
-    resizing        Resize and pooling
+    resizing        Resize, pooling, RoiAlign
     signal          DFT, STFT, Col2Im, GridSample
 """
 

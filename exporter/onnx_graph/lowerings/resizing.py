@@ -1,4 +1,4 @@
-"""Resize and pooling in the forms that older opsets lack."""
+"""Resize, pooling and RoiAlign in the forms that older opsets lack."""
 
 from __future__ import annotations
 
@@ -311,3 +311,22 @@ def _ceil_pads(
         missing = (windows - 1) * steps[i] + kernel[i] - padded
         result[i + count] += max(missing, 0)
     return result
+
+
+@lowering("RoiAlign", before=16)
+def roi_align(
+    g: Builder,
+    X: Tensor,
+    rois: Tensor,
+    batch_indices: Tensor,
+    *,
+    coordinate_transformation_mode: str = "half_pixel",
+    **rest: Any,
+) -> Any:
+    """The choice of coordinates came with opset 16; before, they were output_half_pixel.
+
+    That one also widens regions to a pixel, so the others can't be had by moving the regions.
+    """
+    if coordinate_transformation_mode != "output_half_pixel":
+        raise Unsupported("RoiAlign of aligned regions needs opset 16")
+    return g.native("RoiAlign", X, rois, batch_indices, **rest)
