@@ -64,6 +64,7 @@ def finish(
         producer_version=_version(),
     )
     model.metadata_props.update(metadata or {})
+    _detach_discarded(graph)
     replaceable = keep_initializers_as_inputs or not export_params
     optimize(model, fold_weights=fold_weights and not replaceable)
     if replaceable:
@@ -78,6 +79,17 @@ def finish(
         for node in ir.traversal.RecursiveGraphIterator(graph):
             node.doc_string = _location(node)
     return model
+
+
+def _detach_discarded(graph: ir.Graph) -> None:
+    """Let nodes that are in no graph go: bodies that were staged and given up still use values."""
+    live = set(ir.traversal.RecursiveGraphIterator(graph))
+    values = [*graph.inputs, *graph.initializers.values()]
+    values += [output for node in live for output in node.outputs]
+    for value in values:
+        for node, index in tuple(value.uses()):
+            if node not in live:
+                node.replace_input_with(index, None)
 
 
 def _location(node: ir.Node) -> str | None:

@@ -105,3 +105,15 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, external: bool) ->
         write(model, path, external_data=external)
     assert path.read_bytes() == b"before"
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_a_discarded_body_leaves_no_initializer() -> None:
+    """A body that was staged and given up is no reason to keep what it used."""
+    g = Builder(20)
+    value = ir.Value(name="x", type=ir.TensorType(ir.DataType.FLOAT), shape=ir.Shape([2]))
+    x = Tensor(ir.DataType.FLOAT, (2,), value=value, scope=g.scope)
+    with g.body("given up"):
+        g.Add(x, g.constant(np.array([3.5, 4.5], np.float32), name="unused"))
+    result = g.Relu(x)
+    model = finish(g, [value], [g.value(result)])
+    assert list(model.graph.initializers) == []
