@@ -14,6 +14,7 @@ import pytest
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.model import finish, ir_version, weight_bytes, write
+from exporter.onnx_graph.values import Tensor
 from tests.onnx_graph.running import graph_input
 
 WEIGHT = np.arange(3000, dtype="f4").reshape(3, 1000)
