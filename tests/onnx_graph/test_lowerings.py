@@ -77,6 +77,11 @@ CASES: list[Case] = [
     ("Gelu", lambda g, x: g.Gelu(x), [floats(9)], (9, 13, 19)),
     ("Gelu tanh", lambda g, x: g.Gelu(x, approximate="tanh"), [floats(9)], (9, 13, 19)),
     ("Mish", lambda g, x: g.Mish(x), [floats(9)], (9, 17)),
+    ("RoiAlign", lambda g, x, rois, image: g.RoiAlign(
+        x, rois, image, output_height=2, output_width=3, sampling_ratio=2,
+        coordinate_transformation_mode="output_half_pixel",
+    ), [floats(2, 3, 8, 9), np.array([[0, 0, 5, 5], [1.5, 2, 7.2, 6], [3, 3, 3.1, 3.2]], "f4"),
+        np.array([0, 1, 1])], (10, 13)),
     ("HardSwish", lambda g, x: g.HardSwish(x), [floats(9) * 4], (9, 13)),
     ("Celu", lambda g, x: g.Celu(x, alpha=1.7), [floats(9)], (9, 11)),
     ("Swish", lambda g, x: g.Swish(x, alpha=1.5), [floats(9)], (9, 23)),
@@ -280,7 +285,7 @@ KNOWN_DIMS = {
     **{f"ScatterND {r}": {(1, 1)} for r in ("add", "mul", "max", "min", "half")},
 }
 # What onnxruntime has no kernel for at the newest opset.
-OLDER: set[str] = set()
+OLDER = {"RoiAlign"}
 
 
 def test_every_lowering_has_a_case() -> None:
@@ -339,3 +344,10 @@ def test_axes_that_count_from_the_end(opset: int) -> None:
                 assert np.min(attribute.value) >= 0
     for found, expected in zip(run(build, x, opset=opset), run(build, x, opset=20), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_aligned_regions_need_opset_16() -> None:
+    """Before, RoiAlign widens regions to a pixel: other coordinates would be silently wrong."""
+    inputs = [floats(1, 1, 4, 4), np.array([[0, 0, 2, 2]], "f4"), np.array([0])]
+    with pytest.raises(UnsupportedError, match="opset 16"):
+        run(lambda g, x, rois, image: g.RoiAlign(x, rois, image), *inputs, opset=13)
