@@ -46,6 +46,10 @@ class Cell(Mutable):
         """Replace the value."""
         journal.touch(self)
         self.value = value
+        self.lose_twins(journal)
+
+    def lose_twins(self, journal: Journal) -> None:
+        """What may share memory with this can't be read any more."""
         for twin in self.twins:
             if twin.poison is None:
                 journal.touch(twin)
@@ -140,6 +144,8 @@ class TensorRef(Mutable):
         assert other.cell is self.cell
         journal.touch(self)
         self.restore(other.snapshot())
+        # What may be this very tensor (an item of a run-time list) has other dims now, too.
+        self.cell.lose_twins(journal)
 
     @staticmethod
     def fresh(value: Tensor, *, dense: bool = True) -> TensorRef:

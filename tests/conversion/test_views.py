@@ -423,3 +423,16 @@ def test_dims_changed_in_place_of_a_view_and_then_of_its_base() -> None:
         return last, y
 
     check(scalar, (FLAT,))
+
+
+def test_dims_changed_of_a_tensor_in_a_list_of_unknown_length() -> None:
+    """The list holds the very tensor: what its item looks like now can't be told."""
+
+    def program(x, y):
+        found = [x, y + 1]
+        if bool(y.sum() > 0):
+            found += [y * 2]
+        x.unsqueeze_(0)
+        return y, found[0]
+
+    refuses(program, torch.ones(2, 3), torch.ones(2, 3), match="may share memory")
