@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import sys
-import exporter
+from exporter import export
 assert "sympy" not in sys.modules
 import onnx_ir as ir
 shape = ir.Shape(["n", 3])
