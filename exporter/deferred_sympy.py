@@ -49,7 +49,7 @@ def _import_onnx_ir() -> None:
     sys.modules["sympy"] = stand_in
     try:
         importlib.import_module("onnx_ir")
-    except Exception:
+    except (AttributeError, ImportError, TypeError):
         # A release that uses sympy in another way while it is imported: import both as they are.
         for name in [n for n in sys.modules if n.split(".")[0] == "onnx_ir"]:
             del sys.modules[name]

@@ -74,6 +74,16 @@ def _run(call: Call, arrays: list[np.ndarray | None]) -> list[np.ndarray] | None
     if any(a is not None and a.dtype.kind not in "biuf" for a in arrays):
         return None
     import onnxruntime  # noqa: PLC0415  slow to import, and seldom needed here
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415  with it
+
+    # Its errors have no base class of their own.
+    refusals = (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
 
     types = {f"i{i}": t for i, t in enumerate(call.inputs) if t is not None}
     inputs = [
@@ -96,7 +106,7 @@ def _run(call: Call, arrays: list[np.ndarray | None]) -> list[np.ndarray] | None
         )
         feeds = {name: t.array for name, t in types.items()}
         return list(session.run(None, feeds))
-    except Exception:  # it has no kernel, or refuses: the node is emitted
+    except refusals:  # it has no kernel, or can't compute this: the node is emitted
         return None
 
 

@@ -3,12 +3,11 @@
 import io
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from exporter.archive import open_archive  # noqa: E402
-from exporter.commands.contents import module_rows, operators, signature  # noqa: E402
-from exporter.torchscript.program import Program  # noqa: E402
+from exporter.archive import open_archive
+from exporter.commands.contents import module_rows, operators, signature
+from exporter.torchscript.program import Program
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

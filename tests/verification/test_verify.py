@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
+import torch
 
 from exporter import Exported, TensorSpec, VerificationError, export
 from exporter.archive import open_archive
@@ -93,7 +94,6 @@ def test_a_model_that_does_not_run() -> None:
 
 
 def test_pytorch_agrees_on_every_axis() -> None:
-    pytest.importorskip("torch")
     args = (TensorSpec("float32", ("rows", "columns")),)
     result = verify_export(export(GATE, args), plan_of(GATE, args), pytorch=GATE)
     assert result.reference == "PyTorch"
@@ -102,7 +102,6 @@ def test_pytorch_agrees_on_every_axis() -> None:
 
 
 def test_pytorch_agrees_on_several_calls_with_state() -> None:
-    pytest.importorskip("torch")
     args = recording(STATEFUL).example()
     exported = export(STATEFUL, args, verify=True)
     assert [run.what for run in exported.verification.runs] == ["as given", "call 2", "call 3"]
@@ -110,7 +109,6 @@ def test_pytorch_agrees_on_several_calls_with_state() -> None:
 
 @pytest.mark.parametrize("archive", [GATE, STATEFUL])
 def test_a_wrong_model_is_found(archive) -> None:
-    pytest.importorskip("torch")
     args = recording(archive).example()
     if archive is GATE:
         args = (-np.ones_like(args[0]),)
@@ -122,7 +120,6 @@ def test_a_wrong_model_is_found(archive) -> None:
 
 def test_sizes_that_the_program_itself_refuses_are_noted() -> None:
     """A trace that has baked in a size is no fault of the conversion."""
-    torch = pytest.importorskip("torch")
 
     class Fixed(torch.nn.Module):
         def forward(self, x):
@@ -135,8 +132,6 @@ def test_sizes_that_the_program_itself_refuses_are_noted() -> None:
 
 
 def test_lists_of_run_time_length() -> None:
-    torch = pytest.importorskip("torch")
-
     @torch.jit.script
     def steps(x, n: int):
         out = [x]
@@ -149,7 +144,6 @@ def test_lists_of_run_time_length() -> None:
 
 
 def test_inputs_that_the_program_refuses() -> None:
-    pytest.importorskip("torch")
     args = (TensorSpec("float32", (4,)),)
     exported = export(STATEFUL, recording(STATEFUL).example())
     with pytest.raises(VerificationError, match="PyTorch can't run the program on these inputs"):
