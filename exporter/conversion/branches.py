@@ -22,7 +22,7 @@ import numpy as np
 
 from exporter.conversion.aliasing import Families, families_of, tie
 from exporter.conversion.effects import Effects, put_state, state_of
-from exporter.conversion.joining import (
+from exporter.conversion.forms import (
     DictForm,
     Form,
     ListForm,
@@ -33,12 +33,8 @@ from exporter.conversion.joining import (
     TupleForm,
     form_of,
     freeze,
-    output_types,
-    rebuild,
-    tensors_of,
-    visible_shape,
-    widen,
 )
+from exporter.conversion.joining import output_types, rebuild, tensors_of, visible_shape, widen
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import ListValue, OptionalValue, Value

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporter.conversion import numbers, runtime_lists
-from exporter.conversion.joining import NumberForm, TensorForm, form_of, widen
+from exporter.conversion.forms import NumberForm, TensorForm, form_of
+from exporter.conversion.joining import widen
 from exporter.conversion.objects import (
     UNINITIALIZED,
     ListValue,

@@ -1,21 +1,34 @@
 """Where paths of the program meet: one value out of several that a variable may have.
 
 Both branches of an `If`, and the start and the end of a loop's body, give values for the same
-variable. A *form* says what such values have in common: what is the same on all paths stays what it
-is, the rest travels as tensors. `form_of` describes a value, `widen` finds the form of two,
-`tensors_of` takes a value apart by a form, and `rebuild` makes a value of that form from tensors.
+variable. A *form* (`forms`) says what a value is; `widen` finds the form of two, `tensors_of` takes
+a value apart by a form, and `rebuild` makes a value of that form from tensors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.conversion import numbers, runtime_lists
+from exporter.conversion.forms import (
+    DictForm,
+    Form,
+    ListForm,
+    NumberForm,
+    ObjectForm,
+    OpenShape,
+    OptionalForm,
+    Plain,
+    PossibleShapes,
+    RuntimeForm,
+    TensorForm,
+    TupleForm,
+)
 from exporter.conversion.objects import (
     UNINITIALIZED,
     DictValue,
@@ -36,201 +49,11 @@ from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
-    from exporter.torchscript.graph import ClassType
-    from exporter.torchscript.types import Type
 
-__all__ = [
-    "Form",
-    "Plain",
-    "TensorForm",
-    "form_of",
-    "freeze",
-    "output_types",
-    "rebuild",
-    "tensors_of",
-    "widen",
-]
+__all__ = ["output_types", "parts", "rebuild", "tensors_of", "visible_shape", "widen"]
 
-OpenShape: TypeAlias = tuple[Dim | None, ...] | None
-PossibleShapes: TypeAlias = tuple[tuple[Dim | None, ...], ...] | None
 # More shapes than this are as good as any shape.
 MOST_SHAPES = 4
-
-
-@dataclass(frozen=True)
-class Plain:
-    """The same value on all paths: a plain one, or an object by its identity."""
-
-    value: Value
-
-    def same(self, other: Plain) -> bool:
-        """Whether the other value is this one."""
-        a, b = self.value, other.value
-        if a is b:
-            return True
-        if type(a) is not type(b):
-            return False
-        if isinstance(a, float):
-            return bool(a == b) or (a != a and b != b)
-        if isinstance(a, tuple):
-            return len(a) == len(b) and all(
-                Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True)
-            )
-        immutable = (bool, int, str, complex, SymInt)
-        return (isinstance(a, immutable) or _is_record(a)) and bool(a == b)
-
-
-@dataclass(frozen=True)
-class NumberForm:
-    """A number that differs: "int", "float" or "bool"."""
-
-    kind: str
-
-
-@dataclass(frozen=True)
-class TensorForm:
-    """A tensor; dims that differ are None. `source` is the value described, for identity.
-
-    Where the number of dims differs, `possible` are the shapes that it may have (None: any).
-    """
-
-    dtype: ir.DataType
-    shape: OpenShape
-    source: TensorRef | Tensor | None = field(default=None, compare=False)
-    possible: PossibleShapes = None
-
-
-@dataclass(frozen=True)
-class TupleForm:
-    """A tuple, or a named one."""
-
-    items: tuple[Form, ...]
-    type_name: str | None = None
-    fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ListForm:
-    """A list of known length."""
-
-    items: tuple[Form, ...]
-    element_type: Type | None = field(default=None, compare=False)
-    source: ListValue | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class RuntimeForm:
-    """A list of run-time length, of a kind of number or of tensors of a dtype."""
-
-    kind: str
-    dtype: ir.DataType | None
-    shape: OpenShape = None
-    element_type: Type | None = field(default=None, compare=False)
-    source: ListValue | None = field(default=None, compare=False)
-    shared: bool = False
-
-
-@dataclass(frozen=True)
-class DictForm:
-    """A dict with the same keys on all paths."""
-
-    keys: tuple[Value, ...]
-    items: tuple[Form, ...]
-    source: DictValue | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class ObjectForm:
-    """An instance of a script class made on each path."""
-
-    type: ClassType
-    keys: tuple[str, ...]
-    items: tuple[Form, ...]
-    source: ObjectValue | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class OptionalForm:
-    """A value that is absent on some path."""
-
-    inner: Form
-
-
-Form: TypeAlias = (
-    Plain
-    | NumberForm
-    | TensorForm
-    | TupleForm
-    | ListForm
-    | RuntimeForm
-    | DictForm
-    | ObjectForm
-    | OptionalForm
-)
-
-
-def _is_record(value: Value) -> bool:
-    return type(value).__name__ in ("Device", "EnumMember")
-
-
-# ---------------------------------------------------------------- describing
-
-
-def form_of(interpreter: Interpreter, value: Value) -> Form:
-    """What a value is. Tensors are read, so this must run where they are visible."""
-    if isinstance(value, TensorRef):
-        tensor = value.read(interpreter.g)
-        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible)
-    if isinstance(value, Tensor):
-        return TensorForm(value.dtype, value.shape, value, value.possible)
-    if isinstance(value, (SymInt, SymFloat, SymBool)):
-        return Plain(value)
-    if isinstance(value, NamedTuple):
-        items = tuple(form_of(interpreter, v) for v in value.values)
-        return TupleForm(items, value.type_name, tuple(value.fields))
-    if isinstance(value, tuple):
-        return TupleForm(tuple(form_of(interpreter, v) for v in value))
-    if isinstance(value, ListValue):
-        if value.runtime is not None:
-            dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
-            shape = value.runtime.shape
-            kind, shared = value.runtime.kind, value.runtime.shared
-            return RuntimeForm(kind, dtype, shape, value.element_type, value, shared)
-        items = tuple(form_of(interpreter, v) for v in value.items)
-        return ListForm(items, value.element_type, value)
-    if isinstance(value, DictValue):
-        items = tuple(form_of(interpreter, v) for v in value.items.values())
-        return DictForm(tuple(value.items), items, value)
-    if isinstance(value, ObjectValue) and value.type.kind != "module":
-        items = tuple(form_of(interpreter, v) for v in value.attributes.values())
-        return ObjectForm(value.type, tuple(value.attributes), items, value)
-    if isinstance(value, OptionalValue):
-        return OptionalForm(form_of(interpreter, value.value))
-    return Plain(value)
-
-
-def freeze(interpreter: Interpreter, value: Value) -> Value:
-    """The value as it is now, out of reach of the undoing of what the block wrote."""
-    if isinstance(value, TensorRef):
-        return TensorRef.fresh(value.read(interpreter.g))
-    if isinstance(value, NamedTuple):
-        fields = {k: freeze(interpreter, v) for k, v in value.fields.items()}
-        return NamedTuple(value.type_name, fields)
-    if isinstance(value, tuple):
-        return tuple(freeze(interpreter, v) for v in value)
-    if isinstance(value, ListValue):
-        frozen = ListValue([freeze(interpreter, v) for v in value.items], value.element_type)
-        if value.runtime is not None:
-            frozen.runtime = runtime_lists.frozen(interpreter.g, value.runtime)
-        return frozen
-    if isinstance(value, DictValue):
-        return DictValue({k: freeze(interpreter, v) for k, v in value.items.items()})
-    if isinstance(value, ObjectValue) and value.type.kind != "module":
-        attributes = {k: freeze(interpreter, v) for k, v in value.attributes.items()}
-        return ObjectValue(value.type, attributes)
-    if isinstance(value, OptionalValue):
-        return OptionalValue(value.present, freeze(interpreter, value.value))
-    return value
 
 
 # ---------------------------------------------------------------- widening
@@ -489,6 +312,7 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
 
 
 def parts(value: Value) -> list[Value]:
+    """The items of a container that a form describes one by one."""
     if isinstance(value, NamedTuple):
         return list(value.values)
     if isinstance(value, ListValue):

@@ -22,7 +22,8 @@ import onnx_ir as ir
 from exporter.conversion import growing_lists, numbers
 from exporter.conversion.aliasing import Families, LoopTies, Position, families_of
 from exporter.conversion.effects import Effects, put_state, state_of
-from exporter.conversion.joining import Form, form_of, output_types, rebuild, tensors_of, widen
+from exporter.conversion.forms import Form, form_of
+from exporter.conversion.joining import output_types, rebuild, tensors_of, widen
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.tensors import Cell, TensorRef

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from exporter.conversion.joining import (
+from exporter.conversion.forms import (
     DictForm,
     Form,
     ListForm,
@@ -34,12 +34,8 @@ from exporter.conversion.joining import (
     TensorForm,
     TupleForm,
     form_of,
-    output_types,
-    parts,
-    rebuild,
-    tensors_of,
-    widen,
 )
+from exporter.conversion.joining import output_types, parts, rebuild, tensors_of, widen
 from exporter.conversion.objects import DictValue, ListValue, NamedTuple, OptionalValue, Value
 from exporter.conversion.signature import Inputs, TensorSpec
 from exporter.conversion.tensors import TensorRef
