@@ -33,7 +33,6 @@ from symbolics import (  # noqa: F401
     indexing,
     joining,
     linalg,
-    loops,
     losses,
     matmul,
     normalization,

@@ -10,9 +10,9 @@ import math
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,

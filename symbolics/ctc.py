@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.creation import positions
 from symbolics.cumulative import cumsum
-from symbolics.loops import loop
 from symbolics.losses import MEAN, NONE
 from symbolics.registry import symbolic
 from symbolics.rules import INT64

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import scan
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
-from symbolics.loops import scan
 from symbolics.matmul import scaled
 from symbolics.reduction import sum_dim
 from symbolics.registry import Unsupported, symbolic

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, D, is_complex
 

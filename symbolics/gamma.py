@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, INT64
 from symbolics.special import Operand, horner, in_doubles

@@ -6,10 +6,10 @@ Plain products are in `matmul`, determinants, inverses and factors in `decomposi
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.decompositions import identity, linalg_inv
-from symbolics.loops import loop
 from symbolics.reduction import extreme, is_half, sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, FLOAT, INT64, category, promote, wrapped_dim

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import sym_max
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.loops import loop
 from symbolics.registry import symbolic
 from symbolics.rules import DOUBLE, INT64, promote_float
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, sym_max, sym_min
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
-from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_bool, promote
 

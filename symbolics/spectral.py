@@ -8,10 +8,10 @@ sign (and up to a rotation where values repeat), so they may differ from PyTorch
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.decompositions import arange, identity, swapped
-from symbolics.loops import loop
 from symbolics.reduction import extreme, sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, INT64, is_float

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.complex_numbers import adjoint as conjugated
 from symbolics.complex_numbers import conj, real
 from symbolics.decompositions import arange, identity, row_order, swapped
-from symbolics.loops import loop
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, D
 

@@ -10,5 +10,6 @@ shapes             dtypes and shapes of results; `shape_rules`, `spatial_rules`,
 propagation        integers known as expressions, through shape arithmetic
 folding            results of constants
 size_nodes         expressions as nodes
+loops              Loop and Scan whose bodies are Python functions
 passes/, model     what is done to a finished graph, and writing it
 """

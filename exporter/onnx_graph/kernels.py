@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.signatures import Signature
 
-__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "kernel_dtypes"]
+__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "kernel_dtypes", "kernels_of"]
 
 D = ir.DataType
 
@@ -118,18 +118,25 @@ def kernel_dtypes(signature: Signature, variable: str) -> frozenset[D] | None:
     Nothing is known of operators without a kernel: ONNX defines some of them by others, and
     onnxruntime takes them apart; models with the rest are for another runtime.
     """
-    if signature.domain:
-        return None
-    version = signature.since_version
     found: set[D] = set()
-    known = False
-    for first, last, variables in _table().get(signature.op_type, ()):
-        if first == version or (last is not None and first < version <= last):
-            known = True
-            if variable not in variables:
-                return None
-            found.update(_DTYPES[letter] for letter in variables[variable])
-    return frozenset(found) if known else None
+    kernels = kernels_of(signature)
+    for variables in kernels:
+        if variable not in variables:
+            return None
+        found.update(_DTYPES[letter] for letter in variables[variable])
+    return frozenset(found) if kernels else None
+
+
+def kernels_of(signature: Signature) -> list[dict[str, str]]:
+    """The letters of the dtypes that each kernel takes for the variables that it names."""
+    version = signature.since_version
+    if signature.domain:
+        return []
+    return [
+        variables
+        for first, last, variables in _table().get(signature.op_type, ())
+        if first == version or (last is not None and first < version <= last)
+    ]
 
 
 Kernel = tuple[int, "int | None", dict[str, str]]

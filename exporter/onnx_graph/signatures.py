@@ -31,6 +31,13 @@ NEWEST = 26
 # Attributes that only tune or restate, and may be left out where an opset lacks them.
 ADVISORY = {("Cast", "saturate"), ("QuantizeLinear", "saturate")}
 
+# What opsets that lack an attribute mean, where it isn't the default that the attribute has now.
+MEANT_BEFORE = {
+    ("RoiAlign", "coordinate_transformation_mode"): "output_half_pixel",
+    ("Resize", "coordinate_transformation_mode"): "asymmetric",
+    ("Resize", "nearest_mode"): "floor",
+}
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -155,6 +162,8 @@ def place(
 ) -> tuple[Signature, Placed]:
     """Arguments in the operator's newest form -> inputs and attributes of the target opset.
 
+    An attribute that is left out means its newest default: it is written where the target's
+    default is another. One that the target lacks must have the value that the target always means.
     Raises `UnsupportedError` if the opset lacks the operator, or has no place for an argument.
     """
     target = signature(op_type, opset, domain)
@@ -185,10 +194,16 @@ def place(
         value = _take(named, op_type, name)
         if value is not None:
             attributes[name] = value
+    if newest is not target:
+        for name, default in _other_defaults(newest, target):
+            if name not in target.attributes:
+                named.setdefault(name, default)
+            else:
+                attributes.setdefault(name, default)
     for name, value in named.items():
-        if value is None or (op_type, name) in ADVISORY or _is_default(newest, name, value):
+        if value is None or (op_type, name) in ADVISORY or _is_meant(newest, name, value):
             continue
-        raise UnsupportedError(f"{op_type} has no {name} at opset {opset}")
+        raise UnsupportedError(f"{op_type} has no {name}={value!r} at opset {opset}")
     while inputs and inputs[-1] is None:
         inputs.pop()
     return target, Placed(inputs, attributes)
@@ -203,14 +218,30 @@ def _take(named: dict[str, object], op_type: str, name: str) -> object:
     return None
 
 
-def _is_default(newest: Signature, name: str, value: object) -> bool:
-    """Whether an attribute has its default, which is what opsets without the attribute do."""
+@cache
+def _other_defaults(newest: Signature, target: Signature) -> tuple[tuple[str, object], ...]:
+    """The newest defaults of attributes whose absence means something else at the target."""
+    return tuple(
+        (name, _text(default))
+        for name, default in newest.defaults.items()
+        if (
+            target.defaults.get(name) != default
+            if name in target.attributes
+            else (newest.op_type, name) in MEANT_BEFORE
+        )
+    )
+
+
+def _is_meant(newest: Signature, name: str, value: object) -> bool:
+    """Whether an attribute's value is what opsets without the attribute do."""
     if name not in newest.defaults:
         return False
-    default = newest.defaults[name]
-    if isinstance(default, bytes):
-        default = default.decode()
-    return isinstance(value, (int, float, str)) and value == default
+    meant = MEANT_BEFORE.get((newest.op_type, name), _text(newest.defaults[name]))
+    return isinstance(value, (int, float, str)) and value == meant
+
+
+def _text(default: object) -> object:
+    return default.decode() if isinstance(default, bytes) else default
 
 
 def _first(op_type: str, domain: str) -> int:

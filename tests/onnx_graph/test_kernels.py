@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx import defs
 
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.kernels import LOSSY, WIDER, detour, kernel_dtypes
+from exporter.onnx_graph.kernels import LOSSY, WIDER, detour, kernel_dtypes, kernels_of
+from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.signatures import signature
 from tests.onnx_graph.running import run
 
@@ -153,3 +157,24 @@ def test_bools_and_indices_are_left_alone() -> None:
     assert gather is not None
     assert detour(where, "B", D.BOOL, 20) is None
     assert detour(gather, "Tind", D.INT32, 20) is None
+
+
+@pytest.mark.parametrize("opset", range(9, 27))
+def test_what_symbolics_call_has_a_kernel(opset: int) -> None:
+    """At every opset: the operator's own, those of its definition, or those of a lowering."""
+    for op_type in sorted(called_operators()):
+        target = signature(op_type, opset)
+        if target is None or find_lowering(op_type, opset) is not None:
+            continue
+        schema = defs.get_schema(op_type, opset)
+        if schema.has_function or schema.has_context_dependent_function:
+            continue
+        assert kernels_of(target), f"{op_type} at opset {opset}"
+
+
+def called_operators() -> set[str]:
+    """The names behind `g.` in the sources of symbolics and of the exporter."""
+    root = Path(__file__).parents[2]
+    files = [*(root / "symbolics").glob("*.py"), *(root / "exporter").rglob("*.py")]
+    names = {n for f in files for n in re.findall(r"\bg\.([A-Z]\w+)\(", f.read_text("utf-8"))}
+    return {name for name in names if signature(name, 26) is not None}

@@ -29,6 +29,15 @@ def ints(*shape: int, low: int = -9, high: int = 9, dtype: str = "int64") -> np.
 
 SPECIAL = np.array([0.5, 1.5, 2.5, -0.5, -1.5, -2.5, np.nan, np.inf, -np.inf, 0.3, -0.7, 1e9], "f4")
 
+# An image, boxes in it and beyond, and the number of the image of each.
+REGIONS = [
+    floats(2, 3, 8, 9),
+    np.array(
+        [[0, 0, 5, 5], [1.5, 2, 7.2, 6], [3, 3, 3.1, 3.2], [-4, 2, 30, 3], [5, 5, 4, 1]], "f4"
+    ),
+    np.array([0, 1, 1, 0, 1]),
+]
+
 # (name, function, inputs, opsets to compare with the newest)
 Case = tuple[str, Callable[..., Any], list[np.ndarray], tuple[int, ...]]
 CASES: list[Case] = [
@@ -80,8 +89,12 @@ CASES: list[Case] = [
     ("RoiAlign", lambda g, x, rois, image: g.RoiAlign(
         x, rois, image, output_height=2, output_width=3, sampling_ratio=2,
         coordinate_transformation_mode="output_half_pixel",
-    ), [floats(2, 3, 8, 9), np.array([[0, 0, 5, 5], [1.5, 2, 7.2, 6], [3, 3, 3.1, 3.2]], "f4"),
-        np.array([0, 1, 1])], (10, 13)),
+    ), REGIONS, (9, 10, 13, 20)),
+    ("RoiAlign half", lambda g, x, rois, image: g.RoiAlign(
+        x, rois, image, output_height=2, output_width=3, spatial_scale=0.7,
+    ), REGIONS, (9, 13, 20)),
+    ("MaxRoiPool", lambda g, x, rois: g.MaxRoiPool(x, rois, pooled_shape=[3, 2]),
+     [REGIONS[0], np.concatenate([REGIONS[2][:, None].astype("f4"), REGIONS[1]], 1)], (13, 20)),
     ("HardSwish", lambda g, x: g.HardSwish(x), [floats(9) * 4], (9, 13)),
     ("Celu", lambda g, x: g.Celu(x, alpha=1.7), [floats(9)], (9, 11)),
     ("Swish", lambda g, x: g.Swish(x, alpha=1.5), [floats(9)], (9, 23)),
@@ -255,7 +268,7 @@ def test_old_opsets_compute_the_same(case: Case, dynamic: bool) -> None:
         with pytest.raises(UnsupportedError):
             run(function, *inputs, opset=opsets[0], dynamic=True)
         return
-    expected = run(function, *inputs, opset=NEWEST if name not in OLDER else 20)
+    expected = run(function, *inputs, opset=NEWEST)
     for opset in opsets:
         found = run(function, *inputs, opset=opset, dynamic=dynamic, known=KNOWN_DIMS.get(name, ()))
         for a, b in zip(found, expected, strict=True):
@@ -284,8 +297,6 @@ KNOWN_DIMS = {
     "ScatterND none": {(1, 1)},
     **{f"ScatterND {r}": {(1, 1)} for r in ("add", "mul", "max", "min", "half")},
 }
-# What onnxruntime has no kernel for at the newest opset.
-OLDER = {"RoiAlign"}
 
 
 def test_every_lowering_has_a_case() -> None:
@@ -344,10 +355,3 @@ def test_axes_that_count_from_the_end(opset: int) -> None:
                 assert np.min(attribute.value) >= 0
     for found, expected in zip(run(build, x, opset=opset), run(build, x, opset=20), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_aligned_regions_need_opset_16() -> None:
-    """Before, RoiAlign widens regions to a pixel: other coordinates would be silently wrong."""
-    inputs = [floats(1, 1, 4, 4), np.array([[0, 0, 2, 2]], "f4"), np.array([0])]
-    with pytest.raises(UnsupportedError, match="opset 16"):
-        run(lambda g, x, rois, image: g.RoiAlign(x, rois, image), *inputs, opset=13)

@@ -13,7 +13,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.vision import deform_conv2d, nms, ps_roi_align, roi_align, roi_pool
@@ -129,23 +128,16 @@ REGIONS = torch.tensor(
 
 
 @pytest.mark.parametrize("aligned", [False, True])
-@pytest.mark.parametrize("ratio", [-1, 2])
-def test_roi_align(aligned: bool, ratio: int) -> None:
-    """Small regions, and regions beyond the image."""
-    x = torch.randn(2, 2, 8, 8)
-    found = run(roi_align, x, REGIONS, 0.5, 3, 3, ratio, aligned)
+@pytest.mark.parametrize("ratio", [-1, 1, 2])
+@pytest.mark.parametrize("opset", [9, 13, 20, 23])
+def test_roi_align(aligned: bool, ratio: int, opset: int) -> None:
+    """Small regions, and regions beyond the image; also where there is no kernel."""
+    x = torch.randn(2, 2, 8, 7)
+    found = run(roi_align, x, REGIONS, 0.5, 3, 3, ratio, aligned, opset=opset)
     expected = aligned_regions(x, REGIONS, 0.5, 3, ratio, aligned)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-def test_roi_align_at_an_old_opset() -> None:
-    """Before opset 16 there is one kind of coordinates."""
-    x = torch.randn(2, 2, 8, 8)
-    found = run(roi_align, x, REGIONS, 0.5, 3, 3, 2, False, opset=13)
-    expected = aligned_regions(x, REGIONS, 0.5, 3, 2, False)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    with pytest.raises(UnsupportedError, match="needs opset 16"):
-        run(roi_align, x, REGIONS, 0.5, 3, 3, 2, True, opset=13)
+    none = run(roi_align, x, REGIONS[:0], 0.5, 3, 2, ratio, aligned, opset=opset)
+    assert none.shape == (0, 2, 3, 2)
 
 
 @pytest.mark.parametrize("ratio", [-1, 2])
@@ -161,11 +153,15 @@ def test_ps_roi_align(ratio: int) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_roi_pool() -> None:
-    """The largest element of each bin."""
-    x = torch.arange(64.0).reshape(1, 1, 8, 8)
-    found = run(roi_pool, x, torch.tensor([[0.0, 0, 0, 7, 7], [0, 2, 2, 5, 3]]), 1.0, 2, 2)
-    assert found.reshape(2, 4).tolist() == [[27, 31, 59, 63], [19, 21, 27, 29]]
+@pytest.mark.parametrize("opset", [13, 23])
+def test_roi_pool(opset: int) -> None:
+    """The largest element of each bin; a bin beyond the image has none, and gives 0."""
+    x = torch.arange(64.0).reshape(1, 1, 8, 8) - 70
+    regions = torch.tensor([[0.0, 0, 0, 7, 7], [0, 2, 2, 5, 3], [0, 6, 6, 9, 9], [0, 2.5, 1, 3, 1]])
+    found = run(roi_pool, x, regions, 1.0, 2, 2, opset=opset) + 70
+    expected = [[27, 31, 59, 63], [19, 21, 27, 29], [63, 70, 70, 70], [11, 11, 11, 11]]
+    assert found.reshape(4, 4).tolist() == expected
+    assert run(roi_pool, x, regions[:0], 1.0, 2, 3, opset=opset).shape == (0, 1, 2, 3)
 
 
 @pytest.mark.parametrize("use_mask", [False, True])

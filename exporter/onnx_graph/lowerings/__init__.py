@@ -12,7 +12,8 @@ that knows when an operator came. Each takes its subject's operators:
     scatter         scatter with a reduction, by rounds
     einsum          Einsum by transposes and matrix products
     random          random numbers without kernels
-    resizing        Resize, pooling, RoiAlign
+    regions         RoiAlign, MaxRoiPool
+    resizing        Resize, pooling
     signal          DFT, STFT, Col2Im, GridSample
 """
 
@@ -24,6 +25,7 @@ from exporter.onnx_graph.lowerings import (
     layout,
     normalization,
     random,
+    regions,
     resizing,
     scatter,
     signal,
@@ -41,6 +43,7 @@ __all__ = [
     "lowering",
     "normalization",
     "random",
+    "regions",
     "resizing",
     "scatter",
     "signal",

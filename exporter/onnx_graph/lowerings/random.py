@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.lowerings.registry import ALWAYS, WITHOUT_KERNELS, lowering
 from exporter.onnx_graph.shapes import OutputType
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-WITHOUT_KERNELS = 22
 SKIPPED = 16
 DIGITS = {ir.DataType.DOUBLE: 53, ir.DataType.FLOAT: 24}
 

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-__all__ = ["ALWAYS", "find_lowering", "lowering"]
+__all__ = ["ALWAYS", "WITHOUT_KERNELS", "find_lowering", "lowering"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ROWS: list[tuple[str, int, Callable[..., Any]]] = []
 
 # `before=ALWAYS`: the form that symbolics call is lowered at every opset.
 ALWAYS = 1000
+# Opset 22 gave many operators a new version for bfloat16; onnxruntime 1.31 has no kernel for some.
+WITHOUT_KERNELS = 22
 
 
 def lowering(*op_types: str, before: int) -> Callable[[F], F]:

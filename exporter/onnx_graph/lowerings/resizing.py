@@ -1,4 +1,4 @@
-"""Resize, pooling and RoiAlign in the forms that older opsets lack."""
+"""Resize and pooling in the forms that older opsets lack."""
 
 from __future__ import annotations
 
@@ -125,12 +125,20 @@ def _interpolated(
         asymmetric = settings["coordinate_transformation_mode"] == "asymmetric"
         half = settings["coordinate_transformation_mode"] in ("half_pixel", "pytorch_half_pixel")
         if (asymmetric and settings["nearest_mode"] == "floor") or (half and exact):
-            op_type = "Resize" if g.opset >= 10 else "Upsample"
             repeat = np.array(ratios, np.float32)
             if half and settings["nearest_mode"] == "floor":
                 pass  # (i + 1/2) / r - 1/2 floors below 0: not this rule
+            elif g.opset < 10:
+                return g.native("Upsample", x, scales=repeat, mode="nearest")  # type: ignore[no-any-return]
             else:
-                return g.native(op_type, x, scales=repeat, mode="nearest")  # type: ignore[no-any-return]
+                return g.native(  # type: ignore[no-any-return]
+                    "Resize",
+                    x,
+                    scales=repeat,
+                    mode="nearest",
+                    coordinate_transformation_mode="asymmetric",
+                    nearest_mode="floor",
+                )
     for axis, (size, wanted) in enumerate(zip(shape, target, strict=True)):
         factor = None if factors is None else float(factors[axis])
         if size == wanted and factor in (None, 1.0):
@@ -311,22 +319,3 @@ def _ceil_pads(
         missing = (windows - 1) * steps[i] + kernel[i] - padded
         result[i + count] += max(missing, 0)
     return result
-
-
-@lowering("RoiAlign", before=16)
-def roi_align(
-    g: Builder,
-    X: Tensor,
-    rois: Tensor,
-    batch_indices: Tensor,
-    *,
-    coordinate_transformation_mode: str = "half_pixel",
-    **rest: Any,
-) -> Any:
-    """The choice of coordinates came with opset 16; before, they were output_half_pixel.
-
-    That one also widens regions to a pixel, so the others can't be had by moving the regions.
-    """
-    if coordinate_transformation_mode != "output_half_pixel":
-        raise Unsupported("RoiAlign of aligned regions needs opset 16")
-    return g.native("RoiAlign", X, rois, batch_indices, **rest)

@@ -1,4 +1,4 @@
-"""ONNX Scan and Loop for symbolics: the body is a Python function over tensors.
+"""ONNX Scan and Loop for symbolics and lowerings: the body is a Python function over tensors.
 
     rows = scan(g, step, states, inputs, axis)    # step(states, slices) -> (states, rows)
     states = loop(g, trips, step, states)         # step(index, states) -> states
@@ -9,20 +9,23 @@ Outer tensors are just used inside. States keep their dtype and shape from trip 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, Shape, is_ge
-from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+    from exporter.onnx_graph.values import Tensor
+
+    ScanStep = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+    LoopStep = Callable[[Tensor, list[Tensor]], list[Tensor]]
 
 __all__ = ["loop", "scan"]
 
 FEW_TRIPS = 3
-
-ScanStep = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
-LoopStep = Callable[[Tensor, list[Tensor]], list[Tensor]]
 
 
 def scan(
@@ -69,7 +72,7 @@ def scan(
 
 def _with_extra_row(g: Builder, tensor: Tensor) -> Tensor:
     row = [1, *tensor.require_shape()[1:]]
-    return g.Concat(tensor, g.Expand(g.constant(0, tensor.dtype), row), axis=0)
+    return g.Concat(tensor, g.Expand(g.constant(0, tensor.dtype), row), axis=0)  # type: ignore[no-any-return]
 
 
 def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> list[Tensor]:
