@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from exporter.conversion.journal import Journal, Mutable
 from exporter.conversion.objects import (
+    ChoiceValue,
     DictValue,
     ListValue,
     NamedTuple,
@@ -39,6 +40,9 @@ def cells_of(value: Value) -> Iterator[Cell]:
             yield value.runtime.cell
     elif isinstance(value, OptionalValue):
         yield from cells_of(value.value)
+    elif isinstance(value, ChoiceValue):
+        for option in value.options:
+            yield from cells_of(option)
     else:
         for item in _items(value):
             yield from cells_of(item)
@@ -110,7 +114,7 @@ class LoopTies:
 
     def __init__(self, start: int) -> None:
         # Cells that are older than this are outer ones.
-        self._start = start
+        self.start = start
         self._ties: set[tuple[_Leaf, _Leaf | Cell]] = set()
 
     def note(self, families: dict[Position, Families]) -> bool:
@@ -123,7 +127,7 @@ class LoopTies:
         count = len(self._ties)
         for cell, leaves in holders.items():
             self._ties.update(combinations(dict.fromkeys(leaves), 2))
-            if cell.born < self._start:
+            if cell.born < self.start:
                 self._ties.update((leaf, cell) for leaf in leaves)
         return len(self._ties) > count
 

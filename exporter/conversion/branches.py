@@ -23,6 +23,7 @@ import numpy as np
 from exporter.conversion.aliasing import Families, families_of, tie
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.forms import (
+    ChoiceForm,
     DictForm,
     Form,
     ListForm,
@@ -34,10 +35,17 @@ from exporter.conversion.forms import (
     form_of,
     freeze,
 )
-from exporter.conversion.joining import output_types, rebuild, tensors_of, visible_shape, widen
+from exporter.conversion.joining import (
+    grounded,
+    output_types,
+    rebuild,
+    tensors_of,
+    visible_shape,
+    widen,
+)
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
-from exporter.conversion.objects import ListValue, OptionalValue, Value
+from exporter.conversion.objects import ChoiceValue, ListValue, OptionalValue, Value
 from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
@@ -75,16 +83,38 @@ def stage(
 ) -> Sequence[Value]:
     """Stage both branches and join them; returns the node's outputs' values."""
     order = (1, 0) if _raises(node.blocks[1]) else (0, 1)
+    runs = [partial(interpreter.run_block, block, environment) for block in node.blocks]
+    return _stage(interpreter, condition, runs, order)
+
+
+def stage_runs(
+    interpreter: Interpreter,
+    condition: bool | SymBool,
+    then: Callable[[], Sequence[Value]],
+    other: Callable[[], Sequence[Value]],
+) -> Sequence[Value]:
+    """What one of two computations gives, like two branches of the program."""
+    if not isinstance(condition, SymBool):
+        return then() if condition else other()
+    return _stage(interpreter, condition, (then, other), (0, 1))
+
+
+def _stage(
+    interpreter: Interpreter,
+    condition: SymBool,
+    runs: Sequence[Callable[[], Sequence[Value]]],
+    order: Sequence[int],
+) -> Sequence[Value]:
     sides: dict[int, _Side] = {}
+    node = interpreter.node
     for index in order:
         try:
-            block = node.blocks[index]
-            run = partial(interpreter.run_block, block, environment)
-            sides[index] = _stage_side(interpreter, run, index, condition)
+            sides[index] = _stage_side(interpreter, runs[index], index, condition)
         except RaisedError as error:
+            interpreter.node = interpreter.g.source = node
             interpreter.preconditions.append(_precondition(node, error.message))
             interpreter.facts.assume(condition.condition, index == 1)
-            return interpreter.run_block(node.blocks[1 - index], environment)
+            return runs[1 - index]()
     return _join(interpreter, condition, sides[0], sides[1])
 
 
@@ -136,15 +166,15 @@ def _raises(block: Block) -> bool:
     return any(n.kind == "prim::RaiseException" for n in block.nodes)
 
 
-def _precondition(node: Node, message: str) -> str:
-    source = node.source
+def _precondition(node: Node | None, message: str) -> str:
+    source = node.source if node is not None else None
     where = f" ({source.filename}:{source.line})" if source else ""
     return f"{message.removeprefix('the program raises: ')}{where}"
 
 
 def _stage_side(
     interpreter: Interpreter,
-    run: Callable[[], list[Value]],
+    run: Callable[[], Sequence[Value]],
     index: int,
     condition: SymBool,
 ) -> _Side:
@@ -157,7 +187,9 @@ def _stage_side(
             interpreter.facts.scope(),
         ):
             interpreter.facts.assume(condition.condition, index == 0)
-            results = [r.here() if isinstance(r, OptionalValue) else r for r in run()]
+            results = [
+                r.here() if isinstance(r, (OptionalValue, ChoiceValue)) else r for r in run()
+            ]
             effects = Effects.of(frame)
             forms = [form_of(interpreter, r) for r in results]
             state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
@@ -187,10 +219,11 @@ def _join(
         side_forms.append((states[0].form, states[1].form))
         for families, state in zip(paths, states, strict=True):
             families.append(state.families)
-    forms = [
-        widen(*_without_empty(interpreter, condition, then, other, *sides), g.scope)
-        for sides in side_forms
-    ]
+    start = min(then.frame.start, other.frame.start)
+    forms = []
+    for sides in side_forms:
+        known = _without_empty(interpreter, condition, then, other, *sides)
+        forms.append(widen(*grounded(*known, start), g.scope))
     joined = _emit(interpreter, condition, then.scope, other.scope, pairs, forms)
     for side in (then, other):
         side.effects.tie(interpreter.journal)
@@ -198,7 +231,6 @@ def _join(
         put_state(interpreter, mutable, state)
     for value, sides in zip(joined, side_forms, strict=True):
         _note_shapes(interpreter, condition, value, *sides)
-    start = min(then.frame.start, other.frame.start)
     tie(interpreter.journal, joined, paths, start)
     return joined[: len(then.results)]
 
@@ -364,6 +396,12 @@ def _without_if(
     """A number that follows from the condition without an `If`."""
     a, b = pair
     g = interpreter.g
+    if isinstance(form, ChoiceForm):
+        values = [option.value for option in form.options if isinstance(option, Plain)]
+        new = not isinstance(a, ChoiceValue) and not isinstance(b, ChoiceValue)
+        if new and len(values) == len(form.options):
+            return _Direct(ChoiceValue(condition, tuple(values)))
+        return None
     if not isinstance(form, NumberForm):
         return None
     if isinstance(a, bool) and isinstance(b, bool):

@@ -7,9 +7,10 @@ operators or operators on 1-D tensors (`runtime_lists`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from exporter.conversion import runtime_lists
+from exporter.conversion import choices, runtime_lists
 from exporter.conversion.builtin import builtin
 from exporter.conversion.numbers import equal, logical_not
 from exporter.conversion.objects import (
@@ -21,6 +22,7 @@ from exporter.conversion.objects import (
     Value,
 )
 from exporter.conversion.raising import RaisedError
+from exporter.conversion.strings import joined_text
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt, sym_max
@@ -73,9 +75,13 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
         if self.runtime is not None:
             return runtime_lists.get(interpreter, self.runtime, key)
         if isinstance(key, SymInt):
+            if runtime_lists.kind_of(self.items, self.element_type) is None:
+                return _any_item(interpreter, self.items, key)
             return runtime_lists.get(interpreter, runtime_lists.convert(interpreter, self), key)
         return self.items[_index(key, len(self.items))]
     if isinstance(self, (tuple, str)):
+        if isinstance(key, SymInt):
+            return _any_item(interpreter, self, key)
         return self[_index(key, len(self))]
     if isinstance(self, TensorRef):
         return interpreter.call("aten::select", [self, 0, key], {})
@@ -84,15 +90,25 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
     return NotImplemented
 
 
+def _any_item(interpreter: Interpreter, items: Sequence[Value], key: SymInt) -> Value:
+    """An item of what no run-time list can hold: objects, strings, tuples, lists."""
+    item = choices.item_at(interpreter, key, items)
+    return choices.each_way(interpreter, item, lambda option: [option])[0]
+
+
 def _submodule(interpreter: Interpreter, self: ObjectValue, key: Value) -> Value:
-    """An item of a ModuleDict or ModuleList as an interface; of a script class what it says."""
+    """An item of a ModuleDict or ModuleList as an interface; of a script class what it says.
+
+    A negative index counts from the end as in Python; TorchScript itself refuses it there.
+    """
     if "__getitem__" in self.type.methods:
         return interpreter.call_method(self, "__getitem__", [key])
+    if isinstance(key, SymInt):
+        modules = [m for name, m in self.attributes.items() if name.isdecimal()]
+        return choices.item_at(interpreter, key, modules)
     if isinstance(key, int):
-        modules = [name for name in self.attributes if name.isdecimal()]
-        key = str(_index(key, len(modules)) % max(len(modules), 1))
-    if not isinstance(key, str):
-        raise UnsupportedError("a module picked by an index that is only known at run time")
+        modules = [m for name, m in self.attributes.items() if name.isdecimal()]
+        return modules[_index(key, len(modules))]
     if key not in self.attributes:
         raise RaisedError(f"the program raises: there is no module {key!r}")
     return self.attributes[key]
@@ -175,7 +191,7 @@ def concatenated(interpreter: Interpreter, self: Value, other: Value) -> Value:
         result.runtime = self.runtime
         extend(interpreter, result, other)
         return result
-    return self + other
+    return joined_text([self, other]) if isinstance(self, str) else self + other
 
 
 def repeated(interpreter: Interpreter, self: ListValue, count: Value) -> Value:

@@ -14,7 +14,10 @@ import onnx_ir as ir
 
 from exporter.conversion import runtime_lists
 from exporter.conversion.objects import (
+    BoundMethod,
+    ChoiceValue,
     DictValue,
+    FunctionValue,
     ListValue,
     NamedTuple,
     ObjectValue,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from exporter.torchscript.types import Type
 
 __all__ = [
+    "ChoiceForm",
     "DictForm",
     "Form",
     "ListForm",
@@ -71,6 +75,12 @@ class Plain:
             return len(a) == len(b) and all(
                 Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True)
             )
+        if isinstance(a, BoundMethod):
+            return a.owner is b.owner and a.name == b.name
+        if isinstance(a, FunctionValue):
+            return a.function is b.function
+        if isinstance(a, ObjectValue):
+            return a.origin is b.origin
         immutable = (bool, int, str, complex, SymInt)
         return (isinstance(a, immutable) or _is_record(a)) and bool(a == b)
 
@@ -151,6 +161,14 @@ class OptionalForm:
     inner: Form
 
 
+@dataclass(frozen=True)
+class ChoiceForm:
+    """A value that the run picks from several; see `ChoiceValue`."""
+
+    options: tuple[Form, ...]
+    source: ChoiceValue | None = field(default=None, compare=False)
+
+
 Form: TypeAlias = (
     Plain
     | NumberForm
@@ -161,6 +179,7 @@ Form: TypeAlias = (
     | DictForm
     | ObjectForm
     | OptionalForm
+    | ChoiceForm
 )
 
 
@@ -201,6 +220,8 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
         return ObjectForm(value.type, tuple(value.attributes), items, value)
     if isinstance(value, OptionalValue):
         return OptionalForm(form_of(interpreter, value.value))
+    if isinstance(value, ChoiceValue):
+        return ChoiceForm(tuple(form_of(interpreter, v) for v in value.options), value)
     return Plain(value)
 
 
@@ -222,7 +243,12 @@ def freeze(interpreter: Interpreter, value: Value) -> Value:
         return DictValue({k: freeze(interpreter, v) for k, v in value.items.items()})
     if isinstance(value, ObjectValue) and value.type.kind != "module":
         attributes = {k: freeze(interpreter, v) for k, v in value.attributes.items()}
-        return ObjectValue(value.type, attributes)
+        frozen_object = ObjectValue(value.type, attributes)
+        frozen_object.origin = value.origin
+        return frozen_object
     if isinstance(value, OptionalValue):
         return OptionalValue(value.present, freeze(interpreter, value.value))
+    if isinstance(value, ChoiceValue):
+        options = tuple(freeze(interpreter, v) for v in value.options)
+        return ChoiceValue(value.picked, options, value.ruled_out)
     return value

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from exporter.conversion import containers, numbers, properties, strings  # noqa: F401
+from exporter.conversion import choices, containers, numbers, properties  # noqa: F401
 from exporter.conversion.builtin import BUILTINS
 from exporter.conversion.facts import Facts
 from exporter.conversion.journal import Journal
 from exporter.conversion.objects import (
     UNINITIALIZED,
     BoundMethod,
+    ChoiceValue,
     DictValue,
     FunctionValue,
     ListValue,
@@ -30,6 +31,7 @@ from exporter.conversion.objects import (
 )
 from exporter.conversion.operators import item
 from exporter.conversion.prims import PRIMS
+from exporter.conversion.strings import OPAQUE, RunTimeText
 from exporter.conversion.tensors import TensorRef
 from exporter.conversion.undecided import call_decided
 from exporter.errors import ConversionError, UnsupportedError
@@ -133,6 +135,10 @@ class Interpreter:
         """Call a method of a module or script-class object."""
         if isinstance(owner, OptionalValue):
             owner = owner.value
+        if isinstance(owner, ChoiceValue):
+            return choices.each_way(
+                self, owner, lambda option: [self.call_method(option, name, args, kwargs)]
+            )[0]
         if not isinstance(owner, ObjectValue):
             raise UnsupportedError(f"a {type_name(owner)} has no method {name}")
         method = owner.type.methods.get(name)
@@ -151,6 +157,10 @@ class Interpreter:
             return self.call_method(callee.owner, callee.name, args, kwargs)
         if isinstance(callee, ObjectValue):
             return self.call_method(callee, "forward", args, kwargs)
+        if isinstance(callee, ChoiceValue):
+            return choices.each_way(
+                self, callee, lambda option: [self.call_value(option, args, kwargs)]
+            )[0]
         raise UnsupportedError(f"a {type_name(callee)} can't be called")
 
     # ------------------------------------------------------------ the loop
@@ -200,9 +210,16 @@ class Interpreter:
 
     def call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> Value:
         """Call an operator: a builtin if it is one for these values, else a symbolic."""
-        if any(a is UNINITIALIZED for a in args):
-            # Computed on a path that never reads it: break and continue leave such flags.
-            return UNINITIALIZED
+        for a in args:
+            if a is UNINITIALIZED:
+                # Computed on a path that never reads it: break and continue leave such flags.
+                return UNINITIALIZED
+            if a.__class__ is ChoiceValue:
+                return choices.call(self, kind, args, kwargs)
+            if a.__class__ is RunTimeText and kind not in OPAQUE:
+                raise UnsupportedError(
+                    f"{kind} of a text that shows a value only known at run time ({a!r})"
+                )
         function = BUILTINS.get(kind)
         if function is not None:
             result = function(self, *args, **kwargs)
@@ -259,7 +276,7 @@ class Interpreter:
         """A key, which must be known."""
         if isinstance(key, TensorRef):
             key = item(self, key)
-        if isinstance(key, (SymInt, SymScalar)):
+        if isinstance(key, (SymInt, SymScalar, ChoiceValue, RunTimeText)):
             raise UnsupportedError("a dict key that is only known at run time")
         return key
 
@@ -306,7 +323,7 @@ def _known(value: Value) -> Value:
     if isinstance(value, SymBool):
         known = decide(value.condition, {})
         return value if known is None else known
-    return value.here() if isinstance(value, OptionalValue) else value
+    return value.here() if isinstance(value, (OptionalValue, ChoiceValue)) else value
 
 
 def short_name(qualified: str) -> str:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.conversion import numbers, runtime_lists
+from exporter.conversion import choices, numbers, runtime_lists
 from exporter.conversion.forms import (
+    ChoiceForm,
     DictForm,
     Form,
     ListForm,
@@ -31,6 +32,7 @@ from exporter.conversion.forms import (
 )
 from exporter.conversion.objects import (
     UNINITIALIZED,
+    ChoiceValue,
     DictValue,
     ListValue,
     NamedTuple,
@@ -49,11 +51,23 @@ from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
 
-__all__ = ["output_types", "parts", "rebuild", "tensors_of", "visible_shape", "widen"]
+__all__ = [
+    "described",
+    "grounded",
+    "output_types",
+    "parts",
+    "rebuild",
+    "tensors_of",
+    "visible_shape",
+    "widen",
+]
 
 # More shapes than this are as good as any shape.
 MOST_SHAPES = 4
+# A value that may be one of more than these is no program anybody writes.
+MOST_OPTIONS = 256
 
 
 # ---------------------------------------------------------------- widening
@@ -76,9 +90,7 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
                 inner = other.inner if isinstance(other, OptionalForm) else other
                 return OptionalForm(_visible(inner, outer))
     if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
-        left = a.inner if isinstance(a, OptionalForm) else a
-        right = b.inner if isinstance(b, OptionalForm) else b
-        return OptionalForm(widen(left, right, outer))
+        return OptionalForm(widen(_inner(a), _inner(b), outer))
     if isinstance(a, TensorForm) and isinstance(b, TensorForm):
         return _widen_tensors(a, b, outer)
     kinds = _number_kind(a), _number_kind(b)
@@ -105,7 +117,87 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
     ):
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
         return ObjectForm(a.type, a.keys, items)
-    raise UnsupportedError(f"a value that is {_text(a)} or {_text(b)}, depending on the data")
+    return _choice(a, b, outer)
+
+
+def _choice(a: Form, b: Form, outer: Scope) -> ChoiceForm:
+    """One of the options of either; those that can travel as one are one option."""
+    options = [_visible(option, outer) for option in _options(a)]
+    for form in _options(b):
+        alike = [i for i, known in enumerate(options[: len(_options(a))]) if _alike(known, form)]
+        if alike:
+            options[alike[0]] = widen(options[alike[0]], form, outer)
+        else:
+            options.append(_visible(form, outer))
+    if len(options) > MOST_OPTIONS:
+        raise UnsupportedError(f"a value that is one of more than {MOST_OPTIONS} things")
+    return ChoiceForm(tuple(options))
+
+
+def _options(form: Form) -> tuple[Form, ...]:
+    return form.options if isinstance(form, ChoiceForm) else (form,)
+
+
+def _alike(a: Form, b: Form) -> bool:
+    """Whether two forms have a common one that is no choice."""
+    kinds = _number_kind(a), _number_kind(b)
+    if kinds != (None, None):
+        return kinds[0] == kinds[1]
+    if isinstance(a, Plain) and isinstance(b, Plain):
+        return a.same(b)
+    if isinstance(a, TensorForm) and isinstance(b, TensorForm):
+        return a.dtype == b.dtype
+    if isinstance(a, TupleForm) and isinstance(b, TupleForm):
+        return a.type_name == b.type_name and len(a.items) == len(b.items)
+    if isinstance(a, DictForm) and isinstance(b, DictForm):
+        return a.keys == b.keys
+    if isinstance(a, ObjectForm) and isinstance(b, ObjectForm):
+        return a.type is b.type and a.keys == b.keys
+    lists = (ListForm, RuntimeForm)
+    return isinstance(a, lists) and isinstance(b, lists)
+
+
+def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
+    """The forms, with objects that are older than the paths as what they are.
+
+    A method called on the value afterwards changes the very object. `start` is when the paths
+    parted. An object made on one path that meets an older one of its class becomes a copy, as two
+    new ones do.
+    """
+    if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
+        left, right = grounded(_inner(a), _inner(b), start)
+        return (
+            OptionalForm(left) if isinstance(a, OptionalForm) else left,
+            OptionalForm(right) if isinstance(b, OptionalForm) else right,
+        )
+    if isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type:
+        if _is_older(a, start) != _is_older(b, start):
+            return a, b
+    a, b = _older_itself(a, start), _older_itself(b, start)
+    parts = (DictForm, TupleForm, ListForm, ObjectForm)
+    if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
+        pairs = [grounded(x, y, start) for x, y in zip(a.items, b.items, strict=True)]
+        return (
+            replace(a, items=tuple(x for x, _ in pairs)),
+            replace(b, items=tuple(y for _, y in pairs)),
+        )
+    return a, b
+
+
+def _is_older(form: ObjectForm, start: int) -> bool:
+    return form.source is not None and form.source.born < start
+
+
+def _older_itself(form: Form, start: int) -> Form:
+    if isinstance(form, ObjectForm) and _is_older(form, start):
+        return Plain(form.source)
+    if isinstance(form, ChoiceForm):
+        return replace(form, options=tuple(_older_itself(o, start) for o in form.options))
+    return form
+
+
+def _inner(form: Form) -> Form:
+    return form.inner if isinstance(form, OptionalForm) else form
 
 
 def _identical(a: Form, b: Form) -> Form | None:
@@ -143,6 +235,8 @@ def _visible(form: Form, outer: Scope) -> Form:
         return replace(form, shape=shape, source=None)
     if isinstance(form, OptionalForm):
         return OptionalForm(_visible(form.inner, outer))
+    if isinstance(form, ChoiceForm):
+        return ChoiceForm(tuple(_visible(option, outer) for option in form.options))
     return form
 
 
@@ -207,7 +301,7 @@ def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Sc
     kinds = {k for k in (_list_kind(a), _list_kind(b)) if k is not None}
     if len(kinds) != 1:
         raise UnsupportedError(
-            f"a list whose length depends on the data, of {_text(a)} and {_text(b)}; "
+            f"a list whose length depends on the data, of {described(a)} and {described(b)}; "
             "ONNX has only sequences of tensors of one dtype"
         )
     kind = kinds.pop()
@@ -265,11 +359,14 @@ def _number_kind(form: Form) -> str | None:
     return "float" if isinstance(value, (float, SymFloat)) else None
 
 
-def _text(form: Form) -> str:
+def described(form: Form) -> str:
+    """A form in words, for messages."""
     if isinstance(form, Plain):
         return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
     if isinstance(form, TensorForm):
         return f"a {form.dtype.name} tensor"
+    if isinstance(form, ChoiceForm):
+        return " or ".join(map(described, form.options))
     return type(form).__name__.removesuffix("Form").lower()
 
 
@@ -296,6 +393,8 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
         else:
             yield g.constant(True)
             yield from tensors_of(interpreter, value, form.inner)
+    elif isinstance(form, ChoiceForm):
+        yield from _parts_of_choice(interpreter, value, form)
     elif isinstance(form, NumberForm):
         yield numbers.as_tensor(g, value, _DTYPES[form.kind])
     elif isinstance(form, TensorForm):
@@ -309,6 +408,49 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
     else:
         for item, inner in zip(parts(value), form.items, strict=True):
             yield from tensors_of(interpreter, item, inner)
+
+
+def _parts_of_choice(interpreter: Interpreter, value: Value, form: ChoiceForm) -> Iterator[Tensor]:
+    """The number of the option, and the tensors of each; placeholders for what is not picked."""
+    g = interpreter.g
+    held: dict[int, Value] = {}
+    if isinstance(value, ChoiceValue):
+        places = [_place(g, form, option) for option in value.options]
+        held = dict(zip(places, value.options, strict=True))
+        yield choices.renumbered(g, value, places)
+    else:
+        place = _place(g, form, value)
+        held = {place: value}
+        yield g.constant(place, _DTYPES["int"])
+    for i, option in enumerate(form.options):
+        if i in held:
+            yield from tensors_of(interpreter, held[i], option)
+        else:
+            yield from _placeholder(interpreter, option)
+
+
+def _place(g: Builder, form: ChoiceForm, value: Value) -> int:
+    """Which of the options a value is."""
+    return next(i for i, option in enumerate(form.options) if _is_of(g, value, option))
+
+
+def _is_of(g: Builder, value: Value, form: Form) -> bool:
+    if isinstance(form, Plain):
+        return form.same(Plain(value))
+    if isinstance(form, NumberForm):
+        return _number_kind(Plain(value)) == form.kind
+    if isinstance(form, TensorForm):
+        tensor = value.read(g) if isinstance(value, TensorRef) else value
+        return isinstance(tensor, Tensor) and tensor.dtype == form.dtype
+    if isinstance(form, TupleForm):
+        if isinstance(value, NamedTuple):
+            return value.type_name == form.type_name
+        return isinstance(value, tuple) and len(value) == len(form.items) and not form.type_name
+    if isinstance(form, DictForm):
+        return isinstance(value, DictValue) and tuple(value.items) == form.keys
+    if isinstance(form, ObjectForm):
+        return isinstance(value, ObjectValue) and value.type is form.type
+    return isinstance(value, ListValue)
 
 
 def parts(value: Value) -> list[Value]:
@@ -341,6 +483,10 @@ def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
     elif isinstance(form, OptionalForm):
         yield g.constant(False)
         yield from _placeholder(interpreter, form.inner)
+    elif isinstance(form, ChoiceForm):
+        yield g.constant(0, _DTYPES["int"])
+        for option in form.options:
+            yield from _placeholder(interpreter, option)
     elif not isinstance(form, Plain):
         for inner in form.items:
             yield from _placeholder(interpreter, inner)
@@ -365,6 +511,10 @@ def output_types(form: Form) -> Iterator[OutputType]:
     elif isinstance(form, OptionalForm):
         yield OutputType(ir.DataType.BOOL, ())
         yield from output_types(form.inner)
+    elif isinstance(form, ChoiceForm):
+        yield OutputType(_DTYPES["int"], ())
+        for option in form.options:
+            yield from output_types(option)
     else:
         for inner in form.items:
             yield from output_types(inner)
@@ -392,6 +542,10 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))
         return OptionalValue(present, rebuild(interpreter, form.inner, tensors))
+    if isinstance(form, ChoiceForm):
+        picked = g.integer(next(tensors))
+        options = tuple(rebuild(interpreter, option, tensors) for option in form.options)
+        return choices.picked_from(picked, options)
     items = [rebuild(interpreter, inner, tensors) for inner in form.items]
     if isinstance(form, TupleForm):
         if form.type_name is not None:

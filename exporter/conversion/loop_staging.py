@@ -23,7 +23,7 @@ from exporter.conversion import growing_lists, numbers
 from exporter.conversion.aliasing import Families, LoopTies, Position, families_of
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.forms import Form, form_of
-from exporter.conversion.joining import output_types, rebuild, tensors_of, widen
+from exporter.conversion.joining import grounded, output_types, rebuild, tensors_of, widen
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.tensors import Cell, TensorRef
@@ -119,7 +119,7 @@ class StagedLoop:
         else:
             fixed = frozenset(i for i in fixed if found.same[i])
         forms = [
-            old if i in fixed else widen(old, new, self.outer)
+            old if i in fixed else self._met(old, new)
             for i, (old, new) in enumerate(zip(plan.forms, found.forms, strict=True))
         ]
         states = dict(plan.states)
@@ -132,8 +132,12 @@ class StagedLoop:
             if before is None:
                 self.ties.note({mutable: families_of(state_of(mutable))})
             start = before or form_of(self.interpreter, state_of(mutable))
-            states[mutable] = widen(start, form, self.outer)
+            states[mutable] = self._met(start, form)
         return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)))
+
+    def _met(self, before: Form, after: Form) -> Form:
+        """The form of what is carried, from those at the start and at the end of a trip."""
+        return widen(*grounded(before, after, self.ties.start), self.outer)
 
     def _may_grow(self, mutable: Mutable) -> bool:
         if not isinstance(mutable, ListValue) or mutable in self.read_lists:
@@ -239,11 +243,11 @@ class StagedLoop:
         return (
             all(same[i] for i in plan.fixed)
             and all(
-                i in plan.fixed or widen(a, b, self.outer) == a
+                i in plan.fixed or self._met(a, b) == a
                 for i, (a, b) in enumerate(zip(plan.forms, forms, strict=True))
             )
             and all(
-                m in plan.states and widen(plan.states[m], form, self.outer) == plan.states[m]
+                m in plan.states and self._met(plan.states[m], form) == plan.states[m]
                 for m, form in state_forms.items()
             )
         )

@@ -2,7 +2,8 @@
 
 None, bool, int, float, complex and str stand for themselves, a tuple is a Python tuple. Lists,
 dicts and objects have reference semantics, so they are classes here. A list whose length is only
-known at run time is a `RuntimeList`; a value whose presence is, an `OptionalValue`.
+known at run time is a `RuntimeList`; a value whose presence is, an `OptionalValue`; one of several
+that the run picks, a `ChoiceValue`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from exporter.archive import Device, EnumMember
 from exporter.conversion.journal import Mutable
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.conditions import decide
+from exporter.onnx_graph.conditions import Zero, decide
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "UNINITIALIZED",
     "BoundMethod",
+    "ChoiceValue",
     "Device",
     "DictValue",
     "EnumMember",
@@ -146,15 +148,19 @@ class DictValue(Mutable):
 
 
 class ObjectValue(Mutable):
-    """A module or an instance of a script class; `path` is its name in the module tree."""
+    """A module or an instance of a script class; `path` is its name in the module tree.
 
-    __slots__ = ("attributes", "path", "type")
+    A frozen copy knows the object that it was taken of as its `origin`.
+    """
+
+    __slots__ = ("attributes", "origin", "path", "type")
 
     def __init__(self, type: ClassType, attributes: dict[str, Value], path: str = "") -> None:  # noqa: A002
         super().__init__()
         self.type = type
         self.attributes = attributes
         self.path = path
+        self.origin: ObjectValue = self
 
     def snapshot(self) -> Any:
         """The attributes."""
@@ -215,6 +221,37 @@ class OptionalValue:
 
 
 @dataclass(frozen=True, eq=False)
+class ChoiceValue:
+    """One of several values that don't travel as one tensor: strings, modules, objects, a Union's.
+
+    `picked` is the number of the option, or a bool that picks the first of two if it holds.
+    `ruled_out` are the options that the program has excluded by asking for the value's type.
+    """
+
+    picked: SymInt | SymBool
+    options: tuple[Value, ...]
+    ruled_out: frozenset[int] = frozenset()
+
+    def left(self) -> list[int]:
+        """The options that it may be where the program now is."""
+        if isinstance(self.picked, SymBool):
+            first = decide(self.picked.condition, {})
+            possible = [i for i, known in enumerate((True, False)) if first in (None, known)]
+        else:
+            possible = [
+                i
+                for i in range(len(self.options))
+                if decide(Zero(self.picked - i), {}) is not False
+            ]
+        return [i for i in possible if i not in self.ruled_out]
+
+    def here(self) -> Value:
+        """What it is where the program now is: itself, or the one option that is left."""
+        left = self.left()
+        return self.options[left[0]] if len(left) == 1 else self
+
+
+@dataclass(frozen=True, eq=False)
 class FunctionValue:
     """A function held as a value."""
 
@@ -257,4 +294,8 @@ def type_name(value: Value) -> str:
         return value.type.name
     if isinstance(value, OptionalValue):
         return f"{type_name(value.value)}?"
+    if isinstance(value, ChoiceValue):
+        return " or ".join(dict.fromkeys(map(type_name, value.options)))
+    if isinstance(value, EnumMember):
+        return value.type_name
     return type(value).__name__

@@ -6,14 +6,17 @@ Each is a function `(interpreter, node, environment) -> the outputs' values`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.archive import TensorData
-from exporter.conversion import branches, loops, numbers
+from exporter.conversion import branches, choices, loops, numbers
 from exporter.conversion.constants import tensor_from_archive
 from exporter.conversion.objects import (
     UNINITIALIZED,
     BoundMethod,
+    ChoiceValue,
     Device,
     DictValue,
     EnumMember,
@@ -110,6 +113,11 @@ def attribute(interpreter: Interpreter, owner: Value, name: str) -> Value:
     """The value of `owner.name`."""
     if isinstance(owner, OptionalValue):
         owner = owner.value
+    if isinstance(owner, ChoiceValue):
+        result = choices.choose(interpreter, owner, lambda o: attribute(interpreter, o, name))
+        if result is not NotImplemented:
+            return result
+        return choices.each_way(interpreter, owner, lambda o: [attribute(interpreter, o, name)])[0]
     if isinstance(owner, NamedTuple):
         return owner.fields[name]
     if isinstance(owner, EnumMember):
@@ -148,13 +156,17 @@ def set_attribute(
     interpreter: Interpreter, node: Node, environment: Environment
 ) -> Sequence[Value]:
     """`object.name = value`."""
-    owner = environment[node.inputs[0]]
     name: Any = node.attributes["name"]
-    if not isinstance(owner, ObjectValue):
-        raise UnsupportedError(f"setting an attribute of a {type_name(owner)}")
-    interpreter.journal.touch(owner)
-    owner.attributes[name] = environment[node.inputs[1]]
-    return []
+    value = environment[node.inputs[1]]
+
+    def set_on(owner: Value) -> Sequence[Value]:
+        if not isinstance(owner, ObjectValue):
+            raise UnsupportedError(f"setting an attribute of a {type_name(owner)}")
+        interpreter.journal.touch(owner)
+        owner.attributes[name] = value
+        return []
+
+    return choices.each_way(interpreter, environment[node.inputs[0]], set_on)
 
 
 @prim("prim::CallMethod")
@@ -163,6 +175,8 @@ def call_method(interpreter: Interpreter, node: Node, environment: Environment) 
     owner = environment[node.inputs[0]]
     args, kwargs = _arguments(node, environment, 1)
     name: Any = node.attributes["name"]
+    if isinstance(owner, ChoiceValue):
+        owner = owner.here()
     if isinstance(owner, ObjectValue) and name in owner.type.methods:
         return interpreter.spread(node, interpreter.call_method(owner, name, args, kwargs))
     if isinstance(owner, ObjectValue) and name in owner.attributes:
@@ -308,7 +322,15 @@ def unchecked_cast(
 ) -> Sequence[Value]:
     """A value whose type the program has tested."""
     value = environment[node.inputs[0]]
-    return [value.value if isinstance(value, OptionalValue) else value]
+    if isinstance(value, OptionalValue):
+        value = value.value
+    declared: Any = node.attributes.get("type")
+    if isinstance(value, ChoiceValue) and declared is not None:
+        others = {i for i, o in enumerate(value.options) if not fits(interpreter, o, declared)}
+        if len(others) < len(value.options):
+            value = replace(value, ruled_out=value.ruled_out | others)
+        value = value.here()
+    return [value]
 
 
 @prim("aten::_unwrap_optional")
@@ -342,7 +364,14 @@ def is_instance(interpreter: Interpreter, node: Node, environment: Environment) 
             return [inside]
         present = value.present
         return [present if inside else numbers.logical_not(interpreter, present)]
-    return [any(fits(interpreter, value, t) for t in types)]
+    if isinstance(value, ChoiceValue):
+        asked = partial(_fits_any, interpreter, types)
+        return [choices.choose(interpreter, value, asked)]
+    return [_fits_any(interpreter, types, value)]
+
+
+def _fits_any(interpreter: Interpreter, types: Sequence[Type], value: Value) -> bool:
+    return any(fits(interpreter, value, t) for t in types)
 
 
 def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:

@@ -8,12 +8,14 @@ import onnx_ir as ir
 
 from exporter.conversion.numbers import as_tensor
 from exporter.conversion.objects import (
+    ChoiceValue,
     DictValue,
     ListValue,
     NamedTuple,
     ObjectValue,
     OptionalValue,
     Value,
+    type_name,
 )
 from exporter.conversion.runtime_lists import sequence
 from exporter.conversion.signature import mark_complex
@@ -53,6 +55,9 @@ def flatten(g: Builder, value: Value, name: str = "") -> Iterator[tuple[str, Ten
             yield from flatten(g, item, f"{name}.{i}" if name else f"output_{i}")
     elif isinstance(value, OptionalValue):
         raise UnsupportedError("an output whose presence is only known at run time")
+    elif isinstance(value, ChoiceValue):
+        what = " or ".join(repr(o) if isinstance(o, str) else type_name(o) for o in value.options)
+        raise UnsupportedError(f"an output that is {what}, depending on the data")
     elif isinstance(value, ObjectValue):
         raise UnsupportedError(f"an output of the class {value.type.name}")
     else:

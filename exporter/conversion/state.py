@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from exporter.conversion.forms import (
+    ChoiceForm,
     DictForm,
     Form,
     ListForm,
@@ -35,8 +36,15 @@ from exporter.conversion.forms import (
     TupleForm,
     form_of,
 )
-from exporter.conversion.joining import output_types, parts, rebuild, tensors_of, widen
-from exporter.conversion.objects import DictValue, ListValue, NamedTuple, OptionalValue, Value
+from exporter.conversion.joining import described, output_types, parts, rebuild, tensors_of, widen
+from exporter.conversion.objects import (
+    DictValue,
+    EnumMember,
+    ListValue,
+    NamedTuple,
+    OptionalValue,
+    Value,
+)
 from exporter.conversion.signature import Inputs, TensorSpec
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
@@ -355,6 +363,13 @@ def _portable(form: Form) -> Form:
         return replace(form, shape=None, source=None)
     if isinstance(form, OptionalForm):
         return OptionalForm(_portable(form.inner))
+    if isinstance(form, ChoiceForm):
+        # Their numbers travel; what a number stands for must be known in every run.
+        options = [option.value for option in form.options if isinstance(option, Plain)]
+        named = all(isinstance(option, (str, EnumMember)) for option in options)
+        if not named or len(options) < len(form.options):
+            raise UnsupportedError(f"a value that is {described(form)}, depending on the data")
+        return ChoiceForm(form.options)
     if isinstance(form, _CONTAINERS):
         items = tuple(map(_portable, form.items))
         if isinstance(form, TupleForm):

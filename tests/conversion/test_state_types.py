@@ -140,18 +140,6 @@ def test_a_dtype_that_changes() -> None:
         exporter.export(torch.jit.script(Retyped()), (torch.zeros(3),))
 
 
-class Text(nn.Module):
-    """A string that changes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mode = "first"
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.mode = "later"
-        return x
-
-
 class Keys(nn.Module):
     """A dict that gets a key."""
 
@@ -183,7 +171,6 @@ class Cache(nn.Module):
 @pytest.mark.parametrize(
     ("module", "match"),
     [
-        (Text, "the attribute mode is written and can't be state: a value that is 'first'"),
         (Keys, "the attribute found is written and can't be state: the keys of a dict"),
         (Cache, "the state rows is a list of tensors whose length changes"),
     ],
