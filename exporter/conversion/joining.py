@@ -170,9 +170,9 @@ def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
             OptionalForm(left) if isinstance(a, OptionalForm) else left,
             OptionalForm(right) if isinstance(b, OptionalForm) else right,
         )
-    if isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type:
-        if _is_older(a, start) != _is_older(b, start):
-            return a, b
+    of_a_class = isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type
+    if of_a_class and _is_older(a, start) != _is_older(b, start):
+        return a, b
     a, b = _older_itself(a, start), _older_itself(b, start)
     parts = (DictForm, TupleForm, ListForm, ObjectForm)
     if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
@@ -184,12 +184,15 @@ def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
     return a, b
 
 
-def _is_older(form: ObjectForm, start: int) -> bool:
-    return form.source is not None and form.source.born < start
+def _is_older(form: Form, start: int) -> bool:
+    if not isinstance(form, ObjectForm) or form.source is None:
+        return False
+    return form.source.born < start
 
 
 def _older_itself(form: Form, start: int) -> Form:
-    if isinstance(form, ObjectForm) and _is_older(form, start):
+    if _is_older(form, start):
+        assert isinstance(form, ObjectForm)
         return Plain(form.source)
     if isinstance(form, ChoiceForm):
         return replace(form, options=tuple(_older_itself(o, start) for o in form.options))
