@@ -24,6 +24,8 @@ __all__ = [
     "Unsupported",
     "argument_writes",
     "overloads",
+    "quantized_form",
+    "form_for_quantized",
     "registered",
     "symbolic",
     "view_write",
@@ -57,6 +59,7 @@ class Overload:
 _REGISTRY: dict[str, dict[str, Overload]] = {}
 _WRITES: dict[str, Symbolic] = {}
 _EFFECTS: dict[str, Symbolic] = {}
+_QUANTIZED: dict[str, Symbolic] = {}
 
 
 def symbolic(schema: str, *, replace: bool = False) -> Callable[[F], F]:
@@ -112,6 +115,28 @@ def argument_writes(*heads: str) -> Callable[[F], F]:
         return function
 
     return register
+
+
+def quantized_form(*names: str) -> Callable[[F], F]:
+    """Register what operators ("aten::relu") do with quantized tensors: `fn(g, function, arguments)`.
+
+    `function` is the symbolic for floats and takes `arguments`, of which one at least is quantized.
+    Without a form the symbolic is called as it is, which is right where it only moves elements.
+    """
+
+    def register(function: F) -> F:
+        for name in names:
+            if name in _QUANTIZED:
+                raise ValueError(f"{name} already has a form for quantized tensors")
+            _QUANTIZED[name] = function
+        return function
+
+    return register
+
+
+def form_for_quantized(overload: Overload) -> Symbolic | None:
+    """The form for quantized tensors of an operator, if there is one."""
+    return _QUANTIZED.get(overload.text.split("(", 1)[0].split(".", 1)[0])
 
 
 def overloads(name: str) -> list[Overload]:

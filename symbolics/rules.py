@@ -21,6 +21,7 @@ __all__ = [
     "DOUBLE",
     "FLOAT",
     "INT64",
+    "QUANTIZED_TYPES",
     "accumulation_dtype",
     "category",
     "default_float",
@@ -32,6 +33,7 @@ __all__ = [
     "onnx_dtype",
     "promote",
     "promote_float",
+    "quantized_dtype",
     "reduced_dims",
     "result_type",
     "scalar_type",
@@ -65,6 +67,9 @@ _SCALAR_TYPES = {
     29: D.UINT64,
 }
 _NUMBERS = {dtype: number for number, dtype in _SCALAR_TYPES.items()}
+# The same for quantized dtypes; theirs are the dtypes of the integers.
+QUANTIZED_TYPES = {D.INT8: 12, D.UINT8: 13, D.INT32: 14, D.UINT4: 16}
+_QUANTIZED = {number: dtype for dtype, number in QUANTIZED_TYPES.items()}
 _INTEGRAL = {D.UINT8, D.INT8, D.INT16, D.INT32, D.INT64, D.UINT16, D.UINT32, D.UINT64}
 _FLOATING = {D.FLOAT16, D.BFLOAT16, D.FLOAT, D.DOUBLE}
 _COMPLEX = {D.COMPLEX64, D.COMPLEX128}
@@ -82,6 +87,14 @@ def onnx_dtype(scalar_type: int | ir.DataType) -> ir.DataType:
         return _SCALAR_TYPES[int(scalar_type)]
     except KeyError:
         raise Unsupported(f"ONNX has no counterpart of ScalarType {scalar_type}") from None
+
+
+def quantized_dtype(scalar_type: int | ir.DataType) -> ir.DataType:
+    """The dtype of the integers of a quantized dtype's `ScalarType` number."""
+    try:
+        return _QUANTIZED[int(scalar_type)]
+    except KeyError:
+        raise Unsupported(f"ScalarType {scalar_type} is no quantized dtype") from None
 
 
 def scalar_type(dtype: ir.DataType) -> int:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.conversion.objects import Device, DictValue, ListValue, OptionalValue, Value
 from exporter.conversion.tensors import TensorRef
+from exporter.onnx_graph.packed_weights import PackedWeights
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat, is_number
 from exporter.torchscript.types import (
     AnyType,
     BoolType,
+    ClassRef,
     ComplexType,
     DeviceType,
     DictType,
@@ -121,6 +123,9 @@ def _match(type: Type, value: Value) -> tuple[int, Any]:  # noqa: A002
         return (0, value) if isinstance(value, (Device, str)) else (NO_MATCH, None)
     if isinstance(type, GeneratorType):
         return (0, value) if value is None else (NO_MATCH, None)
+    if isinstance(type, ClassRef):
+        fits = isinstance(value, PackedWeights) and value.class_name == type.name
+        return (0, value) if fits else (NO_MATCH, None)
     if isinstance(type, DictType):
         return (0, value) if isinstance(value, DictValue) else (NO_MATCH, None)
     return _match_number(type, value)

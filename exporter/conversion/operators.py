@@ -19,6 +19,7 @@ from exporter.conversion.objects import ListValue, RuntimeList, Value
 from exporter.conversion.strides import regrouped, view_strides
 from exporter.conversion.tensors import TensorRef, View
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph import quantized
 from exporter.onnx_graph.symbolic import Shape, SymInt
 from exporter.onnx_graph.values import SymFloat, Tensor, is_number
 from exporter.torchscript.types import (
@@ -31,13 +32,13 @@ from exporter.torchscript.types import (
     TensorType,
     Type,
 )
-from symbolics.registry import Overload, overloads
+from symbolics.registry import Overload, form_for_quantized, overloads
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["MissingSymbolicError", "call_operator", "has_symbolic", "item"]
+__all__ = ["MissingSymbolicError", "call_operator", "has_symbolic", "item", "stored_as"]
 
 # A view where strides allow it, else a copy.
 _VIEW_OR_COPY = {
@@ -166,13 +167,13 @@ def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
     """Write to a tensor in place: the value takes on its dtype and shape."""
     g = interpreter.g
     old = target.read(g)
-    value = g.cast(value, old.dtype)
+    value = stored_as(g, value, old)
     if value.shape != old.shape:
         if value.rank is not None and old.rank is not None and value.rank < old.rank:
             value = g.Expand(value, g.shape(old))
         elif value.array is not None and old.static_shape is not None:
             value = g.constant(np.broadcast_to(value.array, old.static_shape).copy())
-        if value.rank == old.rank and value.array is None:
+        if value.rank == old.rank and value.array is None and value.quantization is None:
             # In-place results have the shape of what they are written to.
             value = Tensor(
                 value.dtype,
@@ -181,6 +182,18 @@ def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
                 scope=value.scope if value.value is not None else g.scope,
             )
     target.write(g, interpreter.journal, value)
+
+
+def stored_as(g: Builder, value: Tensor, old: Tensor) -> Tensor:
+    """A value as it is written over another: in its dtype, quantized if that is.
+
+    A quantized value brings its own scale and zero point, as in PyTorch.
+    """
+    if old.quantization is not None and value.quantization is None:
+        return quantized.requantized(g, g.cast(value, ir.DataType.FLOAT), old)
+    if value.quantization is not None and old.quantization is None:
+        value = quantized.dequantized(g, value)
+    return g.cast(value, old.dtype)
 
 
 def _arguments(
@@ -227,8 +240,32 @@ def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> 
 
 
 def _run(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) -> Any:
-    arguments = _arguments(interpreter, overload, bound)
-    return overload.function(interpreter.g, **_python_names(arguments))
+    return _invoke(interpreter.g, overload, _arguments(interpreter, overload, bound))
+
+
+def _invoke(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
+    """Run a symbolic, or its form for quantized tensors where there is one among the arguments."""
+    named = _python_names(arguments)
+    if any(map(_is_quantized, arguments.values())):
+        form = form_for_quantized(overload)
+        if form is not None:
+            return form(g, overload.function, named)
+        result = overload.function(g, **named)
+        if isinstance(result, Tensor) and result.quantization is None and not _is_about(overload):
+            raise UnsupportedError("a quantized tensor as argument; dequantize() it before")
+        return result
+    return overload.function(g, **named)
+
+
+def _is_about(overload: Overload) -> bool:
+    """Whether an operator is one for quantized tensors, so that it may make floats of them."""
+    return overload.text.startswith("quantized::")
+
+
+def _is_quantized(value: object) -> bool:
+    if value.__class__ is list:
+        return any(map(_is_quantized, value))
+    return value.__class__ is Tensor and value.quantization is not None
 
 
 def _python_names(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +281,7 @@ def _call(
 ) -> Value:
     schema = overload.schema
     arguments = _arguments(interpreter, overload, bound)
-    result = overload.function(interpreter.g, **_python_names(arguments))
+    result = _invoke(interpreter.g, overload, arguments)
     if overload.effect is not None:
         changed = overload.effect(interpreter.g, **_python_names(arguments))
         for name, tensor in changed.items():
@@ -394,7 +431,7 @@ def _view(
     named = _python_names(rest)
 
     def take(g: Any, tensor: Tensor) -> Tensor:
-        result = overload.function(g, **{source: tensor}, **named)
+        result = _invoke(g, overload, {source: tensor, **rest})
         return result if index is None else result[index]  # type: ignore[no-any-return]
 
     def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:

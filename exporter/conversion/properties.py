@@ -16,14 +16,14 @@ from exporter.conversion.builtin import builtin
 from exporter.conversion.facts import rank_of, size_of
 from exporter.conversion.numbers import boolean
 from exporter.conversion.objects import Device, ListValue, OptionalValue, RuntimeList, Value
-from exporter.conversion.operators import item, write
+from exporter.conversion.operators import item, stored_as, write
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
-from symbolics.rules import is_complex, is_float, onnx_dtype, scalar_type
+from symbolics.rules import QUANTIZED_TYPES, is_complex, is_float, onnx_dtype, scalar_type
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -127,7 +127,18 @@ def is_contiguous(interpreter: Interpreter, self: Value, *rest: Value, **kwargs:
 def dtype(interpreter: Interpreter, self: Value) -> Value:
     """The dtype as a ScalarType number."""
     tensor = _tensor(interpreter, self)
-    return NotImplemented if tensor is None else scalar_type(tensor.dtype)
+    if tensor is None:
+        return NotImplemented
+    if tensor.quantization is not None:
+        return QUANTIZED_TYPES[tensor.dtype]
+    return scalar_type(tensor.dtype)
+
+
+@builtin("prim::is_quantized")
+def is_quantized(interpreter: Interpreter, self: Value) -> Value:
+    """Whether the tensor holds integers with a scale."""
+    tensor = _tensor(interpreter, self)
+    return NotImplemented if tensor is None else tensor.quantization is not None
 
 
 @builtin("prim::device", "aten::device", "aten::get_device")
@@ -170,7 +181,7 @@ def _constant_property(value: bool, *names: str) -> None:
 
 _constant_property(
     False,
-    "prim::is_cuda", "prim::is_sparse", "prim::is_sparse_csr", "prim::is_quantized",
+    "prim::is_cuda", "prim::is_sparse", "prim::is_sparse_csr",
     "prim::is_mkldnn", "prim::is_mps", "prim::is_vulkan", "prim::is_xpu", "prim::is_ipu",
     "prim::is_meta", "prim::is_nested", "prim::is_ort", "prim::is_maia", "prim::is_hpu",
     "prim::is_mtia",
@@ -328,8 +339,9 @@ def copy_(interpreter: Interpreter, self: Value, src: Value, non_blocking: Value
     if not isinstance(self, TensorRef):
         return NotImplemented
     target = self.read(g)
-    value = src.read(g) if isinstance(src, TensorRef) else g.constant(src, target.dtype)
-    value = g.cast(value, target.dtype)
+    dtype = target.dtype if target.quantization is None else ir.DataType.FLOAT
+    value = src.read(g) if isinstance(src, TensorRef) else g.constant(src, dtype)
+    value = stored_as(g, value, target)
     if value.shape is None or value.shape != target.shape:
         value = g.Expand(value, g.shape(target))
     write(interpreter, self, value)
@@ -341,8 +353,9 @@ def fill_(interpreter: Interpreter, self: Value, value: Value = 0) -> Value:
     """Write one value everywhere."""
     g = interpreter.g
     target = self.read(g)
-    filler = value.read(g) if isinstance(value, TensorRef) else g.constant(value, target.dtype)
-    filler = g.reshape(g.cast(filler, target.dtype), [])
+    dtype = target.dtype if target.quantization is None else ir.DataType.FLOAT
+    filler = value.read(g) if isinstance(value, TensorRef) else g.constant(value, dtype)
+    filler = g.reshape(stored_as(g, filler, target), [])
     write(interpreter, self, g.Expand(filler, g.shape(target)))
     return self
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.signatures import Signature
 from exporter.onnx_graph.values import SymScalar, Tensor
 
-__all__ = ["count_from_front", "ir_attribute", "natural_dtype"]
+__all__ = ["count_from_front", "ir_attribute", "natural_dtype", "plain_attribute"]
 
 
 def count_from_front(
@@ -64,3 +66,29 @@ def ir_attribute(name: str, value: Any, kind: ir.AttributeType | None) -> ir.Att
         return ir.Attr(name, kind, value)
     converted = ir.convenience.convert_attributes({name: value})
     return converted[0]
+
+
+def plain_attribute(opset: int, signature: Signature, name: str, value: object) -> Any:
+    """An attribute's value as plain data; what is only known at run time is an error."""
+    if isinstance(value, Tensor):
+        value = value.array if value.array is not None else value.elements
+        if value is None:
+            raise UnsupportedError(f"{signature.op_type} needs a constant {name} at opset {opset}")
+    kind = signature.attributes[name]
+    if kind == ir.AttributeType.INT and isinstance(value, (list, tuple)) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, np.ndarray) and kind != ir.AttributeType.TENSOR:
+        value = value.tolist()
+    if kind == ir.AttributeType.INT:
+        if isinstance(value, (list, tuple)) and len(value) == 1:
+            # An input of one element, such as the k of TopK, was a plain number before.
+            value = value[0]
+        return int(value)  # type: ignore[call-overload]
+    if kind == ir.AttributeType.FLOAT:
+        return float(value)  # type: ignore[arg-type]
+    if kind == ir.AttributeType.INTS:
+        values = value if isinstance(value, (list, tuple)) else [value]
+        return [int(v) for v in values]  # type: ignore[arg-type]
+    if kind == ir.AttributeType.FLOATS:
+        return [float(v) for v in value]  # type: ignore[attr-defined]
+    return value

@@ -29,11 +29,17 @@ from exporter.onnx_graph import (  # noqa: F401
     folding,
     kernels,
     propagation,
+    quantized,
     shape_rules,
     shapes,
     size_nodes,
 )
-from exporter.onnx_graph.arguments import count_from_front, ir_attribute, natural_dtype
+from exporter.onnx_graph.arguments import (
+    count_from_front,
+    ir_attribute,
+    natural_dtype,
+    plain_attribute,
+)
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
@@ -125,8 +131,11 @@ class Builder:
     ) -> Any:
         """Call an operator of any domain: a `Tensor`, or a tuple of them if `outputs` > 1."""
         for arg in args:
-            if arg.__class__ is Tensor and complex_numbers.is_complex(arg.dtype):
-                return complex_numbers.call(self, op_type, args, kwargs, domain, outputs)
+            if arg.__class__ is Tensor:
+                if arg.quantization is not None:
+                    return quantized.call(self, op_type, args, kwargs, domain, outputs)
+                if complex_numbers.is_complex(arg.dtype):
+                    return complex_numbers.call(self, op_type, args, kwargs, domain, outputs)
         lowering = find_lowering(op_type, self.opset) if not domain else None
         if lowering is not None:
             if outputs != 1:
@@ -141,7 +150,7 @@ class Builder:
         signature, placed = place(op_type, domain, self.opset, args, kwargs)
         inputs, outer_dtypes = self._tensors(signature, placed.inputs)
         attributes = {
-            name: self.attribute(signature, name, value)
+            name: plain_attribute(self.opset, signature, name, value)
             for name, value in placed.attributes.items()
         }
         if self.opset < 11:
@@ -197,33 +206,6 @@ class Builder:
                     bound[variable] = wanted
                 result.append(self.constant(arg, wanted))
         return result, outer
-
-    def attribute(self, signature: Signature, name: str, value: object) -> Any:
-        """An attribute's value as plain data; what is only known at run time is an error."""
-        if isinstance(value, Tensor):
-            value = value.array if value.array is not None else value.elements
-            if value is None:
-                raise UnsupportedError(
-                    f"{signature.op_type} needs a constant {name} at opset {self.opset}"
-                )
-        kind = signature.attributes[name]
-        if kind == ir.AttributeType.INT and isinstance(value, (list, tuple)) and len(value) == 1:
-            value = value[0]
-        if isinstance(value, np.ndarray) and kind != ir.AttributeType.TENSOR:
-            value = value.tolist()
-        if kind == ir.AttributeType.INT:
-            if isinstance(value, (list, tuple)) and len(value) == 1:
-                # An input of one element, such as the k of TopK, was a plain number before.
-                value = value[0]
-            return int(value)  # type: ignore[call-overload]
-        if kind == ir.AttributeType.FLOAT:
-            return float(value)  # type: ignore[arg-type]
-        if kind == ir.AttributeType.INTS:
-            values = value if isinstance(value, (list, tuple)) else [value]
-            return [int(v) for v in values]  # type: ignore[arg-type]
-        if kind == ir.AttributeType.FLOATS:
-            return [float(v) for v in value]  # type: ignore[attr-defined]
-        return value
 
     def _known(self, call: Call) -> list[Tensor] | None:
         """The results where they are known without a node."""
@@ -461,6 +443,11 @@ class Builder:
         if complex_numbers.is_complex(tensor.dtype):
             pair = complex_numbers.as_real(tensor)
             return complex_numbers.from_real(self.reshape(pair, [*shape, 2]))
+        if tensor.quantization is not None:
+            if tensor.quantization.axis is not None:
+                return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
+            integers = self.reshape(tensor.quantization.integers, shape)
+            return quantized.carried(integers, tensor)
         target = shape_rules.without_rest(tensor.shape, tuple(shape))
         if target is None:
             return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
@@ -495,6 +482,8 @@ class Builder:
         """The ONNX value of a tensor: its node's output, an initializer, or newly emitted."""
         if tensor.value is not None:
             return tensor.value
+        if tensor.quantization is not None:
+            raise UnsupportedError("a quantized tensor is no ONNX value; dequantize() it before")
         if complex_numbers.is_complex(tensor.dtype):
             return self.value(complex_numbers.as_real(tensor))
         if tensor.array is not None:

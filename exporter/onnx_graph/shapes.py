@@ -129,6 +129,8 @@ _GIVES_SEQUENCE = {
 }
 
 _DEFAULT_DTYPE = {
+    # Of a float32 scale, as all are here.
+    "DequantizeLinear": ir.DataType.FLOAT,
     "Multinomial": ir.DataType.INT32,
     "RandomNormal": ir.DataType.FLOAT,
     "RandomUniform": ir.DataType.FLOAT,

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph import shapes
+from exporter.onnx_graph.arguments import plain_attribute
 from exporter.onnx_graph.signatures import place
 from exporter.onnx_graph.symbolic import Apply, Atom, Dim, Symbol, SymInt
 from exporter.onnx_graph.values import Tensor
@@ -80,7 +81,7 @@ def _node(
     """An int64 node emitted as it is, past the propagation that would defer it again."""
     signature, placed = place(op_type, "", g.opset, inputs, attributes)
     values = [g.value(t) for t in placed.inputs if isinstance(t, Tensor)]
-    attrs = {k: g.attribute(signature, k, v) for k, v in placed.attributes.items()}
+    attrs = {k: plain_attribute(g.opset, signature, k, v) for k, v in placed.attributes.items()}
     out = shapes.OutputType(ir.DataType.INT64, shape)
     return g.emit(op_type, values, attrs, [out], kinds=signature.attributes)[0]
 

@@ -8,6 +8,7 @@ A `Tensor` never changes: views and writes are the interpreter's business.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -21,7 +22,28 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.conditions import Condition
     from exporter.onnx_graph.scope import Scope
 
-__all__ = ["Number", "SymBool", "SymFloat", "SymScalar", "Tensor", "is_number"]
+__all__ = [
+    "Number",
+    "Quantization",
+    "SymBool",
+    "SymFloat",
+    "SymScalar",
+    "Tensor",
+    "is_number",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Quantization:
+    """What the numbers of a quantized tensor are: (integers - zero_point) * scale.
+
+    A scale and a zero point for each index along `axis`, one of each where that is None.
+    """
+
+    integers: Tensor
+    scale: Tensor
+    zero_point: Tensor
+    axis: int | None
 
 
 class Tensor:
@@ -36,6 +58,8 @@ class Tensor:
     `meaning`   of a 0-d bool tensor, what the program's bool stands for (see `SymBool`)
     `pair`      of a complex tensor, the real one that it is in the graph (`complex_numbers`)
     `parts`     of a complex tensor, its real and imaginary part, where it was made of them
+    `quantization` of a quantized tensor, its integers and what they mean (`quantized`); it then
+                has no value or array itself
     """
 
     __slots__ = (
@@ -50,6 +74,7 @@ class Tensor:
         "pair",
         "parts",
         "possible",
+        "quantization",
         "scope",
         "value",
     )
@@ -78,6 +103,7 @@ class Tensor:
         self.meaning: Condition | None = None
         self.pair: Tensor | None = None
         self.parts: tuple[Tensor, Tensor] | None = None
+        self.quantization: Quantization | None = None
 
     @property
     def shape(self) -> Shape | None:

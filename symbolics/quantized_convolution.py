@@ -1,0 +1,245 @@
+"""Convolutions with quantized weights, on quantized and on float inputs, and their packing.
+
+The operators of 1, 2 and 3 dims and of the transposed form differ in their names alone: they are
+rows of tables here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from exporter.onnx_graph import quantized
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.packed_weights import PackedConv
+from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.values import Number, Tensor
+from symbolics.convolution import convolution
+from symbolics.quantization import chosen_parameters, scale_of, zero_point_of
+from symbolics.quantized_linear import quantized_bias, requantized_input
+from symbolics.registry import Unsupported, symbolic
+from symbolics.rules import D
+
+__all__ = ["convolved"]
+
+_PACKED = "__torch__.torch.classes.quantized.Conv{}dPackedParamsBase"
+
+
+def convolved(g: Builder, x: Tensor, numbers: Tensor, packed: PackedConv, dims: int) -> Tensor:
+    """The convolution, in float, of a quantized tensor and its numbers."""
+    plain = packed.with_dims(dims)
+    weight = plain.weight
+    if dims < packed.dims:
+        weight = _without_height(g, weight)
+    if plain.transposed and quantized.meaning_of(weight).axis is not None:
+        raise Unsupported("a transposed convolution with a weight that is quantized per channel")
+    return convolution(
+        g,
+        numbers,
+        quantized.dequantized(g, weight),
+        quantized_bias(g, x, weight, plain.bias),
+        plain.stride,
+        plain.padding,
+        plain.dilation,
+        plain.transposed,
+        plain.output_padding,
+        plain.groups,
+    )
+
+
+def _without_height(g: Builder, weight: Tensor) -> Tensor:
+    """A two-dimensional kernel of height 1 as a one-dimensional one; channels stay where they are."""
+    meaning = quantized.meaning_of(weight)
+    integers = g.Squeeze(meaning.integers, axes=[2])
+    return quantized.whole(integers, meaning.scale, meaning.zero_point, meaning.axis)
+
+
+def static(
+    g: Builder,
+    x: Tensor,
+    packed: PackedConv,
+    scale: Number,
+    zero_point: Dim,
+    dims: int,
+    *,
+    relu: bool,
+    added: Tensor | None = None,
+) -> Tensor:
+    """A convolution of integers, plus another quantized tensor if there is one, rounded once."""
+    y = convolved(g, x, requantized_input(g, x), packed, dims)
+    if added is not None:
+        y = g.Add(y, quantized.dequantized(g, added))
+    if relu:
+        y = g.Relu(y)
+    return quantized.quantized(g, y, scale_of(g, scale), zero_point_of(g, zero_point), x.dtype)
+
+
+def _register(name: str, dims: int, *, relu: bool) -> None:
+    """`quantized::conv2d` and its like."""
+    packed = _PACKED.format(max(dims, 2))
+    overload = ".new" if dims > 1 and not name.startswith("conv_transpose") else ""
+
+    @symbolic(
+        f"quantized::{name}{overload}(Tensor qx, {packed} packed_weight, float output_scale, int output_zero_point) -> Tensor"
+    )
+    def layer(
+        g: Builder,
+        qx: Tensor,
+        packed_weight: PackedConv,
+        output_scale: Number,
+        output_zero_point: Dim,
+    ) -> Tensor:
+        return static(g, qx, packed_weight, output_scale, output_zero_point, dims, relu=relu)
+
+
+def _register_with_settings(name: str, dims: int, *, relu: bool) -> None:
+    """The first form of these operators, whose settings are those in the weight once more."""
+
+    @symbolic(
+        f"quantized::{name}(Tensor qx, {_PACKED.format(dims)} weight, int[] stride, int[] padding, int[] dilation, int groups, float output_scale, int output_zero_point) -> Tensor"
+    )
+    def layer(
+        g: Builder,
+        qx: Tensor,
+        weight: PackedConv,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+        output_scale: Number,
+        output_zero_point: Dim,
+    ) -> Tensor:
+        return static(g, qx, weight, output_scale, output_zero_point, dims, relu=relu)
+
+
+def _register_dynamic(name: str, dims: int) -> None:
+    """`quantized::conv2d_dynamic` and its like: the input is float, and so is the result."""
+
+    @symbolic(
+        f"quantized::{name}_dynamic(Tensor qx, {_PACKED.format(max(dims, 2))} packed_weight, bool reduce_range=False) -> Tensor"
+    )
+    def layer(
+        g: Builder, qx: Tensor, packed_weight: PackedConv, reduce_range: bool = False
+    ) -> Tensor:
+        scale, zero_point = chosen_parameters(g, qx, D.UINT8, reduce_range)
+        x = quantized.quantized(g, qx, scale, zero_point, D.UINT8)
+        return convolved(g, x, quantized.dequantized(g, x), packed_weight, dims)
+
+
+for _dims in (1, 2, 3):
+    _register(f"conv{_dims}d", _dims, relu=False)
+    _register(f"conv{_dims}d_relu", _dims, relu=True)
+    _register(f"conv_transpose{_dims}d", _dims, relu=False)
+    _register_dynamic(f"conv{_dims}d", _dims)
+    _register_dynamic(f"conv_transpose{_dims}d", _dims)
+    if _dims > 1:
+        _register_with_settings(f"conv{_dims}d", _dims, relu=False)
+        _register_with_settings(f"conv{_dims}d_relu", _dims, relu=True)
+
+
+@symbolic(
+    f"quantized::conv2d_add(Tensor qx, Tensor qaccum, {_PACKED.format(2)} packed_weight, float output_scale, int output_zero_point) -> Tensor"
+)
+def conv2d_add(
+    g: Builder,
+    qx: Tensor,
+    qaccum: Tensor,
+    packed_weight: PackedConv,
+    output_scale: Number,
+    output_zero_point: Dim,
+) -> Tensor:
+    """A convolution and a sum, rounded once."""
+    return static(
+        g, qx, packed_weight, output_scale, output_zero_point, 2, relu=False, added=qaccum
+    )
+
+
+@symbolic(
+    f"quantized::conv2d_add_relu(Tensor qx, Tensor qaccum, {_PACKED.format(2)} packed_weight, float output_scale, int output_zero_point) -> Tensor"
+)
+def conv2d_add_relu(
+    g: Builder,
+    qx: Tensor,
+    qaccum: Tensor,
+    packed_weight: PackedConv,
+    output_scale: Number,
+    output_zero_point: Dim,
+) -> Tensor:
+    """The same, and negative results are 0."""
+    return static(g, qx, packed_weight, output_scale, output_zero_point, 2, relu=True, added=qaccum)
+
+
+# ---------------------------------------------------------------- packing
+
+
+def pack(
+    g: Builder,
+    weight: Tensor,
+    bias: Tensor | None,
+    settings: Sequence[Sequence[int]],
+    groups: int,
+    *,
+    transposed: bool,
+) -> PackedConv:
+    """A weight with its settings: strides, paddings, output paddings, dilations.
+
+    A one-dimensional kernel becomes a two-dimensional one of height 1, as PyTorch packs it.
+    """
+    meaning = quantized.meaning_of(weight)
+    lists = [tuple(int(n) for n in numbers) for numbers in settings]
+    if weight.require_rank() == 3:
+        integers = g.Unsqueeze(meaning.integers, axes=[2])
+        weight = quantized.whole(integers, meaning.scale, meaning.zero_point, meaning.axis)
+        lists = [(neutral, *numbers) for neutral, numbers in zip((1, 0, 0, 1), lists, strict=True)]
+    stride, padding, output_padding, dilation = lists
+    return PackedConv(
+        weight, bias, stride, padding, output_padding, dilation, int(groups), transposed
+    )
+
+
+def _register_packing(dims: int) -> None:
+    made = _PACKED.format(max(dims, 2))
+
+    @symbolic(
+        f"quantized::conv{dims}d_prepack(Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, int groups) -> {made}"
+    )
+    def prepack(
+        g: Builder,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> PackedConv:
+        settings = (stride, padding, [0] * dims, dilation)
+        return pack(g, weight, bias, settings, groups, transposed=False)
+
+    @symbolic(
+        f"quantized::conv_transpose{dims}d_prepack(Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] output_padding, int[] dilation, int groups) -> {made}"
+    )
+    def prepack_transposed(
+        g: Builder,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: Sequence[int],
+        padding: Sequence[int],
+        output_padding: Sequence[int],
+        dilation: Sequence[int],
+        groups: int,
+    ) -> PackedConv:
+        settings = (stride, padding, output_padding, dilation)
+        return pack(g, weight, bias, settings, groups, transposed=True)
+
+    for kind in (f"conv{dims}d", f"conv_transpose{dims}d"):
+
+        @symbolic(
+            f"quantized::{kind}_unpack({made} packed_weights) -> (Tensor unpacked_weights, Tensor? B_origin)"
+        )
+        def unpack(g: Builder, packed_weights: PackedConv) -> tuple[Tensor, Tensor | None]:
+            if dims == 1:
+                return _without_height(g, packed_weights.weight), packed_weights.bias
+            return packed_weights.weight, packed_weights.bias
+
+
+for _dims in (1, 2, 3):
+    _register_packing(_dims)
