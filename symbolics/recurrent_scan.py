@@ -94,7 +94,8 @@ def scanned_direction(
         body = g.close(scope, values, [*new, output])
     direction = 1 if backward else 0
     types = [OutputType.of(s) for s in states]
-    shape = None if output.shape is None else (time, *output.shape)
+    # An output is a state: the body may not know that the lengths are as many as the batch.
+    shape = None if states[0].shape is None else (time, *states[0].shape)
     results = g.emit(
         "Scan",
         [g.value(t) for t in (*states, *scanned)],

@@ -30,7 +30,7 @@ from exporter.onnx_graph import (  # noqa: F401
     kernels,
     propagation,
     quantized,
-    shape_rules,
+    reshaping,
     shapes,
     size_nodes,
 )
@@ -288,6 +288,9 @@ class Builder:
         value.type = output.ir_type()
         if tensor.shape is not None and not output.is_sequence:
             value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in tensor.shape])
+            for axis, dim in enumerate(tensor.shape):
+                if dim.__class__ is SymInt and dim.has_functions():
+                    self.scope.sizes[dim] = (tensor, axis)
         return tensor
 
     def assume(self, tensor: Tensor, shape: shapes.PartialShape) -> Tensor:
@@ -436,37 +439,7 @@ class Builder:
 
         Written with 0 (a dim kept) and at most one -1, so that it holds for all sizes.
         """
-        if isinstance(shape, Tensor):
-            if shape.elements is None:
-                return self.Reshape(tensor, shape)  # type: ignore[no-any-return]
-            shape = shape.elements
-        if complex_numbers.is_complex(tensor.dtype):
-            pair = complex_numbers.as_real(tensor)
-            return complex_numbers.from_real(self.reshape(pair, [*shape, 2]))
-        if tensor.quantization is not None:
-            if tensor.quantization.axis is not None:
-                return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
-            integers = self.reshape(tensor.quantization.integers, shape)
-            return quantized.carried(integers, tensor)
-        target = shape_rules.without_rest(tensor.shape, tuple(shape))
-        if target is None:
-            return self.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
-        if tensor.shape is not None and tensor.shape == target:
-            return tensor
-        written = shape_rules.written_shape(tensor.shape, target)
-        true_zero = any(isinstance(d, int) and d == 0 for d in target)
-        if true_zero or (self.opset >= 14 and any(isinstance(d, SymInt) for d in written)):
-            # No dim may be copied by 0 beside a true zero, or a computed size that turns out as 0.
-            result = self.Reshape(tensor, list(target), allowzero=1)
-        elif written == (0, -1) and shape_rules.is_flat(tensor.shape, target):
-            # Where the first dim is 0, Reshape could not tell what is left for the other.
-            result = self.Flatten(tensor, axis=1)
-        else:
-            result = self.Reshape(tensor, list(written))
-        if result.array is None and result.value is not None and result.shape != target:
-            result.shape = target
-            result.value.shape = ir.Shape([d if isinstance(d, int) else str(d) for d in target])
-        return result  # type: ignore[no-any-return]
+        return reshaping.reshape(self, tensor, shape)
 
     def scalar(self, value: Dim) -> Tensor:
         """An integer as a 0-d int64 tensor that has a value in the graph."""

@@ -57,7 +57,10 @@ def scan(
         body = g.close(scope, arguments, [*new_states, *rows])
     trips = slices[0].require_shape()[0]
     types = [OutputType.of(t) for t in states]
-    types += [OutputType(t.dtype, (trips, *t.require_shape())) for t in rows]
+    types += [
+        OutputType(t.dtype, (trips, *(d if _readable(g, d) else None for d in t.require_shape())))
+        for t in rows
+    ]
     attributes = {"body": body, "num_scan_inputs": len(inputs)}
     values = [g.value(t) for t in (*states, *slices)]
     kinds = {"num_scan_inputs": ir.AttributeType.INT}
@@ -68,6 +71,13 @@ def scan(
         back = [order.index(i) for i in range(rank)]
         results = [g.Transpose(t, perm=back) for t in results]
     return results
+
+
+def _readable(g: Builder, dim: Dim) -> bool:
+    """Whether a size can be told here: one that an operator in a body decided can't, outside."""
+    return isinstance(dim, int) or all(
+        any(g.scope.sees(tensor) for tensor, _ in symbol.sources) for symbol in dim.symbols()
+    )
 
 
 def _with_extra_row(g: Builder, tensor: Tensor) -> Tensor:

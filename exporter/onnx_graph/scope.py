@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 if TYPE_CHECKING:
+    from exporter.onnx_graph.symbolic import SymInt
     from exporter.onnx_graph.values import Tensor
 
 __all__ = ["Scope"]
@@ -27,6 +28,9 @@ class Scope:
         self.nodes: list[ir.Node] = []
         self.values: set[ir.Value] = set()
         self.cache: dict[Hashable, Tensor] = {}
+        # Sizes that would take many nodes to compute, and the last tensor and axis of each: what
+        # stands before, such as a convolution to be fused with what follows, has no other user.
+        self.sizes: dict[SymInt, tuple[Tensor, int]] = {}
         self.merged: Scope | None = None
 
     def chain(self) -> Iterator[Scope]:
@@ -50,7 +54,16 @@ class Scope:
         around.nodes.extend(self.nodes)
         around.values |= self.values
         around.cache.update(self.cache)
+        around.sizes.update(self.sizes)
         self.merged = around
+
+    def sized(self, size: SymInt) -> tuple[Tensor, int] | None:
+        """A tensor in sight, and its axis, that is known for a size of this form."""
+        for scope in self.chain():
+            found = scope.sizes.get(size)
+            if found is not None:
+                return found
+        return None
 
     def cached(self, key: Hashable) -> Tensor | None:
         """What was cached under this key, here or in a scope around this one."""

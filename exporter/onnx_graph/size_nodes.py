@@ -1,8 +1,8 @@
 """Nodes that compute integers known as expressions: sizes, and what was computed from them.
 
 The shape of a tensor is read by one `Shape` node in each graph, its sizes by `Gather`; an
-expression is computed once in each graph. The nodes are emitted as they are, past the propagation
-that would defer them again.
+expression is computed once in each graph, or read off a tensor of that size. The nodes are emitted
+as they are, past the propagation that would defer them again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["expression", "materialize"]
+__all__ = ["expression", "materialize", "product"]
 
 
 def materialize(g: Builder, tensor: Tensor) -> Tensor:
@@ -96,16 +96,23 @@ def _shape_node(g: Builder, tensor: Tensor) -> Tensor:
     return cached
 
 
+def _size_node(g: Builder, tensor: Tensor, axis: int) -> Tensor:
+    index = g.constant(axis, ir.DataType.INT64)
+    return _node(g, "Gather", [_shape_node(g, tensor), index], ())
+
+
 def _shape_type(tensor: Tensor) -> shapes.OutputType:
     """The type of a shape; it has a dim of its own where the number of dims is not known."""
     return shapes.OutputType(ir.DataType.INT64, (tensor.rank,))
 
 
 def _dim_source(g: Builder, value: Dim) -> tuple[Tensor, int] | None:
-    """The visible tensor and axis a size can be read from, if it is nothing but a size."""
-    symbol = value.as_symbol() if isinstance(value, SymInt) else None
-    if symbol is None:
+    """The visible tensor and axis a size can be read from, if it is the size of one."""
+    if not isinstance(value, SymInt):
         return None
+    symbol = value.as_symbol()
+    if symbol is None:
+        return g.scope.sized(value)
     for tensor, axis in symbol.sources:
         if axis is not None and g.scope.sees(tensor):
             return tensor, axis
@@ -114,6 +121,9 @@ def _dim_source(g: Builder, value: Dim) -> tuple[Tensor, int] | None:
 
 def expression(g: Builder, value: SymInt) -> Tensor:
     """Nodes that compute an expression as a 0-d int64 tensor."""
+    source = None if value.as_symbol() else _dim_source(g, value)
+    if source is not None:
+        return _size_node(g, *source)
     total: Tensor | None = None
     for monomial, factor in value.terms.items():
         term: Tensor | None = None
@@ -129,15 +139,24 @@ def expression(g: Builder, value: SymInt) -> Tensor:
     return total
 
 
+def product(g: Builder, value: SymInt, factors: Sequence[Dim]) -> None:
+    """Compute an expression as the product of these, for where it will be needed."""
+    if g.scope.cached(value) is None:
+        total = g.scalar(factors[0])
+        for factor in factors[1:]:
+            total = _node(g, "Mul", [total, g.scalar(factor)], ())
+        g.scope.cache[value] = total
+
+
 def _atom(g: Builder, atom: Atom) -> Tensor:
     if isinstance(atom, Symbol):
         for tensor, axis in atom.sources:
             if g.scope.sees(tensor):
-                if axis is None:
-                    return tensor
-                index = g.constant(axis, ir.DataType.INT64)
-                return _node(g, "Gather", [_shape_node(g, tensor), index], ())
+                return tensor if axis is None else _size_node(g, tensor, axis)
         raise UnsupportedError(f"the size {atom.name} can't be read here")
+    source = _dim_source(g, SymInt.of(atom))
+    if source is not None:
+        return _size_node(g, *source)
     arguments = [g.scalar(a) for a in atom.arguments]
     if atom.operator == "let":
         return arguments[0]

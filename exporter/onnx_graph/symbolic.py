@@ -138,6 +138,10 @@ class SymInt:
                 return monomial[0]
         return None
 
+    def has_functions(self) -> bool:
+        """Whether more than sums and products of symbols are in it."""
+        return any(atom.__class__ is Apply for monomial in self.terms for atom in monomial)
+
     def with_values(self, values: Mapping[Symbol, Dim]) -> Dim:
         """The expression with some symbols replaced."""
         if not any(symbol in values for symbol in self.symbols()):
