@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exporter.api import Exported, Report, export, load, register_symbolic
-    from exporter.conversion.signature import TensorSpec
+    from exporter.conversion.specs import OptionalSpec, SequenceSpec, TensorSpec
     from exporter.errors import (
         ArchiveError,
         ConversionError,
@@ -36,6 +36,8 @@ __all__ = [
     "Exported",
     "Report",
     "TensorSpec",
+    "SequenceSpec",
+    "OptionalSpec",
     "ExportError",
     "ArchiveError",
     "NotTorchScriptError",
@@ -49,7 +51,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("export", "load", "register_symbolic", "Exported", "Report"), "exporter.api"),
-    "TensorSpec": "exporter.conversion.signature",
+    **dict.fromkeys(("TensorSpec", "SequenceSpec", "OptionalSpec"), "exporter.conversion.specs"),
 }
 
 

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from exporter.archive import Archive, open_archive
 from exporter.conversion.convert import Conversion, Request, convert, metadata
 from exporter.conversion.interpreter import Options
-from exporter.conversion.signature import TensorSpec
+from exporter.conversion.specs import TensorSpec
 from exporter.errors import InputError
 from exporter.onnx_graph import model as models
 from symbolics.registry import symbolic
@@ -264,6 +264,15 @@ def _finished(
 
 
 def _described(value: ir.Value) -> tuple[str, str, str]:
+    """Name, dtype and shape; of a list or an optional, those of what it holds, and the word."""
     dtype = value.dtype.name.lower() if value.dtype is not None else "?"
+    type_ = value.type
+    optional = isinstance(type_, ir.OptionalType)
+    if isinstance(type_, ir.OptionalType):
+        type_ = type_.elem_type
+    if isinstance(type_, ir.SequenceType):
+        dtype = f"list({dtype})"
+    if optional:
+        dtype = f"optional({dtype})"
     shape = "?" if value.shape is None else f"[{', '.join(str(d) for d in value.shape)}]"
     return str(value.name), dtype, shape

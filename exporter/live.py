@@ -19,10 +19,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from exporter.conversion.signature import TensorSpec
+from exporter.archive import Device
+from exporter.conversion.arguments import Constant
+from exporter.conversion.specs import OptionalSpec, SequenceSpec, TensorSpec, data_type
 from exporter.errors import ConversionError, InputError
 from exporter.live_calls import Adapter
 from exporter.verification.samples import array_for
+from symbolics.rules import scalar_type
 
 __all__ = ["Saved", "ArchiveProgram", "to_archive", "to_arrays", "flat_arrays"]
 
@@ -296,8 +299,17 @@ def _recorded_notes(notes: list[str]) -> Iterator[None]:
 
 
 def to_arrays(value: Any) -> Any:
-    """Tensors as arrays, in nested tuples, lists and dicts; all else is left as it is."""
-    return _array(value) if isinstance(value, torch.Tensor) else _mapped(to_arrays, value)
+    """Tensors as arrays, in nested tuples, lists and dicts.
+
+    Devices and dtypes become what archives hold for them; all else is left as it is.
+    """
+    if isinstance(value, torch.Tensor):
+        return _array(value)
+    if isinstance(value, torch.device):
+        return Device(str(value))
+    if isinstance(value, torch.dtype):
+        return Constant(scalar_type(data_type(str(value).removeprefix("torch."))))
+    return _mapped(to_arrays, value)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -337,7 +349,16 @@ class _Examples:
             return torch.tensor(value)
         if isinstance(value, float):
             return torch.tensor(value, dtype=torch.float32)
+        if isinstance(value, (SequenceSpec, OptionalSpec)):
+            raise InputError(
+                f"a trace has a fixed number of inputs, so {value} can't be one of them",
+                ("script the module: torch.jit.script(module)",),
+            )
         if isinstance(value, TensorSpec):
+            if value.shape is None:
+                raise InputError(
+                    f"a trace is of tensors with a known number of dims, not of {value}"
+                )
             tensor = _tensor(array_for(value.dtype, value.shape))
             self._specs[id(tensor)] = value
             return tensor
@@ -430,4 +451,6 @@ def _run_argument(value: Any) -> Any:
     """Arrays as tensors; numbers stay numbers."""
     if isinstance(value, (np.ndarray, np.generic)):
         return _tensor(np.asarray(value))
+    if isinstance(value, Device):
+        return torch.device(value.name)
     return _mapped(_run_argument, value)

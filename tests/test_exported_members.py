@@ -18,6 +18,8 @@ PUBLIC = {
     "Report",
     "ScriptError",
     "TensorSpec",
+    "SequenceSpec",
+    "OptionalSpec",
     "UnsupportedError",
     "UnsupportedOperatorError",
     "VerificationError",

@@ -312,7 +312,19 @@ def _port(name: str, dtype: str, shape: str) -> dict[str, str]:
 
 
 def _dtype_name(onnx_name: str) -> str:
+    """As `--input` writes it: "float32", "list(float32)"."""
+    word, bracket, rest = onnx_name.partition("(")
+    if bracket:
+        return f"{word}({_dtype_name(rest.removesuffix(')'))})"
     return {"float": "float32", "double": "float64"}.get(onnx_name, onnx_name)
+
+
+def _type_text(dtype: str, shape: str) -> str:
+    """A type with the shape where `--input` has it: "list(float32[n, 3])"."""
+    name, bracket, closing = _dtype_name(dtype).partition(")")
+    if shape == "?":
+        shape = "" if bracket else "[...]"
+    return f"{name}{shape}{bracket}{closing}"
 
 
 def _print_report(exported: Exported, model: str, target: Path) -> None:
@@ -326,7 +338,7 @@ def _print_report(exported: Exported, model: str, target: Path) -> None:
     width = max((len(name) for _, name, _, _ in rows), default=0)
     for kind, name, dtype, shape in rows:
         what = "  (state)" if name in state else ""
-        click.echo(f"  {kind:6}  {name:{width}}  {_dtype_name(dtype)}{shape}{what}")
+        click.echo(f"  {kind:6}  {name:{width}}  {_type_text(dtype, shape)}{what}")
     if report.state:
         names = ", ".join(report.state)
         click.echo(f"  state   {names}: inputs and outputs; what comes out goes into the next call")

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from exporter.conversion.signature import TensorSpec
+from exporter.conversion.specs import TensorSpec
 from exporter.errors import InputError
 
 __all__ = ["constants", "dynamic_axes", "names", "nested", "tensor_specs"]

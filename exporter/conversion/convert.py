@@ -10,29 +10,23 @@ import numpy as np
 import onnx_ir as ir
 
 import symbolics  # noqa: F401  registers the operators
-from exporter.archive import Archive, TensorData
+from exporter.archive import Archive
 from exporter.conversion.aliasing import cells_of
+from exporter.conversion.argument_binding import bound_arguments
 from exporter.conversion.interpreter import Interpreter, Options
 from exporter.conversion.missing import missing_operators
 from exporter.conversion.module_tree import ModuleTree
-from exporter.conversion.objects import ListValue, ObjectValue, Value
+from exporter.conversion.objects import ObjectValue, Value, type_name
 from exporter.conversion.operators import MissingSymbolicError
 from exporter.conversion.overloads import method_for
 from exporter.conversion.results import Outputs
-from exporter.conversion.signature import DynamicAxes, Inputs, TensorSpec
+from exporter.conversion.signature import DynamicAxes, Inputs
+from exporter.conversion.specs import TensorSpec
 from exporter.conversion.state import States, StateType, snapshot
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.torchscript.graph import Function, Node, Parameter
+from exporter.torchscript.graph import Function, Node
 from exporter.torchscript.program import Program
-from exporter.torchscript.types import (
-    BoolType,
-    FloatType,
-    IntType,
-    NoneType_,
-    OptionalType,
-    TensorType,
-)
 
 __all__ = ["Conversion", "Request", "convert"]
 
@@ -80,7 +74,7 @@ def convert(request: Request) -> Conversion:
     )
     declared = program.class_type(archive.root.type_name)
     args = list(request.args or ())
-    function = method_for(declared, request.method, args, request.kwargs, archive.name)
+    function = method_for(program, declared, request.method, args, request.kwargs, archive.name)
     types: dict[str, StateType] = {}
     shared: dict[str, str] = {}
     for _ in range(STATE_ROUNDS):
@@ -115,8 +109,8 @@ class _Attempt:
         self.types = types
         self.g = Builder(request.opset, fold=request.fold)
         self.interpreter = Interpreter(self.g, program, request.options)
-        self.inputs = Inputs(self.g, program, _names(request.input_names), request.dynamic_axes)
-        self.arguments = _arguments(request, function, self.inputs)
+        self.inputs = Inputs(self.g, _names(request.input_names), request.dynamic_axes)
+        self.arguments, self.notes = self._bound(program)
         self.given = {cell: cell.value for a in self.arguments for cell in cells_of(a)}
         _check_names(request, self.inputs)
         self.states = States(self.interpreter, self.inputs, types, request.state)
@@ -130,6 +124,16 @@ class _Attempt:
             self.tree = self._tree(values | {name: values[first] for name, first in shared.items()})
         self.before = self._attributes()
         self.result: Value = None
+
+    def _bound(self, program: Program) -> tuple[list[Value], list[str]]:
+        request = self.request
+        args = request.args
+        if args is None and not request.kwargs:
+            args = request.archive.traced_inputs.get(request.method)
+        bound, notes = bound_arguments(
+            program, self.function, args, request.kwargs, request.constants
+        )
+        return [self.inputs.value(argument) for argument in bound.values()], notes
 
     def _tree(self, state: dict[str, Value]) -> ModuleTree:
         return ModuleTree(
@@ -201,6 +205,12 @@ class _Attempt:
             for name, tensor in self.states.outputs(qualified, after[qualified][1]):
                 outputs.add(f"{name}_out", tensor)
         _check_state(self.request, self.states.names)
+        if not outputs.values:
+            raise InputError(
+                f"{self.request.method} gives no tensor or number and changes no state: "
+                "a model of it would have no outputs",
+                (f"it gives {type_name(self.result)}",),
+            )
         for value in outputs.values:
             self._label(value)
         return Conversion(
@@ -208,7 +218,13 @@ class _Attempt:
             self.inputs.values,
             outputs.values,
             self.states.initial,
-            [*self.interpreter.warnings, *self.states.warnings, *_pinned(self.g)],
+            [
+                *self.notes,
+                *outputs.notes,
+                *self.interpreter.warnings,
+                *self.states.warnings,
+                *_pinned(self.g),
+            ],
             self.interpreter.preconditions,
         )
 
@@ -283,75 +299,3 @@ def _check_names(request: Request, inputs: Inputs) -> None:
                 f"dynamic_axes: there is no input or output {name!r}",
                 (f"inputs: {', '.join(inputs.names)}",),
             )
-
-
-def _arguments(request: Request, function: Function, inputs: Inputs) -> list[Value]:
-    parameters = function.parameters[1:]
-    args = request.args
-    if args is None and not request.kwargs:
-        args = request.archive.traced_inputs.get(request.method)
-    given = list(args or ())
-    if len(given) > len(parameters):
-        raise InputError(
-            f"{len(given)} arguments for {len(parameters)} parameters: {_list(parameters)}"
-        )
-    names = {p.name for p in parameters}
-    for name in (*request.kwargs, *request.constants):
-        if name not in names:
-            raise InputError(f"there is no parameter {name!r}; there are: {_list(parameters)}")
-    values = []
-    for i, parameter in enumerate(parameters):
-        if parameter.name in request.constants:
-            values.append(request.constants[parameter.name])
-        elif i < len(given):
-            values.append(inputs.argument(parameter.name, parameter.type, _example(given[i])))
-        elif parameter.name in request.kwargs:
-            example = _example(request.kwargs[parameter.name])
-            values.append(inputs.argument(parameter.name, parameter.type, example))
-        else:
-            values.append(_unspecified(parameter, inputs))
-    return values
-
-
-def _example(given: object) -> object:
-    """Stored example inputs as specs."""
-    if isinstance(given, TensorData):
-        return TensorSpec(given.dtype.name.lower(), given.shape)
-    if isinstance(given, tuple):
-        return tuple(_example(g) for g in given)
-    if isinstance(given, list):
-        return [_example(g) for g in given]
-    if isinstance(given, dict):
-        return {k: _example(v) for k, v in given.items()}
-    return given
-
-
-def _unspecified(parameter: Parameter, inputs: Inputs) -> Value:
-    """A parameter nothing was given for: its default, or an input if its type says enough."""
-    if parameter.has_default:
-        return _literal(parameter.default)
-    kind = parameter.type
-    if isinstance(kind, (OptionalType, NoneType_)):
-        return None
-    for number, sample in ((BoolType, False), (IntType, 0), (FloatType, 0.0)):
-        if isinstance(kind, number):
-            return inputs.number(parameter.name, sample)
-    what = "its dtype and shape" if isinstance(kind, TensorType) else "an example"
-    raise InputError(
-        f"the argument {parameter.name} ({kind}) is not given; say {what}",
-        (
-            'in Python  args=(..., TensorSpec("float32", ("batch", 3)))',
-            f'command    --input "{parameter.name}=float32[batch,3]"',
-        ),
-    )
-
-
-def _literal(value: object) -> Value:
-    """A default that is a plain number, string or None stands for itself."""
-    if isinstance(value, (list, tuple)):
-        return ListValue([_literal(v) for v in value])
-    return value
-
-
-def _list(parameters: Sequence[Parameter]) -> str:
-    return ", ".join(f"{p.type} {p.name}" for p in parameters) or "none"

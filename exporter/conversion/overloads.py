@@ -8,29 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from exporter.archive import TensorData
-from exporter.conversion.signature import TensorSpec
+from exporter.conversion.argument_binding import Binder
 from exporter.errors import InputError
 from exporter.torchscript.graph import ClassType, Function
-from exporter.torchscript.types import (
-    BoolType,
-    ClassRef,
-    DictType,
-    FloatType,
-    IntType,
-    ListType,
-    OptionalType,
-    TensorType,
-    TupleType,
-    Type,
-)
+from exporter.torchscript.program import Program
 
 __all__ = ["method_for"]
 
 
 def method_for(
+    program: Program,
     declared: ClassType,
     method: str,
     args: Sequence[object],
@@ -49,7 +36,7 @@ def method_for(
     if not overloads:
         known = ", ".join(declared.methods) or "none"
         raise InputError(f"{where} has no method {method!r}; its methods: {known}")
-    fitting = [f for f in overloads.values() if _takes(f, args, kwargs)]
+    fitting = [f for f in overloads.values() if _takes(program, f, args, kwargs)]
     if len(fitting) == 1:
         return fitting[0]
     listed = tuple(
@@ -62,35 +49,20 @@ def method_for(
     )
 
 
-def _takes(function: Function, args: Sequence[object], kwargs: Mapping[str, object]) -> bool:
+def _takes(
+    program: Program, function: Function, args: Sequence[object], kwargs: Mapping[str, object]
+) -> bool:
     parameters = function.parameters[1:]
     if len(args) > len(parameters) or not set(kwargs) <= {p.name for p in parameters}:
         return False
     given = dict(zip((p.name for p in parameters), args, strict=False)) | dict(kwargs)
-    return all(p.name not in given or _fits(p.type, given[p.name]) for p in parameters) and all(
-        p.name in given or p.has_default for p in parameters
-    )
-
-
-def _fits(kind: Type, value: object) -> bool:
-    """Whether an argument can be of this type; types not listed here take anything."""
-    if isinstance(kind, OptionalType):
-        return value is None or _fits(kind.element, value)
-    tensor = isinstance(value, (np.ndarray, np.generic, TensorSpec, TensorData))
-    if isinstance(kind, TensorType):
-        return tensor or isinstance(value, (bool, int, float))
-    if isinstance(kind, (BoolType, IntType, FloatType)):
-        return tensor or isinstance(value, (bool, int, float))
-    if isinstance(kind, TupleType):
-        return (
-            isinstance(value, (tuple, list))
-            and len(value) == len(kind.elements)
-            and all(map(_fits, kind.elements, value))
-        )
-    if isinstance(kind, ListType):
-        return isinstance(value, (tuple, list)) and all(_fits(kind.element, v) for v in value)
-    if isinstance(kind, DictType):
-        return isinstance(value, Mapping)
-    if isinstance(kind, ClassRef):
-        return isinstance(value, (tuple, list))
+    binder = Binder(program)
+    try:
+        for parameter in parameters:
+            if parameter.name in given:
+                binder.bind(parameter.name, parameter.type, given[parameter.name])
+            elif not parameter.has_default:
+                return False
+    except InputError:
+        return False
     return True

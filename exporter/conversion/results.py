@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from exporter.conversion.numbers import as_tensor
 from exporter.conversion.objects import (
     ChoiceValue,
+    Device,
     DictValue,
+    EnumMember,
     ListValue,
     NamedTuple,
     ObjectValue,
@@ -23,45 +26,83 @@ from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import is_complex
-from exporter.onnx_graph.values import Tensor, is_number
+from exporter.onnx_graph.optionals import absent_or
+from exporter.onnx_graph.values import SymBool, Tensor, is_number
 
-__all__ = ["Outputs", "flatten"]
+__all__ = ["Outputs"]
 
 
-def flatten(g: Builder, value: Value, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """(name, tensor) of each tensor and number in a result, depth-first; None and strings drop out.
+@dataclass(frozen=True)
+class _Part:
+    """A part of a result that is no container, there if all of `present` hold."""
+
+    name: str
+    value: Value
+    present: tuple[SymBool, ...]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is known and no tensor or number."""
+        return self.value is None or isinstance(self.value, (str, Device, EnumMember))
+
+    def tensor(self, g: Builder) -> Tensor:
+        """As a value of the graph."""
+        found = _tensor(g, self.name, self.value)
+        if not self.present:
+            return found
+        present = self.present[0].tensor
+        for other in self.present[1:]:
+            present = g.And(present, other.tensor)
+        return absent_or(g, present, found)
+
+
+def _parts(value: Value, name: str = "", present: tuple[SymBool, ...] = ()) -> Iterator[_Part]:
+    """The parts of a result, depth-first.
 
     A field's name is its own, at the top level; below, it is joined to what holds it by a dot.
     """
-    if value is None or isinstance(value, str):
+    if isinstance(value, OptionalValue):
+        yield from _parts(value.value, name, (*present, value.present))
         return
-    if isinstance(value, TensorRef):
-        yield name or "output", value.read(g)
-    elif isinstance(value, Tensor):
-        yield name or "output", value
-    elif is_number(value):
-        yield name or "output", as_tensor(g, value)
-    elif isinstance(value, NamedTuple):
-        for field, item in value.fields.items():
-            yield from flatten(g, item, f"{name}.{field}" if name else field)
+    items: Iterable[tuple[object, Value]]
+    if isinstance(value, NamedTuple):
+        items = value.fields.items()
     elif isinstance(value, DictValue):
-        for key, item in value.items.items():
-            yield from flatten(g, item, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, ListValue) and value.runtime is not None:
-        yield name or "output", sequence(g, value.runtime).value
-    elif isinstance(value, (tuple, ListValue)):
-        items = value if isinstance(value, tuple) else value.items
-        for i, item in enumerate(items):
-            yield from flatten(g, item, f"{name}.{i}" if name else f"output_{i}")
-    elif isinstance(value, OptionalValue):
-        raise UnsupportedError("an output whose presence is only known at run time")
-    elif isinstance(value, ChoiceValue):
-        what = " or ".join(repr(o) if isinstance(o, str) else type_name(o) for o in value.options)
-        raise UnsupportedError(f"an output that is {what}, depending on the data")
-    elif isinstance(value, ObjectValue):
-        raise UnsupportedError(f"an output of the class {value.type.name}")
+        items = value.items.items()
+    elif isinstance(value, tuple) or (isinstance(value, ListValue) and value.runtime is None):
+        numbered = value if isinstance(value, tuple) else value.items
+        items = ((i if name else f"output_{i}", item) for i, item in enumerate(numbered))
     else:
-        raise UnsupportedError(f"an output of the type {type(value).__name__}")
+        yield _Part(name or "output", value, present)
+        return
+    for key, item in items:
+        yield from _parts(item, f"{name}.{key}" if name else str(key), present)
+
+
+def _tensor(g: Builder, name: str, value: Value) -> Tensor:
+    if isinstance(value, TensorRef):
+        return value.read(g)
+    if is_number(value):
+        return as_tensor(g, value)
+    if isinstance(value, ListValue) and value.runtime is not None:
+        return sequence(g, value.runtime).value
+    if isinstance(value, ObjectValue):
+        raise UnsupportedError(
+            f"the output {name} is an object of the class "
+            f"{value.type.name.rpartition('.')[2]}: return the tensors that it holds"
+        )
+    if isinstance(value, ChoiceValue):
+        what = " or ".join(repr(o) if isinstance(o, str) else type_name(o) for o in value.options)
+        raise UnsupportedError(f"the output {name} is {what}, depending on the data")
+    raise UnsupportedError(
+        f"the output {name} is of the type {type_name(value)}, which no ONNX model can give"
+    )
+
+
+def _text(value: str | Device | EnumMember) -> str:
+    if isinstance(value, EnumMember):
+        return f"{value.type_name.rpartition('.')[2]}({value.value!r})"
+    return f"the device {value.name}" if isinstance(value, Device) else repr(value)
 
 
 class Outputs:
@@ -71,17 +112,25 @@ class Outputs:
         self._g = g
         self._given = list(names or ())
         self.values: list[ir.Value] = []
+        self.notes: list[str] = []
+        """What of the result the model does not give."""
 
     def add_all(self, result: Value) -> None:
         """The program's result; fewer names than outputs are allowed, more are an error."""
-        found = list(flatten(self._g, result))
+        parts = list(_parts(result))
+        found = [part for part in parts if not part.is_constant]
         if len(self._given) > len(found):
             raise InputError(
                 f"{len(self._given)} output_names for {len(found)} outputs: "
-                f"{', '.join(name for name, _ in found)}"
+                f"{', '.join(part.name for part in found) or 'none'}"
             )
-        for i, (name, tensor) in enumerate(found):
-            self.add(self._given[i] if i < len(self._given) else name, tensor)
+        for i, part in enumerate(found):
+            self.add(self._given[i] if i < len(self._given) else part.name, part.tensor(self._g))
+        for part in parts:
+            if part.is_constant and part.value is not None:
+                self.notes.append(
+                    f"{part.name} is always {_text(part.value)}, which is no output of the model"
+                )
 
     def add(self, name: str, tensor: Tensor) -> None:
         """One output; it is a node's output of its own, under this name."""

@@ -45,7 +45,8 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
-from exporter.conversion.signature import Inputs, TensorSpec
+from exporter.conversion.signature import Inputs
+from exporter.conversion.specs import TensorSpec
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.complex_numbers import pairs_of
@@ -195,7 +196,7 @@ class States:
         for name, kind in zip(names, output_types(form), strict=True):
             shape: list[int | str] | None = None
             if name in self._declared:
-                shape = list(self._declared[name].shape)
+                shape = list(self._declared[name].require_shape())
             elif kind.shape is not None:
                 shape = [
                     d if isinstance(d, int) else f"{name}_{axis}"
@@ -211,15 +212,17 @@ class States:
     def _start(self, name: str, array: np.ndarray) -> None:
         """The initial value; of an empty one that is declared otherwise, zeros."""
         spec = self._declared.get(name)
-        if spec is not None and not _fits(array.shape, spec.shape):
+        if spec is not None and not _fits(array.shape, spec.require_shape()):
             if array.size:
                 raise InputError(
-                    f"the state {name} is declared {_described(spec)}, but the archive holds "
+                    f"the state {name} is declared {spec}, but the archive holds "
                     f"{array.dtype}{list(array.shape)}"
                 )
-            array = np.zeros([1 if isinstance(d, str) else d for d in spec.shape], array.dtype)
+            array = np.zeros(
+                [1 if isinstance(d, str) else d for d in spec.require_shape()], array.dtype
+            )
             self.warnings.append(
-                f"the state {name} is empty in the archive and declared {_described(spec)}: "
+                f"the state {name} is empty in the archive and declared {spec}: "
                 "the model starts from zeros, which must mean the same to the program"
             )
         self.initial[self._public(name)] = pairs_of(array)
@@ -253,10 +256,10 @@ class States:
         """The form with the dtype and shape that the user declared for tensors in it."""
         if isinstance(form, TensorForm) and name in self._declared:
             spec = self._declared[name]
-            shape = tuple(d if isinstance(d, int) else None for d in spec.shape)
+            shape = tuple(d if isinstance(d, int) else None for d in spec.require_shape())
             if spec.onnx_dtype != form.dtype or not _may_be(form, shape):
                 raise InputError(
-                    f"the state {name} is declared {_described(spec)}, but the program leaves "
+                    f"the state {name} is declared {spec}, but the program leaves "
                     f"{form.dtype.name.lower()} of {_shape_text(form)} in it"
                 )
             return TensorForm(form.dtype, shape)
@@ -434,7 +437,3 @@ def _shape_text(form: TensorForm) -> str:
     if shapes is None:
         return "any shape"
     return " or ".join(f"[{', '.join('?' if d is None else str(d) for d in s)}]" for s in shapes)
-
-
-def _described(spec: TensorSpec) -> str:
-    return f"{spec.dtype}[{','.join(map(str, spec.shape))}]"

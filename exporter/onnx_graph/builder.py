@@ -275,10 +275,7 @@ class Builder:
     def typed(self, value: ir.Value, output: shapes.OutputType, name: str) -> Tensor:
         """A tensor for an ONNX value; dims that are None become new symbols read from it."""
         if complex_numbers.is_complex(output.dtype):
-            real = complex_numbers.part_dtype(output.dtype)
-            shape = None if output.shape is None else (*output.shape, 2)
-            pair = shapes.OutputType(real, shape, output.is_sequence)
-            return complex_numbers.from_real(self.typed(value, pair, name))
+            return complex_numbers.from_real(self.typed(value, output.pair(), name))
         tensor = Tensor(output.dtype, None, value=value, scope=self.scope)
         if output.shape is not None:
             tensor.shape = tuple(

@@ -9,14 +9,14 @@ A dim that a rule leaves as None becomes a new symbol, read from the output itse
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import onnx
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.complex_numbers import is_complex
+from exporter.onnx_graph.complex_numbers import is_complex, part_dtype
 from exporter.onnx_graph.shape_rules import RULES
 from exporter.onnx_graph.symbolic import Dim, SymInt
 
@@ -36,17 +36,28 @@ class OutputType:
     dtype: ir.DataType
     shape: PartialShape
     is_sequence: bool = False
+    is_optional: bool = False
 
     @staticmethod
     def of(tensor: Tensor) -> OutputType:
         """The type of an existing tensor."""
-        is_sequence = tensor.value is not None and isinstance(tensor.value.type, ir.SequenceType)
-        return OutputType(tensor.dtype, tensor.shape, is_sequence)
+        type_ = None if tensor.value is None else tensor.value.type
+        is_optional = isinstance(type_, ir.OptionalType)
+        held = type_.elem_type if isinstance(type_, ir.OptionalType) else type_
+        is_sequence = isinstance(held, ir.SequenceType)
+        return OutputType(tensor.dtype, tensor.shape, is_sequence, is_optional)
+
+    def pair(self) -> OutputType:
+        """Of a complex tensor, the type of the real one that it is in the graph."""
+        shape = None if self.shape is None else (*self.shape, 2)
+        return replace(self, dtype=part_dtype(self.dtype), shape=shape)
 
     def ir_type(self) -> ir.TypeProtocol:
         """As an onnx_ir type."""
-        tensor = ir.TensorType(self.dtype)
-        return ir.SequenceType(tensor) if self.is_sequence else tensor
+        type_: ir.TensorType | ir.SequenceType = ir.TensorType(self.dtype)
+        if self.is_sequence:
+            type_ = ir.SequenceType(type_)
+        return ir.OptionalType(type_) if self.is_optional else type_
 
 
 def infer(call: Call) -> list[OutputType]:

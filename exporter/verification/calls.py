@@ -1,59 +1,45 @@
 """How a call of the program and the inputs of its ONNX model answer to each other.
 
-The model's inputs are the tensors and numbers in the arguments, flattened in order. A `CallPlan`
-remembers where each belongs, so that arrays for the inputs can be given to the program as well.
+The model's inputs are the leaves of the arguments, in order. A `CallPlan` has an example for each,
+and makes the program's arguments of the values that the model gets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from exporter.archive import Archive, TensorData
+from exporter.archive import Archive
+from exporter.conversion.argument_binding import bound_arguments
+from exporter.conversion.arguments import (
+    Argument,
+    Constant,
+    DictNode,
+    Leaf,
+    ListNode,
+    RecordNode,
+)
 from exporter.conversion.overloads import method_for
-from exporter.conversion.signature import TensorSpec
+from exporter.conversion.specs import SequenceSpec
 from exporter.errors import InputError
 from exporter.torchscript.program import Program
-from exporter.torchscript.types import (
-    BoolType,
-    FloatType,
-    IntType,
-    NoneType_,
-    OptionalType,
-    TensorType,
-    Type,
-)
-from exporter.verification.samples import Array, array_for
+from exporter.verification.samples import Array, Sample, array_for, list_for
 
 __all__ = ["CallPlan"]
-
-_NUMBERS: tuple[tuple[type[Type], bool | int | float], ...] = (
-    (BoolType, False),
-    (IntType, 0),
-    (FloatType, 0.0),
-)
-
-
-@dataclass(frozen=True)
-class _Leaf:
-    """The place of an input; a number is passed as one where the program declares it so."""
-
-    index: int
-    is_number: bool
 
 
 class CallPlan:
     """The program's arguments with a place for each input of the model."""
 
-    def __init__(self) -> None:
-        self.examples: list[Array] = []
-        """An array for each input: the example's own values, or made-up ones for a spec."""
-        self.method = ""
+    def __init__(self, arguments: Mapping[str, Argument], method: str = "") -> None:
+        self.method = method
         """The name of the overload, where the method has several."""
-        self._arguments: dict[str, Any] = {}
+        self._arguments = arguments
+        self._leaves = [leaf for a in arguments.values() for leaf in _leaves(a)]
+        self.examples: list[Sample] = [_example(leaf, i) for i, leaf in enumerate(self._leaves)]
+        """A value for each input: the example's own, or a made-up one for a spec."""
 
     @classmethod
     def of(
@@ -68,80 +54,77 @@ class CallPlan:
         program = Program(archive.code, archive.constants, archive.source_ranges)
         if args is None and not kwargs:
             args = archive.traced_inputs.get(method)
-        given = list(args or ())
         declared = program.class_type(archive.root.type_name)
-        function = method_for(declared, method, given, kwargs, archive.name)
-        parameters = function.parameters[1:]
-        plan = cls()
-        if method not in declared.methods:
-            plan.method = function.name.rpartition(".")[2]
-        for position, parameter in enumerate(parameters):
-            kind = parameter.type
-            if isinstance(kind, OptionalType):
-                kind = kind.element
-            name = parameter.name
-            if name in constants:
-                plan._arguments[name] = constants[name]
-            elif position < len(given):
-                plan._arguments[name] = plan._template(given[position], kind)
-            elif name in kwargs:
-                plan._arguments[name] = plan._template(kwargs[name], kind)
-            elif not parameter.has_default and not isinstance(
-                parameter.type, (OptionalType, NoneType_)
-            ):
-                for number, sample in _NUMBERS:
-                    if isinstance(kind, number):
-                        plan._arguments[name] = plan._leaf(np.asarray(sample), True)
-        return plan
-
-    def _leaf(self, example: Array, is_number: bool) -> _Leaf:
-        self.examples.append(example)
-        return _Leaf(len(self.examples) - 1, is_number)
-
-    def _template(self, value: object, declared: Type | None) -> Any:
-        if isinstance(value, TensorData):
-            return self._leaf(array_for(value.dtype.name.lower(), value.shape), False)
-        if isinstance(value, TensorSpec):
-            number = isinstance(declared, (BoolType, IntType, FloatType))
-            return self._leaf(array_for(value.dtype, value.shape, len(self.examples)), number)
-        if isinstance(value, (np.ndarray, np.generic)):
-            return self._leaf(np.asarray(value), False)
-        if isinstance(value, (bool, int, float)):
-            tensor = isinstance(declared, TensorType)
-            kind = np.float32 if tensor and isinstance(value, float) else None
-            if isinstance(declared, FloatType):
-                value = float(value)
-            return self._leaf(np.asarray(value, kind), not tensor)
-        if isinstance(value, Mapping):
-            return {key: self._template(item, None) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            # A named tuple is passed as a plain one, which TorchScript takes for it.
-            items = [self._template(item, None) for item in value]
-            return items if isinstance(value, list) else tuple(items)
-        return value
+        function = method_for(program, declared, method, list(args or ()), kwargs, archive.name)
+        bound, _ = bound_arguments(program, function, args, kwargs, constants)
+        given = {*kwargs, *constants}
+        for parameter in function.parameters[1 + len(args or ()) :]:
+            if parameter.has_default and parameter.name not in given:
+                del bound[parameter.name]
+        overload = "" if method in declared.methods else function.name.rpartition(".")[2]
+        return cls(bound, overload)
 
     def use(self, names: Sequence[str], arrays: Mapping[str, Array] | Sequence[Array]) -> None:
-        """Take these for the examples: by the inputs' names, or in order."""
+        """Take these for the examples: by the inputs' names, or in order.
+
+        A list's items are named `xs.0`, `xs.1`, and so on.
+        """
         if not isinstance(arrays, Mapping):
             if len(arrays) > len(names):
                 raise InputError(f"{len(arrays)} arrays for {len(names)} inputs")
             arrays = dict(zip(names, arrays, strict=False))
+        lists: dict[int, dict[str, Array]] = {}
         for name, array in arrays.items():
-            if name not in names:
+            owner, _, number = name.rpartition(".")
+            if name in names:
+                self.examples[names.index(name)] = array
+            elif owner in names and number.isdecimal():
+                lists.setdefault(names.index(owner), {})[number] = array
+            else:
                 raise InputError(f"the model has no input {name}", (f"it has: {', '.join(names)}",))
-            self.examples[names.index(name)] = array
+        for index, items in lists.items():
+            self.examples[index] = [items[number] for number in sorted(items, key=int)]
 
-    def arguments(self, inputs: Sequence[Array]) -> dict[str, Any]:
-        """The program's arguments by name, holding these arrays in place of the examples."""
-        return {name: _filled(value, inputs) for name, value in self._arguments.items()}
+    def arguments(self, inputs: Sequence[Sample]) -> dict[str, Any]:
+        """The program's arguments by name, holding these values in place of the examples."""
+        values = dict(zip((leaf.name for leaf in self._leaves), inputs, strict=True))
+        return {name: _filled(argument, values) for name, argument in self._arguments.items()}
 
 
-def _filled(value: Any, inputs: Sequence[Array]) -> Any:
-    if isinstance(value, _Leaf):
-        array = inputs[value.index]
-        return array.item() if value.is_number else array
-    if isinstance(value, (list, tuple)):
-        return type(value)(_filled(item, inputs) for item in value)
-    if isinstance(value, dict):
-        return {key: _filled(item, inputs) for key, item in value.items()}
-    return value
+def _leaves(argument: Argument) -> list[Leaf]:
+    if isinstance(argument, Leaf):
+        return [argument]
+    if isinstance(argument, Constant):
+        return []
+    return [leaf for item in _items(argument) for leaf in _leaves(item)]
+
+
+def _items(argument: Argument) -> Sequence[Argument]:
+    if isinstance(argument, DictNode):
+        return list(argument.items.values())
+    if isinstance(argument, RecordNode):
+        return list(argument.fields.values())
+    assert not isinstance(argument, (Leaf, Constant))
+    return argument.items
+
+
+def _example(leaf: Leaf, seed: int) -> Sample:
+    if leaf.example is not None:
+        return leaf.example
+    content = leaf.content
+    if leaf.kind == "tensor" and isinstance(content, SequenceSpec):
+        return list_for(content.dtype, content.shape, seed)
+    return array_for(content.dtype, content.shape, seed)
+
+
+def _filled(argument: Argument, values: Mapping[str, Sample]) -> Any:
+    """The argument as Python calls the program with it; a named tuple is passed as a plain one."""
+    if isinstance(argument, Constant):
+        return argument.value
+    if isinstance(argument, Leaf):
+        value = values[argument.name]
+        return value if argument.kind == "tensor" or value is None else np.asarray(value).tolist()
+    if isinstance(argument, DictNode):
+        return {key: _filled(item, values) for key, item in argument.items.items()}
+    items = [_filled(item, values) for item in _items(argument)]
+    return items if isinstance(argument, ListNode) else tuple(items)

@@ -7,14 +7,24 @@ token numbers nearly everywhere; made from an example they are drawn from its va
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import ml_dtypes
 import numpy as np
 
-__all__ = ["Array", "array_for", "made_up_size", "numpy_dtype", "resized"]
+__all__ = [
+    "Array", "Sample", "array_for", "list_for", "made_up_size", "numpy_dtype", "relisted",
+    "resized",
+]  # fmt: skip
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+
+Sample: TypeAlias = "Array | list[Array] | None"
+"""A value for an input: a list for a sequence, None for an optional one that is not there."""
+
+MADE_UP_LENGTH = 2
+# Dims of a tensor of which nothing is declared.
+_ANY_SHAPE = ("rows", "columns")
 
 _ALIASES = {"half": "float16", "float": "float32", "double": "float64", "long": "int64"}
 
@@ -34,10 +44,23 @@ def made_up_size(label: str) -> int:
     return 2 + sum(label.encode()) % 3
 
 
-def array_for(dtype: str, shape: Sequence[int | str], seed: int = 0) -> Array:
+def array_for(dtype: str, shape: Sequence[int | str] | None, seed: int = 0) -> Array:
     """Values for an input that is known by dtype and shape alone."""
-    sizes = tuple(made_up_size(dim) if isinstance(dim, str) else dim for dim in shape)
+    dims = _ANY_SHAPE if shape is None else shape
+    sizes = tuple(made_up_size(dim) if isinstance(dim, str) else dim for dim in dims)
     return _drawn(numpy_dtype(dtype), sizes, np.random.default_rng(seed))
+
+
+def list_for(dtype: str, shape: Sequence[int | str] | None, seed: int = 0) -> list[Array]:
+    """Tensors for a list that is known by what it holds."""
+    return [array_for(dtype, shape, seed + i) for i in range(MADE_UP_LENGTH)]
+
+
+def relisted(example: list[Array], length: int, seed: int = 0) -> list[Array]:
+    """A list like the example, but of this length."""
+    first = example[:length]
+    more = [resized(example[0], example[0].shape, seed + i) for i in range(length - len(first))]
+    return [*first, *more]
 
 
 def resized(example: Array, shape: tuple[int, ...], seed: int = 0) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from exporter.errors import VerificationError
 from exporter.onnx_graph.complex_numbers import pairs_of
-from exporter.verification.samples import Array, numpy_dtype
+from exporter.verification.samples import Sample, numpy_dtype
 
 __all__ = ["Port", "Session"]
 
@@ -35,6 +35,16 @@ class Port:
             return None
         return numpy_dtype({"float": "float32", "double": "float64"}.get(inner, inner))
 
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it takes a list."""
+        return "seq(" in self.type
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether it takes None."""
+        return self.type.startswith("optional(")
+
 
 class Session:
     """A loaded model. onnxruntime is imported here, when the first one is made."""
@@ -55,16 +65,25 @@ class Session:
         self.inputs = [_port(node) for node in self._session.get_inputs()]
         self.outputs = [_port(node) for node in self._session.get_outputs()]
 
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Any]:
+    def run(self, feeds: Mapping[str, Sample]) -> dict[str, Any]:
         """Run the model; the outputs by name, sequences being lists. Complex arrays go as pairs."""
         try:
-            values = self._session.run(None, {k: pairs_of(v) for k, v in feeds.items()})
+            values = self._session.run(
+                None,
+                {k: pairs_of(v) if isinstance(v, np.ndarray) else v for k, v in feeds.items()},
+            )
         except Exception as error:
-            sizes = ", ".join(f"{k} {list(np.shape(v))}" for k, v in feeds.items())
+            sizes = ", ".join(f"{k} {_size(v)}" for k, v in feeds.items())
             raise VerificationError(
                 f"onnxruntime can't run the model: {first_line(error)}", (f"inputs: {sizes}",)
             ) from error
         return dict(zip((port.name for port in self.outputs), values, strict=True))
+
+
+def _size(value: Sample) -> str:
+    if isinstance(value, list):
+        return f"({', '.join(map(_size, value))})"
+    return "None" if value is None else str(list(value.shape))
 
 
 def _port(node: Any) -> Port:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from exporter.errors import InputError, VerificationError
 from exporter.verification.calls import CallPlan
 from exporter.verification.comparison import Difference, Tolerance, compare
-from exporter.verification.samples import Array, array_for, resized
+from exporter.verification.samples import Array, Sample, array_for, relisted, resized
 from exporter.verification.session import Port, Session, first_line
 
 if TYPE_CHECKING:
@@ -164,12 +164,13 @@ def _failure(what: str, wrong: Sequence[Difference]) -> VerificationError:
     )
 
 
-def _dims(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, int]:
+def _dims(ports: Sequence[Port], samples: Sequence[Sample]) -> dict[str, int]:
     """The sizes that the arrays give to the named dims."""
     return {
         dim: size
-        for port, array in zip(ports, arrays, strict=False)
-        for dim, size in zip(port.shape, array.shape, strict=False)
+        for port, sample in zip(ports, samples, strict=False)
+        if isinstance(sample, np.ndarray)
+        for dim, size in zip(port.shape, sample.shape, strict=False)
         if isinstance(dim, str)
     }
 
@@ -178,7 +179,7 @@ def _started(
     session: Session,
     initial_state: Mapping[str, Array],
     ports: Sequence[Port],
-    examples: Sequence[Array],
+    examples: Sequence[Sample],
 ) -> dict[str, Array]:
     """The initial state; zeros of a declared type in the sizes that the inputs have."""
     sizes = _dims(ports, examples)
@@ -197,11 +198,14 @@ def _started(
 
 
 def _at(
-    ports: Sequence[Port], examples: Sequence[Array], sizes: Mapping[str, int], seed: int
-) -> list[Array]:
+    ports: Sequence[Port], examples: Sequence[Sample], sizes: Mapping[str, int], seed: int
+) -> list[Sample]:
     """Inputs like the examples with the named dims at these sizes."""
-    result = []
+    result: list[Sample] = []
     for number, (port, example) in enumerate(zip(ports, examples, strict=False)):
+        if not isinstance(example, np.ndarray):
+            result.append(example)
+            continue
         # The model takes a complex number as a pair.
         dims = port.shape[:-1] if example.dtype.kind == "c" else port.shape or example.shape
         shape = tuple(
@@ -214,22 +218,43 @@ def _at(
     return result
 
 
-def _variations(sizes: Mapping[str, int]) -> list[list[tuple[str, dict[str, int]]]]:
-    """For each named dim, other sizes to try in order; the first that the program takes counts."""
-    return [
+_Variation: TypeAlias = "tuple[str, list[Sample]]"
+
+
+def _variations(ports: Sequence[Port], examples: Sequence[Sample]) -> list[list[_Variation]]:
+    """For each thing that may vary, inputs to try in order until the program takes one.
+
+    A named dim at other sizes, a list with none, one more and one item, an optional input as None.
+    """
+    sizes = _dims(ports, examples)
+    found = [
         [
-            (f"{name}={other}", {**sizes, name: other})
+            (f"{name}={other}", _at(ports, examples, {**sizes, name: other}, 100))
             for other in dict.fromkeys((size + 1, 2 * size))
         ]
         for name, size in sizes.items()
     ]
+    for index, (port, example) in enumerate(zip(ports, examples, strict=False)):
+        others: list[tuple[str, Sample]] = []
+        if isinstance(example, list) and example:
+            lengths = dict.fromkeys((0, len(example) + 1, 1))
+            others = [
+                (f"{port.name} of length {n}", relisted(example, n, 100))
+                for n in lengths
+                if n != len(example)
+            ]
+        if port.is_optional and example is not None:
+            others.append((f"{port.name}=None", None))
+        for what, other in others:
+            found.append([(what, [*examples[:index], other, *examples[index + 1 :]])])
+    return found
 
 
 class _Smoke:
     """Runs without a reference."""
 
     def __init__(
-        self, session: Session, initial_state: Mapping[str, Array], examples: Sequence[Array]
+        self, session: Session, initial_state: Mapping[str, Array], examples: Sequence[Sample]
     ) -> None:
         self._session = session
         self._ports = [p for p in session.inputs if p.name not in initial_state]
@@ -242,18 +267,17 @@ class _Smoke:
     def verify(self) -> Verification:
         result = Verification(None, notes=["the inputs are made up; nothing was compared"])
         self._run(self._examples, "as given", result)
-        sizes = _dims(self._ports, self._examples)
-        for tries in _variations(sizes):
-            for number, (what, other) in enumerate(tries):
+        for tries in _variations(self._ports, self._examples):
+            for number, (what, samples) in enumerate(tries):
                 try:
-                    self._run(_at(self._ports, self._examples, other, 100), what, result)
+                    self._run(samples, what, result)
                     break
                 except VerificationError as error:
                     if number == len(tries) - 1:
                         result.notes.append(f"does not run at {what}: {error.message}")
         return result
 
-    def _run(self, arrays: Sequence[Array], what: str, result: Verification) -> None:
+    def _run(self, arrays: Sequence[Sample], what: str, result: Verification) -> None:
         feeds = dict(zip((port.name for port in self._ports), arrays, strict=True))
         state = dict(self._state)
         for _ in range(STATE_CALLS if state else 1):
@@ -298,9 +322,8 @@ class _AgainstPyTorch:
                     f"PyTorch can't run the program on these inputs: {error.message}",
                     ("give example inputs that it takes: --inputs, or args",),
                 ) from error
-        sizes = _dims(self._ports, self._plan.examples)
         # What the state's shapes follow from is not known: its dims stay as they are.
-        for tries in _variations(sizes) if not self._state else []:
+        for tries in _variations(self._ports, self._plan.examples) if not self._state else []:
             self._run_other(tries, result)
         return result
 
@@ -315,19 +338,18 @@ class _AgainstPyTorch:
                 (self._state[name],) = self._program.state(name)
             return
 
-    def _run_other(self, tries: Sequence[tuple[str, dict[str, int]]], result: Verification) -> None:
+    def _run_other(self, tries: Sequence[_Variation], result: Verification) -> None:
         refusal = ""
-        for what, sizes in tries:
-            arrays = _at(self._ports, self._plan.examples, sizes, 100)
+        for what, samples in tries:
             try:
-                self._run(arrays, what, result)
+                self._run(samples, what, result)
             except _RefusedError as error:
                 refusal = str(error)
                 continue
             return
         result.notes.append(f"the program itself does not run at {tries[-1][0]}: {refusal}")
 
-    def _run(self, arrays: Sequence[Array], what: str, result: Verification) -> None:
+    def _run(self, arrays: Sequence[Sample], what: str, result: Verification) -> None:
         feeds = dict(zip((port.name for port in self._ports), arrays, strict=True))
         try:
             values = self._program((), self._plan.arguments(arrays))
@@ -361,12 +383,12 @@ def _last_line(error: Exception) -> str:
 
 
 def _flat(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors by name; those of a sequence are numbered."""
+    """The tensors by name; those of a sequence are numbered, and None drops out."""
     found: dict[str, Any] = {}
     for name, value in outputs.items():
         if isinstance(value, list):
             found.update((f"{name}.{i}", item) for i, item in enumerate(value))
-        else:
+        elif value is not None:
             found[name] = value
     return found
 

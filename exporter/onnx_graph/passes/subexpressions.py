@@ -67,5 +67,7 @@ def _key(node: ir.Node) -> Hashable | None:
             value = (value.dtype, tuple(value.shape), value.tobytes())
         elif isinstance(value, (list, tuple)):
             value = tuple(value)
+        elif attribute.type in (ir.AttributeType.TYPE_PROTO, ir.AttributeType.TYPE_PROTOS):
+            return None  # an empty Optional, which has no inputs that could be the same
         attributes.append((name, attribute.type, value))
     return node.op_identifier(), len(node.outputs), tuple(node.inputs), tuple(attributes)
