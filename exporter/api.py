@@ -274,5 +274,8 @@ def _described(value: ir.Value) -> tuple[str, str, str]:
         dtype = f"list({dtype})"
     if optional:
         dtype = f"optional({dtype})"
-    shape = "?" if value.shape is None else f"[{', '.join(str(d) for d in value.shape)}]"
+    shape = "?"
+    if value.shape is not None:
+        dims = (d if isinstance(d, int) else d.value or "?" for d in value.shape)
+        shape = f"[{', '.join(map(str, dims))}]"
     return str(value.name), dtype, shape

@@ -24,6 +24,7 @@ from exporter.conversion.arguments import Constant
 from exporter.conversion.specs import OptionalSpec, SequenceSpec, TensorSpec, data_type
 from exporter.errors import ConversionError, InputError
 from exporter.live_calls import Adapter
+from exporter.verification.results import Part
 from exporter.verification.samples import array_for
 from symbolics.rules import scalar_type
 
@@ -400,6 +401,20 @@ def flat_arrays(value: Any) -> list[np.ndarray[Any, Any]]:
     return []
 
 
+def _parts(value: Any) -> Iterator[Part]:
+    if isinstance(value, Mapping):
+        value = tuple(value.values())
+    if isinstance(value, list) and all(
+        isinstance(item, (torch.Tensor, bool, int, float)) for item in value
+    ):
+        yield flat_arrays(value)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _parts(item)
+    else:
+        yield from flat_arrays(value)
+
+
 class ArchiveProgram:
     """An archive that PyTorch runs: a fresh copy, whose state changes from call to call."""
 
@@ -425,12 +440,18 @@ class ArchiveProgram:
         self, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> list[np.ndarray[Any, Any]]:
         """Run the method on arrays and numbers; the result's tensors in order."""
+        return flat_arrays(self._run(args, kwargs))
+
+    def parts(self, arguments: Mapping[str, Any]) -> list[Part]:
+        """Run the method; the result's tensors in order, those of a list together."""
+        return list(_parts(self._run((), arguments)))
+
+    def _run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         with torch.no_grad():
-            result = getattr(self._module, self._method)(
+            return getattr(self._module, self._method)(
                 *(_run_argument(value) for value in args),
                 **{name: _run_argument(value) for name, value in kwargs.items()},
             )
-        return flat_arrays(result)
 
     def state(self, name: str) -> list[np.ndarray[Any, Any]]:
         """The tensors of an attribute, by what the model calls it."""

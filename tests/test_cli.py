@@ -170,7 +170,7 @@ def test_a_difference_is_told_and_nothing_is_written(run) -> None:
         (("-i", "x=float33[3]"), "there is no dtype 'float33'"),
         (("-i", "x=float32[3,a-b]"), "'a-b' is neither a size nor a name"),
         (("-i", "x=float32[3]", "-i", "x=float32[4]"), "x is given twice"),
-        (("-i", "x.1=float32[3]"), "they must count from 0"),
+        (("-i", "x.1=float32[3]"), "declared Tensor, but given a dict"),
         (("-i", "x=float32[3]", "-i", "x.0=float32[4]"), "x and x.0 are both given"),
         (("--const", "n"), 'not of the form "n=5"'),
         (("--dynamic", "x"), 'not of the form "x:0=batch"'),

@@ -52,7 +52,9 @@ Exit codes:
 @click.option(
     "-i", "--input", "inputs", multiple=True, metavar="SPEC",
     help='Dtype and shape of an argument, such as "x=float32[batch,3,224,224]"; a dim that is a '
-    "name is dynamic. Traced archives bring their own.",
+    'name is dynamic. "xs=list(float32[n,3])" is a list of any length, "y=optional(float32[3])" '
+    'may be None, "xs.0" and "d.key" are parts of a list and a dict. '
+    "Traced archives bring their own.",
 )  # fmt: skip
 @click.option(
     "--const", multiple=True, metavar="NAME=VALUE",
@@ -150,7 +152,7 @@ def _convert(
         raise click.UsageError(f"{target} is a folder; give the file to write")
     if expected is not None and input_file is None:
         raise click.UsageError("--expected needs --inputs")
-    specs = notation.nested(notation.tensor_specs(inputs, "--input"))
+    specs = notation.nested(notation.specs(inputs, "--input"))
     arrays = None if input_file is None else _arrays(input_file)
 
     for file in symbolics:

@@ -1,8 +1,10 @@
 """How inputs, constants and dynamic axes are written on the command line.
 
 x=float32[batch,3,224,224]    a tensor; a dim that is a name is dynamic
-n=int64                       a tensor without dims
+n=int64                       a tensor without dims; x=float32[...] one of any shape
 xs.0=..., xs.1=...            the elements of a list; `batch.image=...` an entry of a dict
+xs=list(float32[n,3])         a list of any length; xs=list(float32) of tensors of any shape
+bias=optional(float32[3])     what may be None at run time
 n=5  mode=fast  flag=true     a constant: a Python literal, else a string
 x:0=batch,2=height            dynamic axes; `x:0` alone names the dim x_0
 """
@@ -16,33 +18,65 @@ from typing import Any
 
 import click
 
-from exporter.conversion.specs import TensorSpec
+from exporter.conversion.specs import OptionalSpec, SequenceSpec, Spec, TensorSpec
 from exporter.errors import InputError
 
-__all__ = ["constants", "dynamic_axes", "names", "nested", "tensor_specs"]
+__all__ = ["constants", "dynamic_axes", "names", "nested", "specs", "tensor_specs"]
 
-_SPEC = re.compile(r"(?P<dtype>\w+)(\[(?P<dims>[^\[\]]*)\])?")
+_TENSOR = re.compile(r"(?P<dtype>\w+)(\[(?P<dims>[^\[\]]*)\])?")
+_HOLDER = re.compile(r"(?P<word>list|optional)\((?P<held>.*)\)")
 _LITERALS = {"true": True, "false": False, "none": None}
 
 
-def tensor_specs(texts: Sequence[str], option: str) -> dict[str, TensorSpec]:
+def specs(texts: Sequence[str], option: str) -> dict[str, Spec]:
     """`name=dtype[dims]`, by name."""
-    result: dict[str, TensorSpec] = {}
+    result: dict[str, Spec] = {}
     for text in texts:
         name, separator, described = (part.strip() for part in text.partition("="))
-        match = _SPEC.fullmatch(described.replace(" ", ""))
-        if not (name and separator and match):
-            raise click.BadParameter(
-                f'{text!r} is not of the form "x=float32[batch,3]"', param_hint=option
-            )
-        dims = tuple(_dim(part, text, option) for part in (match["dims"] or "").split(",") if part)
-        spec = TensorSpec(match["dtype"], dims)
+        if not (name and separator):
+            raise _malformed(text, option)
+        spec = _spec(described.replace(" ", ""), text, option)
         try:
             _ = spec.onnx_dtype
         except InputError as error:
             raise click.BadParameter(f"{text!r}: {error.message}", param_hint=option) from None
         result[_new(name, result, option)] = spec
     return result
+
+
+def tensor_specs(texts: Sequence[str], option: str) -> dict[str, TensorSpec]:
+    """Specs that may be of tensors alone, with their shapes."""
+    result = {}
+    for name, spec in specs(texts, option).items():
+        if not isinstance(spec, TensorSpec) or spec.shape is None:
+            raise _malformed(f"{name}={spec}", option)
+        result[name] = spec
+    return result
+
+
+def _malformed(text: str, option: str) -> click.BadParameter:
+    return click.BadParameter(
+        f'{text!r} is not of the form "x=float32[batch,3]"', param_hint=option
+    )
+
+
+def _spec(described: str, text: str, option: str) -> Spec:
+    holder = _HOLDER.fullmatch(described)
+    word, held = (holder["word"], holder["held"]) if holder else ("", described)
+    if word == "optional":
+        content = _spec(held, text, option)
+        if isinstance(content, OptionalSpec):
+            raise _malformed(text, option)
+        return OptionalSpec(content)
+    tensor = _TENSOR.fullmatch(held)
+    if tensor is None:
+        raise _malformed(text, option)
+    dims: str | None = tensor["dims"]
+    shape = None
+    if dims != "..." and (dims is not None or not word):
+        shape = tuple(_dim(part, text, option) for part in (dims or "").split(",") if part)
+    kind = SequenceSpec if word else TensorSpec
+    return kind(tensor["dtype"], shape)
 
 
 def _dim(text: str, whole: str, option: str) -> int | str:
@@ -60,7 +94,7 @@ def _new(name: str, known: dict[str, Any], option: str) -> str:
 
 
 def nested(specs: dict[str, Any]) -> dict[str, Any]:
-    """Values under dotted names as the lists and dicts that they are parts of."""
+    """Values under dotted names as dicts; which of them are lists, the declared types tell."""
     groups: dict[str, Any] = {}
     for name, value in specs.items():
         first, _, rest = name.partition(".")
@@ -70,22 +104,9 @@ def nested(specs: dict[str, Any]) -> dict[str, Any]:
             groups[first][rest] = value
         else:
             raise click.BadParameter(f"{first} and {name} are both given", param_hint="--input")
-    return {name: _gathered(name, value) for name, value in groups.items()}
-
-
-def _gathered(name: str, value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    parts = nested(value)
-    if not all(key.isdecimal() for key in parts):
-        return parts
-    numbers = sorted(parts, key=int)
-    if numbers != [str(i) for i in range(len(parts))]:
-        raise click.BadParameter(
-            f"the elements of {name} are {', '.join(numbers)}: they must count from 0",
-            param_hint="--input",
-        )
-    return [parts[number] for number in numbers]
+    return {
+        name: nested(value) if isinstance(value, dict) else value for name, value in groups.items()
+    }
 
 
 def constants(texts: Sequence[str]) -> dict[str, Any]:

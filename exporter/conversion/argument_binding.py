@@ -234,7 +234,7 @@ class Binder:
     ) -> Argument:
         if kind == "tensor":
             return self._leaf(name, kind, given)
-        if given.shape is not None:
+        if given.shape is not None or _dtype_kind(given) not in _FITTING[kind]:
             raise self._misfit(name, declared, given)
         return self._numbers(name, declared, kind, TensorSpec(given.dtype, (f"{name}_length",)))
 

@@ -27,7 +27,7 @@ from exporter.errors import InputError
 from exporter.torchscript.program import Program
 from exporter.verification.samples import Array, Sample, array_for, list_for
 
-__all__ = ["CallPlan"]
+__all__ = ["CallPlan", "listed"]
 
 
 class CallPlan:
@@ -73,22 +73,28 @@ class CallPlan:
             if len(arrays) > len(names):
                 raise InputError(f"{len(arrays)} arrays for {len(names)} inputs")
             arrays = dict(zip(names, arrays, strict=False))
-        lists: dict[int, dict[str, Array]] = {}
-        for name, array in arrays.items():
-            owner, _, number = name.rpartition(".")
-            if name in names:
-                self.examples[names.index(name)] = array
-            elif owner in names and number.isdecimal():
-                lists.setdefault(names.index(owner), {})[number] = array
-            else:
+        for name, sample in listed(arrays, names).items():
+            if name not in names:
                 raise InputError(f"the model has no input {name}", (f"it has: {', '.join(names)}",))
-        for index, items in lists.items():
-            self.examples[index] = [items[number] for number in sorted(items, key=int)]
+            self.examples[names.index(name)] = sample
 
     def arguments(self, inputs: Sequence[Sample]) -> dict[str, Any]:
         """The program's arguments by name, holding these values in place of the examples."""
         values = dict(zip((leaf.name for leaf in self._leaves), inputs, strict=True))
         return {name: _filled(argument, values) for name, argument in self._arguments.items()}
+
+
+def listed(arrays: Mapping[str, Array], names: Sequence[str]) -> dict[str, Sample]:
+    """Arrays by name, with those called `xs.0`, `xs.1` as the list `xs` where that is a name."""
+    found: dict[str, Sample] = {}
+    lists: dict[str, dict[int, Array]] = {}
+    for name, array in arrays.items():
+        owner, _, number = name.rpartition(".")
+        if name not in names and owner in names and number.isdecimal():
+            lists.setdefault(owner, {})[int(number)] = array
+        else:
+            found[name] = array
+    return found | {name: [items[i] for i in sorted(items)] for name, items in lists.items()}
 
 
 def _leaves(argument: Argument) -> list[Leaf]:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from exporter.errors import InputError, VerificationError
-from exporter.verification.calls import CallPlan
+from exporter.verification.calls import CallPlan, listed
 from exporter.verification.comparison import Difference, Tolerance, compare
+from exporter.verification.results import flat_outputs, paired
 from exporter.verification.samples import Array, Sample, array_for, relisted, resized
 from exporter.verification.session import Port, Session, first_line
 
@@ -96,15 +97,20 @@ def verify_arrays(
     not name are not compared.
     """
     with _written(exported) as session:
-        feeds = dict(exported.initial_state)
-        feeds.update(_named(inputs, session.inputs, "input"))
+        feeds: dict[str, Sample] = dict(exported.initial_state)
+        feeds.update((port.name, None) for port in session.inputs if port.is_optional)
+        names = [port.name for port in session.inputs]
+        feeds.update(listed(_named(inputs, session.inputs, "input"), names))
         missing = [port.name for port in session.inputs if port.name not in feeds]
         if missing:
             raise InputError(f"no arrays for the inputs {', '.join(missing)}")
         wanted = _named(expected, session.outputs, "output")
         if not wanted:
             raise InputError("no expected arrays: there is nothing to compare with")
-        actual = session.run(feeds)
+        actual = flat_outputs(session.run(feeds))
+        absent = [name for name in wanted if name not in actual]
+        if absent:
+            raise VerificationError(f"the model does not give {', '.join(absent)} on these inputs")
         run = _compared("as given", wanted, actual, tolerance)
         skipped = [name for name in actual if name not in wanted]
         notes = [f"not compared: {', '.join(skipped)}"] if skipped else []
@@ -130,12 +136,16 @@ class _written:  # noqa: N801  reads as a function in its `with`
 def _named(
     arrays: Mapping[str, Array] | Sequence[Array], ports: Sequence[Port], what: str
 ) -> dict[str, Array]:
+    """Arrays by name; `xs.0`, `xs.1` are those of the list `xs`."""
     if not isinstance(arrays, Mapping):
         if len(arrays) > len(ports):
             raise InputError(f"{len(arrays)} {what} arrays for {len(ports)} {what}s")
         return {port.name: array for port, array in zip(ports, arrays, strict=False)}
     known = [port.name for port in ports]
-    unknown = [name for name in arrays if name not in known]
+    lists = {port.name for port in ports if port.is_sequence}
+    unknown = [
+        name for name in arrays if name not in known and name.rpartition(".")[0] not in lists
+    ]
     if unknown:
         raise InputError(
             f"the model has no {what} {', '.join(unknown)}", (f"it has: {', '.join(known)}",)
@@ -333,7 +343,7 @@ class _AgainstPyTorch:
             array = self._state.get(port.name)
             if array is None or not port.shape or len(port.shape) == array.ndim:
                 continue
-            self._program((), self._plan.arguments(self._plan.examples))
+            self._program.parts(self._plan.arguments(self._plan.examples))
             for name in self._state:
                 (self._state[name],) = self._program.state(name)
             return
@@ -352,23 +362,18 @@ class _AgainstPyTorch:
     def _run(self, arrays: Sequence[Sample], what: str, result: Verification) -> None:
         feeds = dict(zip((port.name for port in self._ports), arrays, strict=True))
         try:
-            values = self._program((), self._plan.arguments(arrays))
+            parts = self._program.parts(self._plan.arguments(arrays))
         except Exception as error:
             raise _RefusedError(_last_line(error)) from error
         for name in self._state:
-            values += self._program.state(name)
+            parts += self._program.state(name)
         actual = self._session.run({**feeds, **self._state})
-        found = _flat(actual)
-        if len(values) != len(found):
-            raise VerificationError(
-                f"the ONNX model gives {len(found)} tensors, PyTorch {len(values)} ({what})"
-            )
         ports = {port.name: port for port in self._session.outputs}
         expected = {
             name: _as_declared(ports.get(name), value)
-            for name, value in zip(found, values, strict=True)
+            for name, value in paired(parts, actual, what).items()
         }
-        result.runs.append(_compared(what, expected, found, self._tolerance))
+        result.runs.append(_compared(what, expected, flat_outputs(actual), self._tolerance))
         self._state = {name: actual[f"{name}_out"] for name in self._state}
 
 
@@ -380,17 +385,6 @@ def _last_line(error: Exception) -> str:
     """TorchScript's errors begin with a traceback and end with what is wrong."""
     lines = [line for line in str(error).strip().splitlines() if line.strip()]
     return lines[-1] if lines else first_line(error)
-
-
-def _flat(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The tensors by name; those of a sequence are numbered, and None drops out."""
-    found: dict[str, Any] = {}
-    for name, value in outputs.items():
-        if isinstance(value, list):
-            found.update((f"{name}.{i}", item) for i, item in enumerate(value))
-        elif value is not None:
-            found[name] = value
-    return found
 
 
 def _as_declared(port: Port | None, value: Array) -> Array:

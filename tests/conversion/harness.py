@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,11 +53,12 @@ def check(
     scripted = script(program)
     result = converted(scripted, calls[0], dynamic=dynamic, **options)
     session = loaded(result)
-    bound = [p for p in parameters_of(scripted) if p in options.get("constants", {})]
+    names = [p for p in parameters_of(scripted) if p not in options.get("constants", {})]
     wanted_from = scripted if reference == "script" else program
     for call in calls:
         expected = list(leaves(wanted_from(*copy.deepcopy(tuple(call)))))
-        given = [v for p, v in zip(parameters_of(scripted), call, strict=False) if p not in bound]
+        by_name = dict(zip(parameters_of(scripted), call, strict=False))
+        given = {name: by_name[name] for name in names if name in by_name}
         actual = run(session, given)
         compare(expected, actual, f"call {describe(call)}", rtol, atol)
     return result
@@ -122,10 +123,18 @@ def refuses(
 
 
 def converted(
-    scripted: Any, call: Sequence[Any], *, dynamic: bool = False, **options: Any
+    scripted: Any,
+    call: Sequence[Any],
+    *,
+    dynamic: bool = False,
+    args: Sequence[Any] | None = None,
+    **options: Any,
 ) -> Exported:
-    """The exported program; all dims of its tensors get names if `dynamic`."""
-    arguments = tuple(call)
+    """The exported program; all dims of its tensors get names if `dynamic`.
+
+    `args`, where they are given, are exported with in place of the first call.
+    """
+    arguments = tuple(call if args is None else args)
     if dynamic:
         names = options.setdefault(
             "input_names", [f"x{i}" for i, _ in enumerate(leaves(arguments))]
@@ -150,18 +159,49 @@ def loaded(result: Exported) -> onnxruntime.InferenceSession:
     )
 
 
-def run(session: onnxruntime.InferenceSession, call: Sequence[Any]) -> list[Any]:
-    """The results, flattened, for inputs in the model's order."""
-    kinds = {"tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
-    feeds = {}
-    for declared, value in zip(session.get_inputs(), leaves(tuple(call)), strict=True):
-        if isinstance(value, torch.Tensor):
-            feeds[declared.name] = value.detach().numpy()
-        elif isinstance(value, np.ndarray):
-            feeds[declared.name] = value
-        else:
-            feeds[declared.name] = np.asarray(value, kinds.get(declared.type))
+def run(session: onnxruntime.InferenceSession, call: Sequence[Any] | dict[str, Any]) -> list[Any]:
+    """The results, flattened, for inputs in the model's order, or for arguments by name."""
+    declared = {port.name: port.type for port in session.get_inputs()}
+    if isinstance(call, dict) and {name.partition(".")[0] for name in declared} <= call.keys():
+        values = {
+            name: value
+            for parameter, argument in call.items()
+            for name, value in named_values(argument, parameter, declared)
+        }
+    else:
+        call = tuple(call.values()) if isinstance(call, dict) else tuple(call)
+        values = dict(zip(declared, leaves(call), strict=True))
+    feeds = {name: feed(value, declared[name]) for name, value in values.items()}
     return list(leaves(session.run(None, feeds)))
+
+
+def named_values(value: Any, name: str, declared: Container[str]) -> Iterator[tuple[str, Any]]:
+    """The parts of an argument that are inputs of the model, whole lists and None among them."""
+    if name in declared:
+        yield name, value
+        return
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif hasattr(value, "_fields"):
+        items = value._asdict().items()
+    elif isinstance(value, (list, tuple)):
+        items = enumerate(value)
+    for key, item in items:
+        yield from named_values(item, f"{name}.{key}", declared)
+
+
+def feed(value: Any, declared: str) -> Any:
+    """A value as onnxruntime takes it for an input of a type."""
+    if value is None or isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, torch.Tensor):
+        return value.detach().numpy()
+    if "seq(" in declared:
+        return [feed(item, declared) for item in value]
+    kinds = {"double": np.float64, "float": np.float32, "int64": np.int64, "bool": np.bool_}
+    held = declared.replace("optional(", "").removeprefix("tensor(").rstrip(")")
+    return np.asarray(value, kinds.get(held))
 
 
 def compare(expected: list[Any], actual: list[Any], where: str, rtol: float, atol: float) -> None:
