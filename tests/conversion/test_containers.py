@@ -441,16 +441,6 @@ def test_a_missing_key_says_so() -> None:
     refuses(program, X, match="no key 'b'")
 
 
-def test_optional_outputs_of_run_time_are_refused() -> None:
-    def program(x):
-        y: Tensor | None = None
-        if x.sum() > 0:
-            y = x
-        return y
-
-    refuses(program, X, match="presence is only known at run time")
-
-
 def test_lists_of_lists_and_tuples() -> None:
     def program(x):
         ll = [[1, 2], [3]]
