@@ -244,7 +244,7 @@ def test_a_string_that_is_returned() -> None:
     def program(x: Tensor, c: bool) -> tuple[Tensor, str]:
         return x, "yes" if c else "no"
 
-    refuses(program, X, True, match="the output output is 'yes' or 'no', depending on the data")
+    refuses(program, X, True, match="the output output_1 is 'yes' or 'no', depending on the data")
 
 
 # ---------------------------------------------------------------- objects
