@@ -35,6 +35,8 @@ def cells_of(value: Value) -> Iterator[Cell]:
     """The cells of the tensors in a value, in order; a list of run-time length has one."""
     if isinstance(value, TensorRef):
         yield value.cell
+    elif isinstance(value, ListValue) and value.growing is not None:
+        return
     elif isinstance(value, ListValue) and value.runtime is not None:
         if value.runtime.kind == "tensor":
             yield value.runtime.cell
@@ -54,7 +56,7 @@ def _items(value: Value) -> Sequence[Value]:
     if isinstance(value, tuple):
         return value
     if isinstance(value, ListValue):
-        return () if value.growing is not None else value.items
+        return value.items
     if isinstance(value, DictValue):
         return list(value.items.values())
     if isinstance(value, ObjectValue) and value.type.kind != "module":

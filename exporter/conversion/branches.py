@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
     from exporter.torchscript.graph import Block, Node
 
-__all__ = ["note_decided", "stage", "stage_calls"]
+__all__ = ["note_decided", "precondition", "stage", "stage_calls"]
 
 
 @dataclass
@@ -112,7 +112,7 @@ def _stage(
             sides[index] = _stage_side(interpreter, runs[index], index, condition)
         except RaisedError as error:
             interpreter.node = interpreter.g.source = node
-            interpreter.preconditions.append(_precondition(node, error.message))
+            interpreter.preconditions.append(precondition(node, error.message))
             interpreter.facts.assume(condition.condition, index == 1)
             return runs[1 - index]()
     return _join(interpreter, condition, sides[0], sides[1])
@@ -166,7 +166,8 @@ def _raises(block: Block) -> bool:
     return any(n.kind == "prim::RaiseException" for n in block.nodes)
 
 
-def _precondition(node: Node | None, message: str) -> str:
+def precondition(node: Node | None, message: str) -> str:
+    """What the program would raise, with its place, for the report."""
     source = node.source if node is not None else None
     where = f" ({source.filename}:{source.line})" if source else ""
     return f"{message.removeprefix('the program raises: ')}{where}"

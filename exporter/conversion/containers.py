@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from exporter.conversion import choices, runtime_lists
+from exporter.conversion import choices, list_contents, list_edits, runtime_lists
 from exporter.conversion.builtin import builtin
+from exporter.conversion.list_contents import index_of
 from exporter.conversion.numbers import equal, logical_not
 from exporter.conversion.objects import (
     DictValue,
@@ -47,7 +48,7 @@ def length(interpreter: Interpreter, self: Value) -> Value:
     self = _refined(self)
     if isinstance(self, ListValue):
         if self.runtime is not None:
-            return runtime_lists.length(interpreter, self.runtime)
+            return runtime_lists.length(interpreter.g, self.runtime)
         return len(self.items)
     if isinstance(self, DictValue):
         return len(self.items)
@@ -131,7 +132,7 @@ def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) ->
         self.items[interpreter.dict_key(key)] = value
         return self
     if self.runtime is not None or isinstance(key, SymInt):
-        self.runtime = runtime_lists.set_at(
+        self.runtime = list_edits.set_at(
             interpreter, runtime_lists.convert(interpreter, self), key, value
         )
         self.items = []
@@ -148,7 +149,7 @@ def append(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
     if self.growing is not None:
         self.growing.append(item)
     elif self.runtime is not None:
-        self.runtime = runtime_lists.append(interpreter, self.runtime, item)
+        self.runtime = list_edits.append(interpreter, self.runtime, item)
     else:
         self.items.append(item)
     return self
@@ -164,11 +165,7 @@ def extend(interpreter: Interpreter, self: ListValue, other: Value) -> Value:
         for item in list(interpreter.items(other)):
             append(interpreter, self, item)
     else:
-        self.runtime = runtime_lists.concatenate(
-            interpreter,
-            runtime_lists.convert(interpreter, self),
-            runtime_lists.convert(interpreter, other),
-        )
+        self.runtime = list_edits.concatenate(interpreter, [self, other])
         self.items = []
     return None
 
@@ -184,23 +181,32 @@ def add_in_place(
     return self
 
 
+@builtin("aten::mul_")
+def multiply_in_place(interpreter: Interpreter, self: Value, count: Value) -> Value:
+    """`list *= n`."""
+    if not isinstance(self, ListValue):
+        return NotImplemented
+    repetition = repeated(interpreter, self, count)
+    interpreter.journal.touch(self)
+    self.items, self.runtime = repetition.items, repetition.runtime
+    return self
+
+
 def concatenated(interpreter: Interpreter, self: Value, other: Value) -> Value:
     """`list + list`, `tuple + tuple`."""
     if isinstance(self, ListValue):
-        result = ListValue(list(self.items), self.element_type)
-        result.runtime = self.runtime
-        extend(interpreter, result, other)
-        return result
+        if self.runtime is None and not is_runtime(other):
+            return ListValue([*self.items, *interpreter.items(other)], self.element_type)
+        joined = list_edits.concatenate(interpreter, [self, other])
+        return ListValue.holding(joined, self.element_type)
     return joined_text([self, other]) if isinstance(self, str) else self + other
 
 
-def repeated(interpreter: Interpreter, self: ListValue, count: Value) -> Value:
+def repeated(interpreter: Interpreter, self: ListValue, count: Value) -> ListValue:
     """`list * n`."""
     if isinstance(count, SymInt) or self.runtime is not None:
         runtime = runtime_lists.convert(interpreter, self)
-        result = ListValue([], self.element_type)
-        result.runtime = runtime_lists.repeat(interpreter, runtime, count)
-        return result
+        return ListValue.holding(list_edits.repeat(interpreter, runtime, count), self.element_type)
     return ListValue(self.items * count, self.element_type)
 
 
@@ -210,7 +216,7 @@ def insert(interpreter: Interpreter, self: ListValue, index: Value, item: Value)
     interpreter.journal.touch(self)
     if self.runtime is not None or isinstance(index, SymInt):
         runtime = runtime_lists.convert(interpreter, self)
-        self.runtime, self.items = runtime_lists.insert(interpreter, runtime, index, item), []
+        self.runtime, self.items = list_edits.insert(interpreter, runtime, index, item), []
     else:
         self.items.insert(index, item)
     return None
@@ -227,8 +233,8 @@ def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Valu
         return self.items.pop(key, *default)
     if self.runtime is not None or isinstance(index, SymInt):
         runtime = runtime_lists.convert(interpreter, self)
-        item = runtime_lists.get(interpreter, runtime, index)
-        self.runtime, self.items = runtime_lists.remove_at(interpreter, runtime, index), []
+        item, self.runtime = list_edits.taken(interpreter, runtime, index)
+        self.items = []
         return item
     return self.items.pop(_index(index, len(self.items)))
 
@@ -249,7 +255,7 @@ def reverse(interpreter: Interpreter, self: ListValue) -> Value:
     """Reverse in place."""
     interpreter.journal.touch(self)
     if self.runtime is not None:
-        self.runtime = runtime_lists.reverse(interpreter, self.runtime)
+        self.runtime = list_edits.reverse(interpreter, self.runtime)
     else:
         self.items.reverse()
     return None
@@ -265,58 +271,8 @@ def delete(interpreter: Interpreter, self: Value, key: Value) -> Value:
 @builtin("aten::remove")
 def remove(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
     """Remove the first equal item."""
-    interpreter.journal.touch(self)
-    if self.runtime is not None:
-        raise UnsupportedError("removing an item by value from a list of run-time length")
-    self.items.pop(index_of(interpreter, self, item))
+    pop(interpreter, self, index_of(interpreter, self, item))
     return None
-
-
-@builtin("aten::index")
-def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -> Value:
-    """The index of the first equal item of a list. Of a tensor: the operator."""
-    if not isinstance(self, ListValue):
-        return NotImplemented
-    for i, candidate in enumerate(interpreter.items(self)):
-        if _known(interpreter.equal(candidate, item)):
-            return i
-    raise RaisedError("the program raises: the item is not in the list")
-
-
-@builtin("aten::count")
-def count(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -> Value:
-    """How often an item occurs in a list, or a string in a string."""
-    if isinstance(self, str):
-        return self.count(item, *rest)
-    if not isinstance(self, ListValue):
-        return NotImplemented
-    return sum(_known(interpreter.equal(c, item)) for c in interpreter.items(self))
-
-
-def _known(value: Value) -> bool:
-    if isinstance(value, SymBool):
-        raise UnsupportedError("comparing list items whose values are only known at run time")
-    return bool(value)
-
-
-@builtin("aten::__contains__")
-def contains(interpreter: Interpreter, self: Value, item: Value) -> Value:
-    """`item in self`, for lists, dicts and strings."""
-    self = _refined(self)
-    if isinstance(self, DictValue):
-        return interpreter.dict_key(item) in self.items
-    if isinstance(self, str):
-        return item in self
-    if isinstance(self, ObjectValue):
-        return interpreter.call_method(self, "__contains__", [item])
-    if isinstance(self, ListValue) and self.runtime is not None:
-        return runtime_lists.contains(interpreter, self.runtime, item)
-    found: bool | SymBool = False
-    for candidate in interpreter.items(self):
-        found = interpreter.builtin("aten::__or__", found, interpreter.equal(candidate, item))
-        if found is True:
-            break
-    return found
 
 
 def containers_equal(interpreter: Interpreter, a: Value, b: Value) -> Value:
@@ -325,6 +281,8 @@ def containers_equal(interpreter: Interpreter, a: Value, b: Value) -> Value:
         if list(a.items) != list(b.items):
             return False
         pairs = [(a.items[k], b.items[k]) for k in a.items]
+    elif is_runtime(a) or is_runtime(b):
+        return list_contents.equal(interpreter, a, b)
     else:
         lists = (ListValue, tuple, NamedTuple)
         if not (isinstance(a, lists) and isinstance(b, lists)):
@@ -351,70 +309,8 @@ def copy(interpreter: Interpreter, self: Value) -> Value:
     if isinstance(self, TensorRef):
         return NotImplemented
     if is_runtime(self):
-        result = ListValue([], self.element_type)
-        result.runtime = self.runtime
-        return result
+        return ListValue.holding(self.runtime, self.element_type)
     return ListValue(list(interpreter.items(self)), getattr(self, "element_type", None))
-
-
-@builtin("aten::sort")
-def sort(
-    interpreter: Interpreter, self: Value, reverse: Value = False, *rest: Value, **kw: Value
-) -> Value:
-    """Sort a list of numbers or strings in place. Of a tensor: the operator."""
-    if not isinstance(self, ListValue) or rest or kw:
-        return NotImplemented
-    interpreter.journal.touch(self)
-    self.items = _sorted(self, reverse)
-    return None
-
-
-@builtin("aten::sorted")
-def sorted_copy(interpreter: Interpreter, self: Value) -> Value:
-    """A sorted copy."""
-    return ListValue(_sorted(self, False), self.element_type)
-
-
-def _sorted(self: ListValue, descending: bool) -> list[Value]:
-    items = self.items
-    if self.runtime is not None or not all(isinstance(i, (int, float, str)) for i in items):
-        raise UnsupportedError("sorting a list whose values are only known at run time")
-    return sorted(items, reverse=descending)
-
-
-@builtin("aten::sum_list", "prim::sum")
-def list_sum(interpreter: Interpreter, self: Value) -> Value:
-    """The sum of a list of numbers."""
-    total: Value = 0
-    for item in interpreter.items(self):
-        total = interpreter.builtin("aten::add", total, item)
-    return total
-
-
-@builtin("aten::sum")
-def sum_of(interpreter: Interpreter, self: Value, *rest: Value, **kw: Value) -> Value:
-    """`sum(list)`. Of a tensor: the operator."""
-    if not isinstance(self, ListValue) or rest or kw:
-        return NotImplemented
-    if self.runtime is not None:
-        return runtime_lists.total(interpreter, self.runtime)
-    return list_sum(interpreter, self)
-
-
-def _quantifier(name: str, join: str, start: bool) -> None:
-    def run(interpreter: Interpreter, self: Value, *rest: Value, **kw: Value) -> Value:
-        if not isinstance(self, (ListValue, tuple)) or rest or kw:
-            return NotImplemented
-        found: Value = start
-        for item in interpreter.items(self):
-            found = interpreter.builtin(join, found, interpreter.builtin("aten::Bool", item))
-        return found
-
-    builtin(name)(run)
-
-
-_quantifier("aten::any", "aten::__or__", start=False)
-_quantifier("aten::all", "aten::__and__", start=True)
 
 
 @builtin("aten::slice")
@@ -434,101 +330,15 @@ def slice_list(
         return self[_bound(start) : _bound(end) : step]
     if not isinstance(self, ListValue):
         return NotImplemented
-    if self.runtime is not None or isinstance(start, SymInt) or isinstance(end, SymInt):
-        result = ListValue([], self.element_type)
+    if self.runtime is not None or any(isinstance(v, SymInt) for v in (start, end, step)):
         runtime = runtime_lists.convert(interpreter, self)
-        result.runtime = runtime_lists.slice_of(interpreter, runtime, start, end, step)
-        return result
+        sliced = list_edits.slice_of(interpreter, runtime, start, end, step)
+        return ListValue.holding(sliced, self.element_type)
     return ListValue(self.items[_bound(start) : _bound(end) : step], self.element_type)
 
 
 def _bound(value: Value) -> int | None:
     return None if value is None else int(value)
-
-
-@builtin("aten::unbind")
-def unbind(interpreter: Interpreter, self: Value, dim: Value = 0) -> Value:
-    """The slices along a dim whose size is only known at run time. Else: the operator."""
-    if not isinstance(self, TensorRef):
-        return NotImplemented
-    shape = self.read(interpreter.g).shape
-    if not shape or isinstance(shape[dim], int):
-        return NotImplemented
-    return runtime_lists.rows(interpreter, self, dim % len(shape))
-
-
-@builtin("aten::stack")
-def stack(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value) -> Value:
-    """`torch.stack` of a list of tensors of run-time length. Else: the operator."""
-    if kw or not isinstance(tensors, ListValue) or tensors.runtime is None:
-        return NotImplemented
-    return TensorRef.fresh(runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=True))
-
-
-@builtin("aten::cat", "aten::concat", "aten::concatenate")
-def cat(interpreter: Interpreter, tensors: Value, dim: Value = 0, **kw: Value) -> Value:
-    """`torch.cat` of a list of tensors of run-time length. Else: the operator."""
-    if kw or not isinstance(tensors, ListValue) or tensors.runtime is None:
-        return NotImplemented
-    return TensorRef.fresh(runtime_lists.joined(interpreter, tensors.runtime, dim, new_dim=False))
-
-
-# ---------------------------------------------------------------- dicts
-
-
-@builtin("aten::dict")
-def make_dict(interpreter: Interpreter, pairs: Value = None) -> Value:
-    """`dict(pairs)`, or a copy of a dict."""
-    if isinstance(pairs, DictValue):
-        return DictValue(dict(pairs.items))
-    found = [interpreter.items(p) for p in interpreter.items(pairs)] if pairs is not None else []
-    return DictValue({interpreter.dict_key(k): v for k, v in found})
-
-
-@builtin("aten::keys")
-def keys(interpreter: Interpreter, self: DictValue) -> Value:
-    """The keys as a list."""
-    return ListValue(list(self.items))
-
-
-@builtin("aten::values")
-def values(interpreter: Interpreter, self: Value) -> Value:
-    """The values as a list."""
-    return ListValue(list(self.items.values())) if isinstance(self, DictValue) else NotImplemented
-
-
-@builtin("aten::items")
-def items(interpreter: Interpreter, self: DictValue) -> Value:
-    """Pairs of key and value as a list."""
-    return ListValue(list(self.items.items()))
-
-
-@builtin("aten::get")
-def get(interpreter: Interpreter, self: DictValue, key: Value, default: Value = None) -> Value:
-    """The value of a key, or a default."""
-    return self.items.get(interpreter.dict_key(key), default)
-
-
-@builtin("aten::setdefault")
-def setdefault(interpreter: Interpreter, self: DictValue, key: Value, default: Value) -> Value:
-    """The value of a key, entered if it is missing."""
-    interpreter.journal.touch(self)
-    return self.items.setdefault(interpreter.dict_key(key), default)
-
-
-@builtin("aten::update")
-def update(interpreter: Interpreter, self: DictValue, other: DictValue) -> Value:
-    """Enter all items of another dict."""
-    interpreter.journal.touch(self)
-    self.items.update(other.items)
-    return None
-
-
-@builtin("aten::popitem")
-def popitem(interpreter: Interpreter, self: DictValue) -> Value:
-    """Remove and return the last item."""
-    interpreter.journal.touch(self)
-    return self.items.popitem()
 
 
 # ---------------------------------------------------------------- iteration

@@ -35,9 +35,7 @@ def state_of(mutable: Mutable) -> Value:
         if not OutputType.of(mutable.value).is_sequence:
             return mutable.value
         # What holds the items of a list of run-time length.
-        held = ListValue([])
-        held.runtime = RuntimeList("tensor", mutable.value)
-        return held
+        return ListValue.holding(RuntimeList("tensor", mutable.value))
     if isinstance(mutable, ListValue):
         content = ListValue(list(mutable.items), mutable.element_type)
         content.runtime = mutable.runtime

@@ -43,7 +43,7 @@ def can_grow(before: ListValue) -> bool:
     runtime = before.runtime
     if runtime is None or runtime.kind != "tensor":
         return True
-    return isinstance(runtime, TensorRows) and runtime.dim == 0
+    return isinstance(runtime, TensorRows) and runtime.dim == 0 and runtime.ends is None
 
 
 def appended(
@@ -98,7 +98,6 @@ def finished(interpreter: Interpreter, before: ListValue, scans: Sequence[Tensor
     first = _before(interpreter, before)
     if first is not None:
         rows = g.Concat(first, rows, axis=0)
-    shape = rows.require_shape()
     first_item = before.items[0] if before.runtime is None and before.items else None
     kind = before.runtime.kind if before.runtime is not None else None
     if kind is None:
@@ -107,7 +106,7 @@ def finished(interpreter: Interpreter, before: ListValue, scans: Sequence[Tensor
         kind = known or "tensor"
     if kind != "tensor":
         return RuntimeList(kind, rows)
-    result = TensorRows("tensor", rows, shape[1:], TensorRef.fresh(rows), 0)
+    result = TensorRows(TensorRef.fresh(rows), 0, rows)
     runtime_lists.descend(interpreter, result, before)
     return result
 
@@ -124,8 +123,7 @@ def _interleaved(g: Builder, scans: Sequence[Tensor]) -> Tensor:
 def _before(interpreter: Interpreter, before: ListValue) -> Tensor | None:
     g = interpreter.g
     if isinstance(before.runtime, TensorRows):
-        assert before.runtime.ref is not None
-        return before.runtime.ref.read(g)
+        return runtime_lists.stacked(g, before.runtime)
     if before.runtime is not None:
         return before.runtime.value
     if not before.items:

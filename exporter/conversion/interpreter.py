@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from exporter.conversion import choices, containers, numbers, properties  # noqa: F401
+from exporter.conversion import (
+    choices,
+    containers,
+    dicts,  # noqa: F401  for its builtins, as are the others here
+    joined_lists,  # noqa: F401
+    numbers,
+    properties,  # noqa: F401
+    runtime_splits,  # noqa: F401
+)
 from exporter.conversion.builtin import BUILTINS
 from exporter.conversion.facts import Facts
 from exporter.conversion.journal import Journal
@@ -38,7 +46,7 @@ from exporter.errors import ConversionError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.conditions import decide
 from exporter.onnx_graph.symbolic import SymInt, resolved
-from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
+from exporter.onnx_graph.values import SymBool, SymScalar, is_number
 from exporter.torchscript.graph import Block, Function, Node
 from exporter.torchscript.graph import Value as IrValue
 from exporter.torchscript.program import Program
@@ -231,6 +239,8 @@ class Interpreter:
                 return containers.concatenated(self, a, b)
             if kind == "aten::mul" and isinstance(a, ListValue):
                 return containers.repeated(self, a, b)
+            if kind == "aten::mul" and isinstance(b, ListValue):
+                return containers.repeated(self, b, a)
         return call_decided(self, kind, args, kwargs)
 
     def builtin(self, kind: str, *args: Value) -> Value:
@@ -266,11 +276,6 @@ class Interpreter:
         if isinstance(value, TensorRef):
             return self.items(self.call("aten::unbind", [value, 0], {}))
         raise UnsupportedError(f"a {type_name(value)} has no items")
-
-    def runtime_items(self, value: ListValue) -> Tensor:
-        """The ONNX value of a list of run-time length, for symbolics that take it whole."""
-        assert value.runtime is not None
-        return value.runtime.value
 
     def dict_key(self, key: Value) -> Value:
         """A key, which must be known."""

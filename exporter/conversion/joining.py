@@ -538,10 +538,9 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         tensor.possible = form.possible
         return TensorRef.fresh(tensor, dense=False)
     if isinstance(form, RuntimeForm):
-        made = ListValue([], form.element_type)
-        made.runtime = RuntimeList(form.kind, next(tensors), form.shape)
-        made.runtime.shared = form.shared
-        return made
+        runtime = RuntimeList(form.kind, next(tensors), form.shape)
+        runtime.shared = form.shared
+        return ListValue.holding(runtime, form.element_type)
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))
         return OptionalValue(present, rebuild(interpreter, form.inner, tensors))

@@ -337,26 +337,22 @@ def invert(interpreter: Interpreter, a: Value) -> Value:
     return -1 - _int(interpreter.g, a) if is_integral(a) else NotImplemented
 
 
-def _extreme(name: str, ints: Callable[..., Dim], compute: Callable[..., Any], onnx: str) -> None:
-    def run(interpreter: Interpreter, *args: Value) -> Value:
-
-        items: list[Value] = list(args)
-        if len(args) == 1 and isinstance(args[0], ListValue):
-            items = interpreter.items(args[0])
-        if not items or not all(is_number(i) for i in items):
-            return NotImplemented
-        if is_known(*items):
-            return compute(items)
-        g = interpreter.g
-        if all(is_integral(i) for i in items):
-            return ints(*[_int(g, i) for i in items])
-        return _float(g, getattr(g, onnx)(*[_double(g, i) for i in items]))
-
-    builtin(f"prim::{name}", f"aten::{name}")(run)
-
-
-_extreme("max", sym_max, max, "Max")
-_extreme("min", sym_min, min, "Min")
+def extreme(interpreter: Interpreter, name: str, *args: Value) -> Value:
+    """`min` or `max` of numbers, or of a list of them."""
+    items: list[Value] = list(args)
+    if len(args) == 1 and isinstance(args[0], ListValue):
+        items = interpreter.items(args[0])
+    if not items or not all(is_number(i) for i in items):
+        return NotImplemented
+    smallest = name == "min"
+    if is_known(*items):
+        return min(items) if smallest else max(items)
+    g = interpreter.g
+    if all(is_integral(i) for i in items):
+        whole = [_int(g, i) for i in items]
+        return sym_min(*whole) if smallest else sym_max(*whole)
+    wide = [_double(g, i) for i in items]
+    return _float(g, g.Min(*wide) if smallest else g.Max(*wide))
 
 
 @builtin("prim::abs", "aten::abs")

@@ -8,6 +8,7 @@ that the run picks, a `ChoiceValue`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +68,21 @@ class ListValue(Mutable):
     it held before is out of reach, and `growing` has what was appended in this trip.
     """
 
-    __slots__ = ("_items", "element_type", "growing", "runtime")
+    __slots__ = ("_items", "_runtime", "element_type", "growing")
 
     def __init__(self, items: list[Value], element_type: Type | None = None) -> None:
         super().__init__()
         self._items = items
         self.element_type = element_type
-        self.runtime: RuntimeList | None = None
+        self._runtime: RuntimeList | None = None
         self.growing: list[Value] | None = None
+
+    @staticmethod
+    def holding(runtime: RuntimeList, element_type: Type | None = None) -> ListValue:
+        """A list of run-time length."""
+        made = ListValue([], element_type)
+        made.runtime = runtime
+        return made
 
     @property
     def items(self) -> list[Value]:
@@ -89,17 +97,30 @@ class ListValue(Mutable):
             raise NotAppendOnlyError("a list that grows in a loop is replaced in it")
         self._items = items
 
+    @property
+    def runtime(self) -> RuntimeList | None:
+        """The contents, where their number is not known."""
+        if self.growing is not None:
+            raise NotAppendOnlyError("a list that grows in a loop is read in it")
+        return self._runtime
+
+    @runtime.setter
+    def runtime(self, runtime: RuntimeList | None) -> None:
+        if self.growing is not None:
+            raise NotAppendOnlyError("a list that grows in a loop is replaced in it")
+        self._runtime = runtime
+
     def snapshot(self) -> Any:
         """Items, run-time contents, and what was appended in a trip."""
         growing = None if self.growing is None else list(self.growing)
-        return list(self._items), self.runtime, growing
+        return list(self._items), self._runtime, growing
 
     def restore(self, state: Any) -> None:
         """Go back to a snapshot."""
-        self._items, self.runtime, self.growing = list(state[0]), state[1], state[2]
+        self._items, self._runtime, self.growing = list(state[0]), state[1], state[2]
 
     def __repr__(self) -> str:
-        return f"list({self.runtime or self._items})"
+        return f"list({self._runtime or self._items})"
 
 
 class RuntimeList:
@@ -175,16 +196,36 @@ class ObjectValue(Mutable):
 
 
 class TensorRows(RuntimeList):
-    """The slices of a tensor along a dim whose size is not known (`unbind`); views, not copies."""
+    """Parts of a tensor along a dim: views of it, not copies.
+
+    Without `starts` the items are what lies at each index of the dim, all in order (`unbind`).
+    Else `starts`, a 1-D tensor, has their indices; and with `ends` an item is the slice from its
+    start to its end (`split`). `whole` says that these slices are all of the tensor, in order, and
+    `unpacked` makes the list again with a known number of items, as one operator.
+    """
 
     def __init__(
-        self, kind: str, value: Tensor, shape: PartialShape, ref: TensorRef, dim: int
+        self,
+        ref: TensorRef,
+        dim: int,
+        value: Tensor,
+        starts: Tensor | None = None,
+        ends: Tensor | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
-        super().__init__(kind, value, shape)
+        dims = value.require_shape()
+        rest = (*dims[:dim], *dims[dim + 1 :])
+        shape = rest if ends is None else (*dims[:dim], None, *dims[dim + 1 :])
+        super().__init__("tensor", value, shape)
         self._value = value
         self.cell = ref.cell
         self.ref = ref
         self.dim = dim
+        self.starts = starts
+        self.ends = ends
+        self.whole = whole
+        self.unpacked: Callable[[int], Value] | None = None
 
     @property
     def value(self) -> Tensor:

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from exporter.conversion.binding import choose
 from exporter.conversion.numbers import boolean
-from exporter.conversion.objects import ListValue, RuntimeList, Value
+from exporter.conversion.objects import ListValue, Value
 from exporter.conversion.strides import regrouped, view_strides
 from exporter.conversion.tensors import TensorRef, View
 from exporter.errors import UnsupportedError
@@ -218,7 +218,12 @@ def _argument(interpreter: Interpreter, type: Type, value: Value) -> Any:  # noq
         return interpreter.builtin("aten::Float", value)
     if isinstance(type, ListType):
         if isinstance(value, ListValue) and value.runtime is not None:
-            return interpreter.runtime_items(value)
+            if value.runtime.kind == "tensor":
+                raise UnsupportedError(
+                    "this operator takes a list of tensors of a known length; here the length is "
+                    "only known at run time (cat, stack and pad_sequence take such a list)"
+                )
+            return value.runtime.value
         if isinstance(value, list):
             return [_argument(interpreter, type.element, v) for v in value]
     return value
@@ -331,10 +336,6 @@ def _wrap(type: Type, value: Any, dense: bool) -> Value:  # noqa: A002
     if isinstance(value, list):
         element = type.element if isinstance(type, ListType) else TensorType()
         return ListValue([_wrap(element, v, dense) for v in value], element)
-    if isinstance(value, RuntimeList):
-        runtime = ListValue([])
-        runtime.runtime = value
-        return runtime
     return value
 
 
@@ -391,8 +392,6 @@ def _aliased(
             ],
             TensorType(),
         )
-    if isinstance(value, RuntimeList):
-        return _wrap(ListType(TensorType()), value, False)
     view = _view(interpreter, kind, overload, base, source, rest, value, None)
     if strides is not None:
         view.strides = strides

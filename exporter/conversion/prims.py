@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.archive import TensorData
-from exporter.conversion import branches, choices, loops, numbers
+from exporter.conversion import branches, choices, loops, numbers, runtime_lists
 from exporter.conversion.constants import tensor_from_archive
 from exporter.conversion.objects import (
     UNINITIALIZED,
@@ -25,6 +25,8 @@ from exporter.conversion.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    RuntimeList,
+    TensorRows,
     Value,
     type_name,
 )
@@ -282,20 +284,29 @@ def dict_construct(
 
 @prim("prim::TupleUnpack", "prim::ListUnpack")
 def unpack(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
-    """The items of a tuple or list, of a known number."""
+    """The items of a tuple or list: as many as there are variables."""
     value = environment[node.inputs[0]]
     if isinstance(value, OptionalValue):
         value = value.value
     if isinstance(value, ListValue) and value.runtime is not None:
-        return [
-            interpreter.builtin("aten::__getitem__", value, i) for i in range(len(node.outputs))
-        ]
+        return _unpacked(interpreter, node, value.runtime)
     found = interpreter.items(value)
     if len(found) != len(node.outputs):
         raise UnsupportedError(
             f"{len(found)} values to unpack where {len(node.outputs)} are wanted"
         )
     return found
+
+
+def _unpacked(interpreter: Interpreter, node: Node, runtime: RuntimeList) -> Sequence[Value]:
+    """The items of a list of run-time length, which must have as many as are wanted."""
+    count = len(node.outputs)
+    if numbers.equal(interpreter, runtime_lists.length(interpreter.g, runtime), count) is not True:
+        message = f"the list does not have {count} items to unpack"
+        interpreter.preconditions.append(branches.precondition(node, message))
+    if isinstance(runtime, TensorRows) and runtime.unpacked is not None:
+        return interpreter.items(runtime.unpacked(count))
+    return [runtime_lists.get(interpreter, runtime, i) for i in range(count)]
 
 
 # ---------------------------------------------------------------- types

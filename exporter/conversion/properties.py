@@ -46,9 +46,7 @@ def size(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
         if isinstance(dim, int) and dim >= 0:
             return size_of(interpreter.g, tensor, dim)
         if dim is None:
-            sizes = ListValue([], IntType())
-            sizes.runtime = RuntimeList("int", interpreter.g.Shape(tensor))
-            return sizes
+            return ListValue.holding(RuntimeList("int", interpreter.g.Shape(tensor)), IntType())
         raise UnsupportedError("the shape of a tensor whose number of dims is not known")
     if dim is None:
         return ListValue(list(tensor.shape), IntType())

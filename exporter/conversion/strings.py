@@ -163,11 +163,8 @@ for _name in (
     _method(_name)
 
 
-@builtin("aten::split")
-def split(interpreter: Interpreter, self: Value, *args: Value, **kwargs: Value) -> Value:
-    """`str.split`. Of a tensor: the operator."""
-    if not isinstance(self, str):
-        return NotImplemented
+def split(self: str, *args: Value, **kwargs: Value) -> ListValue:
+    """`str.split`; the builtin is with the splits of tensors."""
     return ListValue(list(self.split(*args, **kwargs)))
 
 

@@ -37,9 +37,7 @@ def tolist(interpreter: Interpreter, self: TensorRef, declared: Type | None) -> 
             f"tolist() of a tensor of shape {list(map(str, shape))}: "
             "lists of lists of run-time length have no counterpart"
         )
-    result = ListValue([], element)
-    result.runtime = _numbers(interpreter, tensor)
-    return result
+    return ListValue.holding(_numbers(interpreter, tensor), element)
 
 
 def _known(value: object, declared: Type | None) -> Value:

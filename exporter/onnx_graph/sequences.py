@@ -1,0 +1,67 @@
+"""ONNX Sequences whose length is only known at run time: what takes a `Loop` over their items.
+
+    built(g, start, n, item)     start with item(0), ..., item(n - 1) behind it
+    mapped(g, n, step)           step(0), ..., step(n - 1), stacked: one tensor for each result
+
+Outer tensors and sequences are just used in the functions. A sequence may leave a `Loop` from
+opset 13 on; the results of `mapped` are tensors, so it works at all opsets that have sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.onnx_graph.control_flow import emit_loop
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+
+__all__ = ["built", "mapped"]
+
+
+def built(g: Builder, start: Tensor, trips: Dim, item: Callable[[Tensor], Tensor]) -> Tensor:
+    """A sequence with more items at the end; `item` gives the one of a trip, by its number."""
+    if isinstance(trips, int) and trips <= 1:
+        return g.SequenceInsert(start, item(g.constant(0))) if trips == 1 else start
+    type_ = OutputType(start.dtype, None, is_sequence=True)
+    with g.body("loop") as scope:
+        trip, index = _argument(g, "trip", OutputType(ir.DataType.INT64, ()))
+        going, condition = _argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
+        held, sequence = _argument(g, "items", type_)
+        longer = g.SequenceInsert(sequence, item(index))
+    body = (scope, [trip, going, held], [condition, longer])
+    return emit_loop(g, g.scalar(trips), None, [start], body, [type_])[0]
+
+
+def mapped(g: Builder, trips: Dim, step: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:
+    """The results of all trips, of one shape each, with the trips as a first dim."""
+    with g.body("loop") as scope:
+        trip, index = _argument(g, "trip", OutputType(ir.DataType.INT64, ()))
+        going, condition = _argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
+        results = list(step(index))
+    types = [OutputType(r.dtype, (None, *_outer_shape(g, r))) for r in results]
+    return emit_loop(
+        g, g.scalar(trips), None, [], (scope, [trip, going], [condition, *results]), types
+    )
+
+
+def _outer_shape(g: Builder, result: Tensor) -> tuple[Dim | None, ...]:
+    """The dims of a result that can be read outside of the body, too."""
+    return tuple(dim if _readable(g, dim) else None for dim in result.require_shape())
+
+
+def _readable(g: Builder, dim: Dim) -> bool:
+    if isinstance(dim, int):
+        return True
+    return all(any(g.scope.sees(t) for t, _ in symbol.sources) for symbol in dim.symbols())
+
+
+def _argument(g: Builder, name: str, type_: OutputType) -> tuple[ir.Value, Tensor]:
+    value = ir.Value(name=g.unique(name, out=True))
+    return value, g.typed(value, type_, name)

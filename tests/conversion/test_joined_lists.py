@@ -1,0 +1,65 @@
+"""One tensor of all tensors of a list of run-time length."""
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from tests.conversion.harness import check, refuses
+from tests.conversion.sized_lists import X, at_sizes
+
+
+def test_rows_stacked_and_concatenated() -> None:
+    def program(x):
+        xs = x.unbind(1)
+        back = x.unbind(0)[::-1]
+        joined = torch.cat(xs), torch.cat(back, -1)
+        return joined, torch.stack(xs), torch.stack(xs, -1), torch.stack(back, 1)
+
+    at_sizes(program, sizes=(5, 2, 1), opsets=(11, 20))
+
+
+def test_relatives_of_stack() -> None:
+    def program(x):
+        rows, scalars = x.unbind(0), x[:, 0].unbind(0)
+        planes = torch.stack([x, x + 1], 1).unbind(0)
+        one = torch.hstack(scalars), torch.vstack(scalars), torch.dstack(scalars)
+        two = torch.hstack(rows), torch.vstack(rows), torch.dstack(rows)
+        three = torch.hstack(planes), torch.vstack(planes), torch.dstack(planes)
+        columns = torch.column_stack(scalars), torch.column_stack(rows), torch.column_stack(planes)
+        return one, two, three, columns
+
+    at_sizes(program, sizes=(5, 2, 1), opsets=(11, 20))
+
+
+def test_padding_to_the_longest() -> None:
+    def program(x, fill: float):
+        xs: list[Tensor] = []
+        flat: list[Tensor] = []
+        for k in range(x.size(0)):
+            xs.append(x[k : 2 * k + 1] * 1)
+            flat.append(x[k, : k + 1] * 1)
+        left = pad_sequence(flat, padding_value=fill, padding_side="left")
+        rows = pad_sequence(x.unbind(0), batch_first=True), pad_sequence(x.unbind(0))
+        return (
+            pad_sequence(xs, batch_first=True, padding_value=fill),
+            pad_sequence(flat),
+            left,
+            rows,
+        )
+
+    at_sizes(program, (0.5,), (-1.0,), sizes=(5, 2, 1))
+
+
+def test_padding_pieces_at_an_old_opset() -> None:
+    def program(x):
+        return pad_sequence(x.split(2), batch_first=True, padding_value=-1.0)
+
+    check(program, (X,), (X[:1],), (X[:2],), dynamic=True, opset_version=11)
+
+
+def test_operators_that_want_a_known_number_say_so() -> None:
+    def program(x):
+        return torch.block_diag(x.unbind(0))
+
+    error = refuses(program, X, match="list of tensors", dynamic_axes={"x": {0: "n"}})
+    assert "block_diag" in str(error)
