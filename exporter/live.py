@@ -435,6 +435,9 @@ class ArchiveProgram:
         if training != "preserve":
             self._module.train(training == "train")
         self._method = method
+        # A program that asks for gradients runs only where they are recorded.
+        graph = getattr(self._module, method).inlined_graph
+        self._differentiates = bool(graph.findAllNodes("aten::grad"))
 
     def __call__(
         self, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -447,7 +450,7 @@ class ArchiveProgram:
         return list(_parts(self._run((), arguments)))
 
     def _run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        with torch.no_grad():
+        with torch.set_grad_enabled(self._differentiates):
             return getattr(self._module, self._method)(
                 *(_run_argument(value) for value in args),
                 **{name: _run_argument(value) for name, value in kwargs.items()},

@@ -8,6 +8,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.derivatives import variable
 from exporter.onnx_graph.values import Tensor
 from symbolics.creation import LDP
 from symbolics.registry import symbolic
@@ -28,12 +29,19 @@ def cast_to(g: Builder, self: Tensor, dtype: int | ir.DataType | None) -> Tensor
 
 @symbolic("aten::detach(Tensor(a) self) -> Tensor(a)")
 def detach(g: Builder, self: Tensor) -> Tensor:
+    """The same value, at which gradients stop."""
+    if is_float(self.dtype) and self.array is None:
+        return variable(g, self)
+    return plain(self)
+
+
+def plain(self: Tensor) -> Tensor:
     """The tensor itself; a constant of the code is from here on no number any more."""
     if not self.is_number:
         return self
-    plain = Tensor(self.dtype, self.shape, array=self.array, elements=self.elements)
-    plain.value, plain.scope, plain.name = self.value, self.scope, self.name
-    return plain
+    same = Tensor(self.dtype, self.shape, array=self.array, elements=self.elements)
+    same.value, same.scope, same.name = self.value, self.scope, self.name
+    return same
 
 
 @symbolic("aten::cpu(Tensor(a) self) -> Tensor(b|a)")
@@ -52,7 +60,7 @@ def copied(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor")
 def clone(g: Builder, self: Tensor, *, memory_format: object = None) -> Tensor:
     """The same values."""
-    return detach(g, self)
+    return plain(self)
 
 
 @symbolic("aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)")

@@ -197,9 +197,9 @@ def autograd(interpreter: Interpreter, *args: Value) -> Value:
     return False
 
 
-@builtin("aten::grad", "prim::grad")
+@builtin("prim::grad")
 def gradient(interpreter: Interpreter, self: Value) -> Value:
-    """There are no gradients."""
+    """The attribute: no gradients are stored anywhere (`torch.autograd.grad` is an operator)."""
     return None
 
 

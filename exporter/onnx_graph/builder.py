@@ -40,6 +40,7 @@ from exporter.onnx_graph.arguments import (
     natural_dtype,
     plain_attribute,
 )
+from exporter.onnx_graph.call import Call
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
@@ -47,47 +48,12 @@ from exporter.onnx_graph.signatures import Signature, place
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 
-__all__ = ["Builder", "Call"]
+__all__ = ["Builder"]
 
 # Constants of at most this many bytes are shared by content, larger ones by identity.
 SHARED_BY_CONTENT = 1024
 
 Argument = Tensor | Number | Sequence[Any] | np.ndarray | None
-
-
-class Call:
-    """One operator call with its arguments placed: what shape rules and folding look at."""
-
-    __slots__ = ("attributes", "inputs", "opset", "outputs", "signature")
-
-    def __init__(
-        self,
-        signature: Signature,
-        inputs: list[Tensor | None],
-        attributes: dict[str, Any],
-        outputs: int,
-        opset: int,
-    ) -> None:
-        self.signature = signature
-        self.inputs = inputs
-        self.attributes = attributes
-        self.outputs = outputs
-        self.opset = opset
-
-    @property
-    def op_type(self) -> str:
-        """The operator's name."""
-        return self.signature.op_type
-
-    def tensor(self, index: int) -> Tensor:
-        """An input that must be there."""
-        tensor = self.inputs[index]
-        assert tensor is not None
-        return tensor
-
-    def optional(self, index: int) -> Tensor | None:
-        """An input that may be absent."""
-        return self.inputs[index] if index < len(self.inputs) else None
 
 
 class Builder:
@@ -112,6 +78,8 @@ class Builder:
         self._taken: set[str] = set()
         self._shared: dict[object, ir.Value] = {}
         self._symbols: set[str] = set()
+        # What each value was made by, for gradients: the call and all its results.
+        self.steps: dict[ir.Value, tuple[Call, list[Tensor]]] = {}
         # Declared sizes that turned out to be fixed: where, by symbol and size.
         self.pinned: dict[tuple[Symbol, int], object] = {}
 
@@ -236,7 +204,7 @@ class Builder:
         types = shapes.infer(call)
         for pinned in pinned_sizes(call):
             self.pinned.setdefault(pinned, self.source)
-        return self.emit(
+        results = self.emit(
             call.op_type,
             values,
             call.attributes,
@@ -244,6 +212,11 @@ class Builder:
             domain=call.signature.domain,
             kinds=call.signature.attributes,
         )
+        for result in results:
+            if result.value is not None:
+                self.steps[result.value] = call, results
+            result.detached = not self.scope.recording[-1]
+        return results
 
     def emit(
         self,

@@ -19,7 +19,7 @@ from exporter.onnx_graph.indexing_rules import slice_bounds
 from exporter.onnx_graph.shapes import single_node
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.builder import Call
+    from exporter.onnx_graph.call import Call
 
 __all__ = ["convert", "fold", "number_array"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from exporter.onnx_graph.symbolic import Dim, Shape, is_ge, sym_max, sym_min
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.builder import Call
+    from exporter.onnx_graph.call import Call
     from exporter.onnx_graph.shape_rules import PartialShape, Rule
 
 __all__ = ["INDEXING_RULES", "slice_bounds"]

@@ -15,7 +15,7 @@ from exporter.onnx_graph.shape_rules import RULES
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.builder import Call
+    from exporter.onnx_graph.call import Call
 
 __all__ = ["pinned_sizes"]
 

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.builder import Call
+    from exporter.onnx_graph.call import Call
 
 __all__ = ["MAX_ELEMENTS", "propagate"]
 

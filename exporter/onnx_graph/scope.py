@@ -32,6 +32,8 @@ class Scope:
         # stands before, such as a convolution to be fused with what follows, has no other user.
         self.sizes: dict[SymInt, tuple[Tensor, int]] = {}
         self.merged: Scope | None = None
+        # Whether gradients pass through what is emitted, for each context that was entered.
+        self.recording: list[bool] = [True] if parent is None else parent.recording[-1:]
 
     def chain(self) -> Iterator[Scope]:
         """The scope and those around it, from the inside out."""

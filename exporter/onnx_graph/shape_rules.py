@@ -15,7 +15,7 @@ from exporter.onnx_graph.spatial_rules import SPATIAL_RULES
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.builder import Call
+    from exporter.onnx_graph.call import Call
 
 __all__ = ["RULES", "broadcast"]
 

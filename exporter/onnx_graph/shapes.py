@@ -21,7 +21,7 @@ from exporter.onnx_graph.shape_rules import RULES
 from exporter.onnx_graph.symbolic import Dim, SymInt
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.builder import Call
+    from exporter.onnx_graph.call import Call
     from exporter.onnx_graph.values import Tensor
 
 __all__ = ["OutputType", "PartialShape", "infer"]

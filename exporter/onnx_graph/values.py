@@ -60,12 +60,14 @@ class Tensor:
     `parts`     of a complex tensor, its real and imaginary part, where it was made of them
     `quantization` of a quantized tensor, its integers and what they mean (`quantized`); it then
                 has no value or array itself
+    `detached`  whether gradients stop here
     """
 
     __slots__ = (
         "_shape",
         "array",
         "asked",
+        "detached",
         "dtype",
         "elements",
         "is_number",
@@ -104,6 +106,7 @@ class Tensor:
         self.pair: Tensor | None = None
         self.parts: tuple[Tensor, Tensor] | None = None
         self.quantization: Quantization | None = None
+        self.detached = False
 
     @property
     def shape(self) -> Shape | None:

@@ -81,6 +81,8 @@ def captured(
     function: Callable[..., Any] | torch.nn.Module, inputs: Sequence[Any], mode: str
 ) -> torch.jit.ScriptModule | torch.jit.ScriptFunction:
     """The function as TorchScript."""
+    if isinstance(function, (torch.jit.ScriptFunction, torch.jit.ScriptModule)):
+        return function
     if mode == "script":
         return torch.jit.script(function)
     if mode != "trace":
