@@ -20,8 +20,7 @@ import torch
 from torch import nn
 
 from exporter.archive import Device
-from exporter.conversion.arguments import Constant
-from exporter.conversion.specs import OptionalSpec, SequenceSpec, TensorSpec, data_type
+from exporter.conversion.specs import Fixed, OptionalSpec, SequenceSpec, TensorSpec, data_type
 from exporter.errors import ConversionError, InputError
 from exporter.live_calls import Adapter
 from exporter.verification.results import Part
@@ -85,7 +84,10 @@ def to_archive(
         )
     if isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
         given = None if args is None else tuple(to_arrays(args))
-        return Saved(_saved(model), given, dict(to_arrays(kwargs or {})), [], model)
+        named = dict(to_arrays(kwargs or {}))
+        if isinstance(model, torch.jit.ScriptFunction):
+            named |= _defaults(model, given or (), named)
+        return Saved(_saved(model), given, named, [], model)
     if not isinstance(model, nn.Module):
         raise InputError(
             f"an object of type {type(model).__name__} can't be exported: give an nn.Module, "
@@ -97,6 +99,17 @@ def to_archive(
             ("give example arguments, or script the module: torch.jit.script(module)",),
         )
     return _traced(model, tuple(args or ()), dict(kwargs or {}), training, method)
+
+
+def _defaults(
+    function: torch.jit.ScriptFunction, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> dict[str, Fixed]:
+    """The defaults that a call leaves to a function: its archive doesn't have them."""
+    return {
+        parameter.name: Fixed(to_arrays(parameter.default_value))
+        for parameter in function.schema.arguments[len(args) :]
+        if parameter.has_default_value() and parameter.name not in kwargs
+    }
 
 
 def _traced(
@@ -309,7 +322,7 @@ def to_arrays(value: Any) -> Any:
     if isinstance(value, torch.device):
         return Device(str(value))
     if isinstance(value, torch.dtype):
-        return Constant(scalar_type(data_type(str(value).removeprefix("torch."))))
+        return Fixed(scalar_type(data_type(str(value).removeprefix("torch."))))
     return _mapped(to_arrays, value)
 
 
@@ -392,8 +405,8 @@ def flat_arrays(value: Any) -> list[np.ndarray[Any, Any]]:
         return [np.asarray(value)]
     if isinstance(value, int):
         return [np.asarray(value, np.int64)]
-    if isinstance(value, float):
-        return [np.asarray(value, np.float64)]
+    if isinstance(value, (float, complex)):
+        return [np.asarray(value)]
     if isinstance(value, Mapping):
         return [array for item in value.values() for array in flat_arrays(item)]
     if isinstance(value, (list, tuple)):

@@ -25,6 +25,7 @@ __all__ = ["constants", "dynamic_axes", "names", "nested", "specs", "tensor_spec
 
 _TENSOR = re.compile(r"(?P<dtype>\w+)(\[(?P<dims>[^\[\]]*)\])?")
 _HOLDER = re.compile(r"(?P<word>list|optional)\((?P<held>.*)\)")
+_FORMS = '"x=float32[batch,3]", "xs=list(float32[n,3])" or "y=optional(float32[3])"'
 _LITERALS = {"true": True, "false": False, "none": None}
 
 
@@ -49,15 +50,13 @@ def tensor_specs(texts: Sequence[str], option: str) -> dict[str, TensorSpec]:
     result = {}
     for name, spec in specs(texts, option).items():
         if not isinstance(spec, TensorSpec) or spec.shape is None:
-            raise _malformed(f"{name}={spec}", option)
+            raise _malformed(f"{name}={spec}", option, '"h=float32[2,1,128]"')
         result[name] = spec
     return result
 
 
-def _malformed(text: str, option: str) -> click.BadParameter:
-    return click.BadParameter(
-        f'{text!r} is not of the form "x=float32[batch,3]"', param_hint=option
-    )
+def _malformed(text: str, option: str, forms: str = _FORMS) -> click.BadParameter:
+    return click.BadParameter(f"{text!r} is not of the form {forms}", param_hint=option)
 
 
 def _spec(described: str, text: str, option: str) -> Spec:

@@ -25,7 +25,7 @@ from exporter.conversion.arguments import (
     RecordNode,
     TupleNode,
 )
-from exporter.conversion.specs import OptionalSpec, SequenceSpec, TensorSpec
+from exporter.conversion.specs import Fixed, OptionalSpec, SequenceSpec, TensorSpec
 from exporter.errors import InputError
 from exporter.torchscript.printing import format_type
 from exporter.torchscript.types import (
@@ -116,8 +116,8 @@ class Binder:
         """What a parameter, or a part of one, gets; an `InputError` if its type can't take it."""
         if isinstance(given, TensorData):
             given = TensorSpec(given.dtype.name.lower(), given.shape)
-        if isinstance(given, Constant):
-            return given
+        if isinstance(given, Fixed):
+            return self._default(name, declared, given.value)
         if isinstance(declared, OptionalType):
             if given is None:
                 return Constant(None)
@@ -320,8 +320,6 @@ class Binder:
         for field, kind in fields.items():
             if field in given:
                 bound[field] = self.bind(f"{name}.{field}", kind, given[field])
-            elif field in class_type.defaults:
-                bound[field] = self._default(f"{name}.{field}", kind, class_type.defaults[field])
             else:
                 raise InputError(f"argument {name} lacks the field {field}")
         return RecordNode(declared.name, bound)
@@ -381,16 +379,24 @@ class Binder:
             return TupleNode(
                 tuple(self._assumed(f"{name}.{i}", t) for i, t in enumerate(declared.elements))
             )
-        what, example = "an example", "float32[batch,3]"
-        if isinstance(declared, TensorType):
-            what = "its dtype and shape"
-        raise InputError(
-            f"the argument {name} ({self._text(declared)}) is not given; say {what}",
-            (
-                'in Python  args=(..., TensorSpec("float32", ("batch", 3)))',
-                f'command    --input "{name}={example}"',
-            ),
+        notes = (
+            'in Python  args=(..., TensorSpec("float32", ("batch", 3)))',
+            f'command    --input "{name}=float32[batch,3]"',
         )
+        if isinstance(declared, (StrType, DeviceType, ComplexType)) or self._is_enum(declared):
+            notes = (
+                f'in Python  constants={{"{name}": ...}}',
+                f'command    --const "{name}=..."',
+            )
+        what = "its dtype and shape" if isinstance(declared, TensorType) else "an example"
+        raise InputError(
+            f"the argument {name} ({self._text(declared)}) is not given; say {what}", notes
+        )
+
+    def _is_enum(self, declared: Type) -> bool:
+        if not isinstance(declared, ClassRef):
+            return False
+        return self._program.class_type(declared.name).kind == "enum"
 
     def _assumed_list(self, name: str, declared: ListType) -> Argument:
         """A list is of run-time length: no other one is known.

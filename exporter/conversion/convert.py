@@ -109,7 +109,7 @@ class _Attempt:
         self.types = types
         self.g = Builder(request.opset, fold=request.fold)
         self.interpreter = Interpreter(self.g, program, request.options)
-        self.inputs = Inputs(self.g, _names(request.input_names), request.dynamic_axes)
+        self.inputs = Inputs(self.g, request.input_names, request.dynamic_axes)
         self.arguments, self.notes = self._bound(program)
         self.given = {cell: cell.value for a in self.arguments for cell in cells_of(a)}
         _check_names(request, self.inputs)
@@ -211,6 +211,13 @@ class _Attempt:
                 "a model of it would have no outputs",
                 (f"it gives {type_name(self.result)}",),
             )
+        names = [str(v.name) for v in outputs.values]
+        for name in self.request.dynamic_axes:
+            if name not in (*self.inputs.names, *names):
+                raise InputError(
+                    f"dynamic_axes: there is no input or output {name!r}",
+                    (f"inputs: {', '.join(self.inputs.names)}", f"outputs: {', '.join(names)}"),
+                )
         for value in outputs.values:
             self._label(value)
         return Conversion(
@@ -272,12 +279,6 @@ def metadata(conversion: Conversion) -> dict[str, str]:
     return found
 
 
-def _names(names: Sequence[str] | None) -> Sequence[str] | None:
-    if names is not None and len(set(names)) != len(names):
-        raise InputError("input_names has the same name twice")
-    return names
-
-
 def _check_state(request: Request, known: Sequence[str]) -> None:
     for name in request.state:
         if name not in known and not request.freeze_state:
@@ -287,15 +288,14 @@ def _check_state(request: Request, known: Sequence[str]) -> None:
 
 
 def _check_names(request: Request, inputs: Inputs) -> None:
+    for what, names in (("input", request.input_names), ("output", request.output_names)):
+        if names is not None and len(set(names)) != len(names):
+            raise InputError(f"{what}_names has the same name twice")
+    taken = set(inputs.names).intersection(request.output_names or ())
+    if taken:
+        raise InputError(f"output_names: {', '.join(sorted(taken))} is the name of an input")
     count = len(inputs.values)
     if request.input_names is not None and len(request.input_names) > count:
         raise InputError(
             f"{len(request.input_names)} input_names for {count} inputs: {', '.join(inputs.names)}"
         )
-    known = {*inputs.names, *(request.output_names or ())}
-    for name in request.dynamic_axes:
-        if name not in known and not name.startswith("output"):
-            raise InputError(
-                f"dynamic_axes: there is no input or output {name!r}",
-                (f"inputs: {', '.join(inputs.names)}",),
-            )

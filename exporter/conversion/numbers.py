@@ -39,9 +39,9 @@ INT64, DOUBLE, BOOL = ir.DataType.INT64, ir.DataType.DOUBLE, ir.DataType.BOOL
 
 
 def as_tensor(g: Builder, number: Number, dtype: ir.DataType | None = None) -> Tensor:
-    """A number as a 0-d tensor: int64, double or bool, or the dtype asked for."""
-    if isinstance(number, float) and dtype is None:
-        dtype = DOUBLE
+    """A number as a 0-d tensor: int64, double, bool or complex128, or the dtype asked for."""
+    if dtype is None and isinstance(number, (float, complex)):
+        dtype = DOUBLE if isinstance(number, float) else ir.DataType.COMPLEX128
     return g.constant(number, dtype)
 
 

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from exporter.errors import InputError
 
-__all__ = ["OptionalSpec", "SequenceSpec", "Spec", "TensorSpec", "data_type"]
+__all__ = ["Fixed", "OptionalSpec", "SequenceSpec", "Spec", "TensorSpec", "data_type"]
 
 _ALIASES = {"float32": "FLOAT", "float64": "DOUBLE", "half": "FLOAT16", "long": "INT64"}
 
@@ -90,6 +90,13 @@ class OptionalSpec:
 
     def __str__(self) -> str:
         return f"optional({self.content})"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """An argument that is a part of the program: a dtype, or the default of a function."""
+
+    value: object
 
 
 Spec: TypeAlias = TensorSpec | SequenceSpec | OptionalSpec

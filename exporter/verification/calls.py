@@ -7,11 +7,13 @@ and makes the program's arguments of the values that the model gets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from exporter.archive import Archive
+from exporter.archive import Archive, EnumMember
 from exporter.conversion.argument_binding import bound_arguments
 from exporter.conversion.arguments import (
     Argument,
@@ -20,6 +22,7 @@ from exporter.conversion.arguments import (
     Leaf,
     ListNode,
     RecordNode,
+    TupleNode,
 )
 from exporter.conversion.overloads import method_for
 from exporter.conversion.specs import SequenceSpec
@@ -62,7 +65,7 @@ class CallPlan:
             if parameter.has_default and parameter.name not in given:
                 del bound[parameter.name]
         overload = "" if method in declared.methods else function.name.rpartition(".")[2]
-        return cls(bound, overload)
+        return cls({name: _python(program, a) for name, a in bound.items()}, overload)
 
     def use(self, names: Sequence[str], arrays: Mapping[str, Array] | Sequence[Array]) -> None:
         """Take these for the examples: by the inputs' names, or in order.
@@ -112,6 +115,25 @@ def _items(argument: Argument) -> Sequence[Argument]:
         return list(argument.fields.values())
     assert not isinstance(argument, (Leaf, Constant))
     return argument.items
+
+
+def _python(program: Program, argument: Argument) -> Argument:
+    """With the enum members as Python has them: PyTorch asks for their names and values."""
+    if isinstance(argument, Constant):
+        if not isinstance(argument.value, EnumMember):
+            return argument
+        members = program.class_type(argument.value.type_name).members
+        value = argument.value.value
+        name = next(name for name, other in members.items() if other == value)
+        return Constant(SimpleNamespace(name=name, value=value))
+    if isinstance(argument, DictNode):
+        return DictNode({key: _python(program, item) for key, item in argument.items.items()})
+    if isinstance(argument, RecordNode):
+        fields = {name: _python(program, item) for name, item in argument.fields.items()}
+        return replace(argument, fields=fields)
+    if isinstance(argument, (ListNode, TupleNode)):
+        return replace(argument, items=tuple(_python(program, item) for item in argument.items))
+    return argument
 
 
 def _example(leaf: Leaf, seed: int) -> Sample:

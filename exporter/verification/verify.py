@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -107,12 +107,17 @@ def verify_arrays(
         wanted = _named(expected, session.outputs, "output")
         if not wanted:
             raise InputError("no expected arrays: there is nothing to compare with")
-        actual = flat_outputs(session.run(feeds))
+        outputs = session.run(feeds)
+        actual = flat_outputs(outputs)
         absent = [name for name in wanted if name not in actual]
         if absent:
             raise VerificationError(f"the model does not give {', '.join(absent)} on these inputs")
         run = _compared("as given", wanted, actual, tolerance)
         skipped = [name for name in actual if name not in wanted]
+        lists = {name.rpartition(".")[0] for name in wanted if name not in outputs}
+        longer = [name for name in skipped if name.rpartition(".")[0] in lists]
+        if longer:
+            raise VerificationError(f"the model gives {', '.join(longer)} as well on these inputs")
         notes = [f"not compared: {', '.join(skipped)}"] if skipped else []
         return Verification("the given arrays", [run], notes)
 
@@ -143,14 +148,17 @@ def _named(
         return {port.name: array for port, array in zip(ports, arrays, strict=False)}
     known = [port.name for port in ports]
     lists = {port.name for port in ports if port.is_sequence}
-    unknown = [
-        name for name in arrays if name not in known and name.rpartition(".")[0] not in lists
-    ]
+    unknown = [name for name in arrays if name not in known and not _is_item(name, lists)]
     if unknown:
         raise InputError(
             f"the model has no {what} {', '.join(unknown)}", (f"it has: {', '.join(known)}",)
         )
     return dict(arrays)
+
+
+def _is_item(name: str, lists: Collection[str]) -> bool:
+    owner, _, number = name.rpartition(".")
+    return owner in lists and number.isdecimal()
 
 
 def _compared(
