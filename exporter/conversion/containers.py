@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from exporter.conversion import choices, list_contents, list_edits, runtime_lists
+from exporter.conversion import choices, dicts, list_contents, list_edits, runtime_lists
 from exporter.conversion.builtin import builtin
 from exporter.conversion.list_contents import index_of
 from exporter.conversion.numbers import equal, logical_not
@@ -66,10 +66,7 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
     """An item of a list, tuple, string or dict."""
     self = _refined(self)
     if isinstance(self, DictValue):
-        key = interpreter.dict_key(key)
-        if key not in self.items:
-            raise RaisedError(f"the program raises: the dict has no key {key!r}")
-        return self.items[key]
+        return dicts.entry(interpreter, self, key)
     if isinstance(self, NamedTuple):
         self = self.values
     if isinstance(self, ListValue):
@@ -127,10 +124,12 @@ def _index(key: Value, count: int) -> int:
 def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) -> Value:
     """`self[key] = value` of a list or dict."""
     self = _refined(self)
-    interpreter.journal.touch(self)
     if isinstance(self, DictValue):
-        self.items[interpreter.dict_key(key)] = value
+        dicts.set_entry(interpreter, self, key, value)
         return self
+    if isinstance(key, SymInt) and runtime_lists.kind_of([value], None) is None:
+        return _set_any_item(interpreter, self, key, value)
+    interpreter.journal.touch(self)
     if self.runtime is not None or isinstance(key, SymInt):
         self.runtime = list_edits.set_at(
             interpreter, runtime_lists.convert(interpreter, self), key, value
@@ -138,6 +137,18 @@ def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) ->
         self.items = []
     else:
         self.items[_index(key, len(self.items))] = value
+    return self
+
+
+def _set_any_item(interpreter: Interpreter, self: ListValue, key: SymInt, value: Value) -> Value:
+    """`self[key] = value` of a list that is no run-time list."""
+
+    def set_at(index: Value) -> Sequence[Value]:
+        interpreter.journal.touch(self)
+        self.items[index] = value
+        return []
+
+    choices.each_way(interpreter, choices.item_at(interpreter, key, range(len(self.items))), set_at)
     return self
 
 

@@ -13,6 +13,7 @@ import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive
 from exporter.conversion.aliasing import cells_of
 from exporter.conversion.argument_binding import bound_arguments
+from exporter.conversion.hooks import call_module
 from exporter.conversion.interpreter import Interpreter, Options
 from exporter.conversion.missing import missing_operators
 from exporter.conversion.module_tree import ModuleTree
@@ -154,8 +155,8 @@ class _Attempt:
     def run(self) -> None:
         """Run the method."""
         try:
-            self.result = self.interpreter.run_function(
-                self.function, [self.tree.root, *self.arguments], path=""
+            self.result = call_module(
+                self.interpreter, self.function, self.tree.root, self.arguments
             )
         except MissingSymbolicError as error:
             raise missing_operators(

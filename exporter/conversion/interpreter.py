@@ -15,8 +15,10 @@ from typing import TypeAlias
 from exporter.conversion import (
     choices,
     containers,
+    context_managers,  # noqa: F401
     dicts,  # noqa: F401  for its builtins, as are the others here
     joined_lists,  # noqa: F401
+    math_functions,  # noqa: F401
     numbers,
     properties,  # noqa: F401
     runtime_splits,  # noqa: F401

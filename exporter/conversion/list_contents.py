@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion import numbers
+from exporter.conversion import dicts, numbers
 from exporter.conversion.branches import stage_calls
 from exporter.conversion.builtin import builtin
 from exporter.conversion.list_edits import picked
@@ -116,7 +116,7 @@ def contains(interpreter: Interpreter, self: Value, item: Value) -> Value:
     if isinstance(self, OptionalValue):
         self = self.value
     if isinstance(self, DictValue):
-        return interpreter.dict_key(item) in self.items
+        return dicts.has_key(interpreter, self, item)
     if isinstance(self, str):
         return item in self
     if isinstance(self, ObjectValue):

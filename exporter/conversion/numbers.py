@@ -12,6 +12,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.conversion.builtin import builtin
@@ -23,6 +24,7 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
+from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import And, Condition, NonNegative, Not, Or, Zero, decide
@@ -33,7 +35,19 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["as_tensor", "equal", "logical_not", "truth"]
+__all__ = [
+    "as_tensor",
+    "boolean",
+    "double",
+    "equal",
+    "float_of",
+    "integer",
+    "is_integral",
+    "is_known",
+    "logical_not",
+    "truth",
+    "wrapped",
+]
 
 INT64, DOUBLE, BOOL = ir.DataType.INT64, ir.DataType.DOUBLE, ir.DataType.BOOL
 
@@ -55,7 +69,7 @@ def is_integral(value: Value) -> bool:
     return isinstance(value, (int, SymInt, SymBool))
 
 
-def _int(g: Builder, value: Number) -> Dim:
+def integer(g: Builder, value: Number) -> Dim:
     """A bool or int as an int."""
     if isinstance(value, SymBool):
         return g.integer(g.cast(value.tensor, INT64))
@@ -63,11 +77,12 @@ def _int(g: Builder, value: Number) -> Dim:
     return resolved(value)
 
 
-def _double(g: Builder, value: Number) -> Tensor:
+def double(g: Builder, value: Number) -> Tensor:
+    """A number as a 0-d double tensor."""
     return as_tensor(g, value, DOUBLE)
 
 
-def _float(g: Builder, tensor: Tensor) -> float | SymFloat:
+def float_of(g: Builder, tensor: Tensor) -> float | SymFloat:
     """A 0-d double tensor as a number."""
     return float(tensor.array.item()) if tensor.array is not None else SymFloat(tensor)
 
@@ -82,6 +97,13 @@ def boolean(tensor: Tensor, condition: Condition | None = None) -> bool | SymBoo
 Arithmetic = Callable[[Any, Any], Any]
 
 
+def wrapped(value: Any) -> Any:
+    """A known integer as 64 bits hold it; other values as they are."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return (value + 2**63) % 2**64 - 2**63
+    return value
+
+
 def _arithmetic(
     name: str, compute: Arithmetic, onnx: Callable[[Builder, Tensor, Tensor], Tensor]
 ) -> None:
@@ -92,32 +114,58 @@ def _arithmetic(
             return NotImplemented
         g = interpreter.g
         if is_known(a, b):
-            return compute(a, b)
+            return wrapped(compute(a, b))
         if is_integral(a) and is_integral(b):
-            return compute(_int(g, a), _int(g, b))
-        return _float(g, onnx(g, _double(g, a), _double(g, b)))
+            return compute(integer(g, a), integer(g, b))
+        return float_of(g, onnx(g, double(g, a), double(g, b)))
 
     builtin(name)(run)
+
+
+def _floor_quotient(a: Any, b: Any) -> Any:
+    """`a // b`; of floats it is the quotient rounded down, as in C++: 1. // 0.1 is 10."""
+    if isinstance(a, float) or isinstance(b, float):
+        return float(np.floor(_quotient(a, b)))
+    if isinstance(b, int) and b == 0:
+        raise RaisedError("the program raises: division by 0")
+    return a // b
+
+
+def _rest(a: Any, b: Any) -> Any:
+    """`a % b`; of floats what C++'s fmod makes of it: NaN where the divisor is infinite."""
+    if isinstance(a, float) or isinstance(b, float):
+        with np.errstate(all="ignore"):
+            return float(np.fmod(b + np.fmod(float(a), float(b)), float(b)))
+    if isinstance(b, int) and b == 0:
+        raise RaisedError("the program raises: modulo by 0")
+    return a % b
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    if isinstance(a, complex) or isinstance(b, complex):
+        return a / b
+    with np.errstate(all="ignore"):
+        return float(np.float64(a) / np.float64(b))
 
 
 _arithmetic("aten::add", operator.add, lambda g, a, b: g.Add(a, b))
 _arithmetic("aten::sub", operator.sub, lambda g, a, b: g.Sub(a, b))
 _arithmetic("aten::mul", operator.mul, lambda g, a, b: g.Mul(a, b))
-_arithmetic("aten::floordiv", operator.floordiv, lambda g, a, b: g.Floor(g.Div(a, b)))
+_arithmetic("aten::floordiv", _floor_quotient, lambda g, a, b: g.Floor(g.Div(a, b)))
 _arithmetic(
-    "aten::remainder", operator.mod, lambda g, a, b: g.Sub(a, g.Mul(g.Floor(g.Div(a, b)), b))
+    "aten::remainder", _rest, lambda g, a, b: g.Mod(g.Add(b, g.Mod(a, b, fmod=1)), b, fmod=1)
 )
 
 
 @builtin("aten::div", "aten::truediv")
 def divide(interpreter: Interpreter, a: Value, b: Value, *rest: Value, **kwargs: Value) -> Value:
-    """True division, always a float."""
+    """True division, always a float; by zero it is infinite or NaN."""
     if rest or kwargs or not (is_number(a) and is_number(b)):
         return NotImplemented
     if is_known(a, b):
-        return a / b
+        return _quotient(a, b)
     g = interpreter.g
-    return _float(g, g.Div(_double(g, a), _double(g, b)))
+    return float_of(g, g.Div(double(g, a), double(g, b)))
 
 
 @builtin("aten::floor_divide")
@@ -130,9 +178,23 @@ def floor_divide(interpreter: Interpreter, a: Value, b: Value) -> Value:
 
 @builtin("aten::divmod")
 def quotient_and_rest(interpreter: Interpreter, a: Value, b: Value) -> Value:
-    """`divmod(a, b)`."""
-    floor = interpreter.builtin("aten::floordiv", a, b)
-    return floor, interpreter.builtin("aten::remainder", a, b)
+    """`divmod(a, b)`; of floats by way of the rest, so that 1. and 0.1 give 9., not 10."""
+    if is_integral(a) and is_integral(b):
+        floor = interpreter.builtin("aten::floordiv", a, b)
+        return floor, interpreter.builtin("aten::remainder", a, b)
+    if is_known(a, b):
+        if b == 0:
+            raise RaisedError("the program raises: float divmod()")
+        rest = math.fmod(a, b)
+        rest += b if rest and (a < 0) != (b < 0) else 0.0
+        return _quotient(a - rest, b), rest
+    g = interpreter.g
+    x, y = double(g, a), double(g, b)
+    rest = g.Mod(x, y, fmod=1)
+    signs_differ = g.Xor(g.Less(x, 0.0), g.Less(y, 0.0))
+    corrected = g.And(g.Not(g.Equal(rest, 0.0)), signs_differ)
+    rest = g.Where(corrected, g.Add(rest, y), rest)
+    return float_of(g, g.Div(g.Sub(x, rest), y)), float_of(g, rest)
 
 
 @builtin("aten::pow")
@@ -141,9 +203,12 @@ def power(interpreter: Interpreter, a: Value, b: Value, *rest: Value) -> Value:
     if rest or not (is_number(a) and is_number(b)):
         return NotImplemented
     if is_known(a, b):
-        return a**b if isinstance(a, complex) or isinstance(b, complex) else float(a) ** b
+        if isinstance(a, complex) or isinstance(b, complex):
+            return a**b
+        with np.errstate(all="ignore"):
+            return float(np.float64(a) ** np.float64(b))
     g = interpreter.g
-    return _float(g, g.Pow(_double(g, a), _double(g, b)))
+    return float_of(g, g.Pow(double(g, a), double(g, b)))
 
 
 @builtin("aten::neg")
@@ -153,7 +218,7 @@ def negate(interpreter: Interpreter, a: Value) -> Value:
         return NotImplemented
     if isinstance(a, SymFloat):
         return SymFloat(interpreter.g.Neg(a.tensor))
-    return -a if is_known(a) else -_int(interpreter.g, a)
+    return wrapped(-a) if is_known(a) else -integer(interpreter.g, a)
 
 
 def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
@@ -198,7 +263,7 @@ builtin("aten::__not__")(logical_not)
 def equal(interpreter: Interpreter, a: Value, b: Value) -> bool | SymBool:
     """Python's `==` for two numbers."""
     if is_integral(a) and is_integral(b):
-        x, y = _int(interpreter.g, a), _int(interpreter.g, b)
+        x, y = integer(interpreter.g, a), integer(interpreter.g, b)
         known = decide(Zero(x - y), {})
         if known is not None:
             return known
@@ -259,7 +324,7 @@ def _ordering(
         if not (is_number(a) and is_number(b)):
             return NotImplemented
         if is_integral(a) and is_integral(b) and not is_known(a, b):
-            a, b = _int(interpreter.g, a), _int(interpreter.g, b)
+            a, b = integer(interpreter.g, a), integer(interpreter.g, b)
             condition = stated(a, b)
             known = decide(condition, {})
             if known is not None:
@@ -315,26 +380,40 @@ _logical("aten::__or__", operator.or_, "Or")
 _logical("aten::__xor__", operator.xor, "Xor")
 
 
+def _power_of_two(g: Builder, exponent: Value) -> Dim:
+    """2 ** n for n from 0 to 62; the smallest integer for 63, as a shift gives it."""
+    if isinstance(exponent, int):
+        return int(wrapped(1 << exponent))
+    table = g.constant([wrapped(1 << n) for n in range(64)], INT64)
+    return g.integer(g.Gather(table, g.scalar(integer(g, exponent)), axis=0))
+
+
 @builtin("aten::__lshift__")
 def left_shift(interpreter: Interpreter, a: Value, b: Value) -> Value:
-    """Shift of ints."""
-    if isinstance(b, int) and is_integral(a):
-        return _int(interpreter.g, a) * (1 << b)
-    return NotImplemented
+    """Shift of ints, by less than 64."""
+    if not (is_integral(a) and is_integral(b)):
+        return NotImplemented
+    g = interpreter.g
+    return wrapped(integer(g, a) * _power_of_two(g, b))
 
 
 @builtin("aten::__rshift__")
 def right_shift(interpreter: Interpreter, a: Value, b: Value) -> Value:
-    """Arithmetic shift of ints."""
-    if isinstance(b, int) and is_integral(a):
-        return _int(interpreter.g, a) // (1 << b)
-    return NotImplemented
+    """Arithmetic shift of ints, by less than 64: in two steps, since 2 ** 63 is no int64."""
+    if not (is_integral(a) and is_integral(b)):
+        return NotImplemented
+    g = interpreter.g
+    value, count = integer(g, a), integer(g, b)
+    if isinstance(value, int) and isinstance(count, int):
+        return value >> count
+    half = count // 2
+    return value // _power_of_two(g, half) // _power_of_two(g, count - half)
 
 
 @builtin("aten::bitwise_not")
 def invert(interpreter: Interpreter, a: Value) -> Value:
     """`~` of an int."""
-    return -1 - _int(interpreter.g, a) if is_integral(a) else NotImplemented
+    return -1 - integer(interpreter.g, a) if is_integral(a) else NotImplemented
 
 
 def extreme(interpreter: Interpreter, name: str, *args: Value) -> Value:
@@ -349,10 +428,10 @@ def extreme(interpreter: Interpreter, name: str, *args: Value) -> Value:
         return min(items) if smallest else max(items)
     g = interpreter.g
     if all(is_integral(i) for i in items):
-        whole = [_int(g, i) for i in items]
+        whole = [integer(g, i) for i in items]
         return sym_min(*whole) if smallest else sym_max(*whole)
-    wide = [_double(g, i) for i in items]
-    return _float(g, g.Min(*wide) if smallest else g.Max(*wide))
+    wide = [double(g, i) for i in items]
+    return float_of(g, g.Min(*wide) if smallest else g.Max(*wide))
 
 
 @builtin("prim::abs", "aten::abs")
@@ -362,10 +441,10 @@ def absolute(interpreter: Interpreter, a: Value) -> Value:
         return NotImplemented
     g = interpreter.g
     if is_known(a):
-        return abs(a)
+        return wrapped(abs(a))
     if isinstance(a, SymFloat):
         return SymFloat(g.Abs(a.tensor))
-    value = _int(g, a)
+    value = integer(g, a)
     return sym_max(value, -value)
 
 
@@ -383,7 +462,9 @@ def to_int(interpreter: Interpreter, a: Value) -> Value:
     if isinstance(a, SymFloat):
         return g.integer(g.Cast(a.tensor, to=INT64))
     if isinstance(a, SymBool):
-        return _int(g, a)
+        return integer(g, a)
+    if isinstance(a, float) and not -(2.0**63) <= a < 2.0**63:
+        return -(2**63)  # so does a processor
     return a if isinstance(a, SymInt) else int(a)
 
 
@@ -394,10 +475,10 @@ def to_float(interpreter: Interpreter, a: Value) -> Value:
         a = a.value
     g = interpreter.g
     if isinstance(a, TensorRef):
-        return _float(g, g.cast(g.reshape(a.read(g), []), DOUBLE))
+        return float_of(g, g.cast(g.reshape(a.read(g), []), DOUBLE))
     if isinstance(a, SymFloat):
         return a
-    return float(a) if is_known(a) else _float(g, _double(g, a))
+    return float(a) if is_known(a) else float_of(g, double(g, a))
 
 
 builtin("aten::Bool")(truth)
@@ -415,120 +496,3 @@ def to_complex(interpreter: Interpreter, a: Value, b: Value = 0) -> Value:
 def to_scalar(interpreter: Interpreter, a: Value) -> Value:
     """The element of a 0-d tensor as a number."""
     return interpreter.builtin("aten::item", a)
-
-
-def _unary(
-    name: str, compute: Callable[[float], float], onnx: str | Callable[[Builder, Tensor], Tensor]
-) -> None:
-    """A function of `math`, that gives a float."""
-
-    def run(interpreter: Interpreter, a: Value) -> Value:
-        if not is_number(a):
-            return NotImplemented
-        if is_known(a):
-            return compute(a)
-        g = interpreter.g
-        value = _double(g, a)
-        return _float(g, getattr(g, onnx)(value) if isinstance(onnx, str) else onnx(g, value))
-
-    builtin(f"aten::{name}")(run)
-
-
-for _name, _onnx in {
-    "sqrt": "Sqrt", "exp": "Exp", "log": "Log", "sin": "Sin", "cos": "Cos", "tan": "Tan",
-    "asin": "Asin", "acos": "Acos", "atan": "Atan", "sinh": "Sinh", "cosh": "Cosh",
-    "tanh": "Tanh", "asinh": "Asinh", "acosh": "Acosh", "atanh": "Atanh", "erf": "Erf",
-}.items():  # fmt: skip
-    _unary(_name, getattr(math, _name), _onnx)
-_unary("log2", math.log2, lambda g, x: g.Div(g.Log(x), math.log(2)))
-_unary("log10", math.log10, lambda g, x: g.Div(g.Log(x), math.log(10)))
-_unary("log1p", math.log1p, lambda g, x: g.Log(g.Add(x, 1.0)))
-_unary("expm1", math.expm1, lambda g, x: g.Sub(g.Exp(x), 1.0))
-_unary("degrees", math.degrees, lambda g, x: g.Mul(x, 180 / math.pi))
-_unary("radians", math.radians, lambda g, x: g.Mul(x, math.pi / 180))
-_unary("gamma", math.gamma, "Gamma")
-_unary("lgamma", math.lgamma, "Lgamma")
-
-
-def _rounding(name: str, compute: Callable[[float], int], onnx: str) -> None:
-    def run(interpreter: Interpreter, a: Value) -> Value:
-        if not is_number(a):
-            return NotImplemented
-        if is_known(a):
-            return compute(a)
-        if is_integral(a):
-            return _int(interpreter.g, a)
-        g = interpreter.g
-        return g.integer(g.Cast(getattr(g, onnx)(a.tensor), to=INT64))
-
-    builtin(f"aten::{name}")(run)
-
-
-_rounding("floor", math.floor, "Floor")
-_rounding("ceil", math.ceil, "Ceil")
-
-
-@builtin("aten::round")
-def round_number(interpreter: Interpreter, a: Value, *digits: Value, **decimals: Value) -> Value:
-    """`round(x)`: half to even; TorchScript gives a float."""
-    if digits or decimals or not is_number(a):
-        return NotImplemented
-    if is_known(a):
-        return float(round(a))
-    if isinstance(a, SymFloat):
-        return SymFloat(interpreter.g.Round(a.tensor))
-    return _float(interpreter.g, _double(interpreter.g, a))
-
-
-@builtin("aten::trunc")
-def truncate(interpreter: Interpreter, a: Value) -> Value:
-    """Towards zero, as an int."""
-    if not is_number(a):
-        return NotImplemented
-    return to_int(interpreter, a)
-
-
-@builtin("aten::isnan")
-def is_nan(interpreter: Interpreter, a: Value) -> Value:
-    """`math.isnan`."""
-    if not is_number(a):
-        return NotImplemented
-    if isinstance(a, SymFloat):
-        return boolean(interpreter.g.IsNaN(a.tensor))
-    return is_known(a) and a != a
-
-
-@builtin("aten::isinf")
-def is_inf(interpreter: Interpreter, a: Value) -> Value:
-    """`math.isinf`."""
-    if not is_number(a):
-        return NotImplemented
-    if isinstance(a, SymFloat):
-        return boolean(interpreter.g.IsInf(a.tensor))
-    return is_known(a) and math.isinf(a)
-
-
-@builtin("aten::isfinite")
-def is_finite(interpreter: Interpreter, a: Value) -> Value:
-    """`math.isfinite`."""
-    if not is_number(a):
-        return NotImplemented
-    if isinstance(a, SymFloat):
-        g = interpreter.g
-        return boolean(g.Not(g.Or(g.IsNaN(a.tensor), g.IsInf(a.tensor))))
-    return not is_known(a) or math.isfinite(a)
-
-
-def _binary_math(name: str, compute: Callable[[float, float], float]) -> None:
-    def run(interpreter: Interpreter, a: Value, b: Value) -> Value:
-        if not (is_number(a) and is_number(b)):
-            return NotImplemented
-        if not is_known(a, b):
-            raise UnsupportedError(f"math.{name} of numbers only known at run time")
-        return compute(a, b)
-
-    builtin(f"aten::{name}")(run)
-
-
-for _name in ("atan2", "copysign", "fmod", "ldexp", "gcd"):
-    _binary_math(_name, getattr(math, _name))

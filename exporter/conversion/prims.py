@@ -464,22 +464,6 @@ def ignored(interpreter: Interpreter, node: Node, environment: Environment) -> S
     return [None] * len(node.outputs)
 
 
-@prim("prim::Enter", "prim::Exit")
-def context(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
-    """Entering and leaving `torch.no_grad()` and the like: it matters to gradients alone."""
-    manager = environment[node.inputs[0]]
-    if isinstance(manager, ObjectValue):
-        recording = _RECORDING.get(manager.type.name.rpartition(".")[2])
-        if recording is not None and node.kind == "prim::Enter":
-            interpreter.g.scope.recording.append(recording)
-        elif recording is not None:
-            interpreter.g.scope.recording.pop()
-    return [manager] * len(node.outputs)
-
-
-_RECORDING = {"no_grad": False, "inference_mode": False, "enable_grad": True}
-
-
 @prim("prim::fork", "prim::awaitable")
 def fork(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """A task of its own: it runs here and now, so that what is waited for is its result."""

@@ -203,6 +203,25 @@ def gradient(interpreter: Interpreter, self: Value) -> Value:
     return None
 
 
+@builtin("aten::element_size", "prim::itemsize")
+def item_size(interpreter: Interpreter, self: Value) -> Value:
+    """The bytes of an element."""
+    tensor = _tensor(interpreter, self)
+    return NotImplemented if tensor is None else int(tensor.dtype.itemsize)
+
+
+@builtin("prim::nbytes")
+def byte_count(interpreter: Interpreter, self: Value) -> Value:
+    """The bytes of all elements."""
+    return interpreter.builtin("aten::numel", self) * item_size(interpreter, self)
+
+
+@builtin("aten::get_autocast_dtype")
+def autocast_dtype(interpreter: Interpreter, device: Value) -> Value:
+    """The dtype that autocast would use if nothing else was said."""
+    return scalar_type(ir.DataType.BFLOAT16 if device == "cpu" else ir.DataType.FLOAT16)
+
+
 @builtin("aten::is_floating_point")
 def is_floating_point(interpreter: Interpreter, self: Value) -> Value:
     """Whether the dtype is a real floating point one."""
