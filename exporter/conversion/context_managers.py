@@ -1,4 +1,4 @@
-"""`with`: the program's own context managers run; of PyTorch's those matter that gradients ask for."""
+"""`with`: the program's own context managers run; of PyTorch's, those that gradients ask for count."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
     from exporter.torchscript.graph import Node
 
-__all__ = ["PRIMS"]
+__all__ = ["PRIMS", "prim"]
 
 Handler = Callable[..., Sequence[Value]]
 F = TypeVar("F", bound=Handler)
