@@ -1,4 +1,4 @@
-"""`with`: the program's own context managers run; of PyTorch's, those that gradients ask for count."""
+"""`with`: the context managers of the program run; of PyTorch's some matter to gradients."""
 
 from __future__ import annotations
 
