@@ -54,9 +54,13 @@ class Cost:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of the children, in which this source tree is importable."""
+    """Return the environment of the children, in which this source tree is importable.
+
+    Both sides run compiled, as what pip installs is: the children may write byte code.
+    """
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    return inherited | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def ours(archive: Path, output: Path) -> list[str]:
