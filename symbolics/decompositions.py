@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.loops import loop
-from exporter.onnx_graph.symbolic import Dim, sym_min
+from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, D, is_complex
@@ -363,10 +363,17 @@ def linalg_inv_ex(g: Builder, A: Tensor, *, check_errors: bool = False) -> tuple
 
 def _is_vector(left: Tensor, right: Tensor) -> bool:
     """Whether B is a batch of vectors: 1-D, or of the shape of A without its last dim."""
-    return right.require_rank() == 1 or (
-        left.require_rank() - 1 == right.require_rank()
-        and left.require_shape()[:-1] == right.require_shape()
-    )
+    if right.require_rank() == 1 or left.require_rank() - 1 != right.require_rank():
+        return right.require_rank() == 1
+    gaps = [a - b for a, b in zip(left.require_shape(), right.require_shape(), strict=False)]
+    if any(isinstance(gap, int) and gap != 0 for gap in gaps):
+        return False
+    if any(isinstance(gap, SymInt) for gap in gaps):
+        raise Unsupported(
+            f"solve of {right!r} by {left!r}: it is a batch of vectors if its sizes are those of "
+            "the matrices without the last, else of matrices; give axes of equal size one name"
+        )
+    return True
 
 
 @symbolic("aten::linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor")

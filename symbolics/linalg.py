@@ -9,6 +9,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.cumulative import cumprod
 from symbolics.decompositions import identity, linalg_inv
 from symbolics.reduction import extreme, is_half, sum_dim
 from symbolics.registry import Unsupported, symbolic
@@ -125,11 +126,13 @@ def linalg_vander(g: Builder, x: Tensor, *, N: Dim | None = None) -> Tensor:
     count = N
     if count is None:
         count = g.size(x, -1) if x.require_rank() else 1
-    if not isinstance(count, int):
-        raise Unsupported("vander with a number of powers that is only known at run time")
     x = x if category(x) >= 2 else g.cast(x, INT64)
     x = g.reshape(x, [1]) if x.rank == 0 else x
     column = g.Unsqueeze(x, axes=[-1])
+    if not isinstance(count, int):
+        factors = g.Expand(column, [*x.require_shape(), count - 1])
+        one = g.Expand(g.constant(1, x.dtype), g.shape(column))
+        return cumprod(g, g.Concat(one, factors, axis=-1), -1)
     power = g.Expand(g.constant(1, x.dtype), g.shape(column))
     powers = []
     for _ in range(count):

@@ -37,11 +37,28 @@ def added(g: Builder, self: Tensor, product: Tensor, beta: Number, alpha: Number
 
 
 def product(g: Builder, left: Tensor, right: Tensor) -> Tensor:
-    """MatMul. A sum of no products is 0, where onnxruntime 1.31 may return what memory held."""
-    if left.rank and right.rank and left.require_shape()[-1] == 0:
+    """MatMul. A sum of no products is 0, where onnxruntime 1.31 may return what memory held.
+
+    It does so for a vector, and for a left side with fewer dims than the right one. Where the
+    inner size may turn out as 0, both are given the dims of matrices, and the left one all dims.
+    """
+    if not left.rank or not right.rank:
+        return g.MatMul(left, right)
+    inner = (left.require_shape()[-1], right.require_shape()[max(right.rank - 2, 0)])
+    if inner[0] == 0:
         left = _with_zeros(g, left, left.rank - 1)
         right = _with_zeros(g, right, max(right.rank - 2, 0))
-    return g.MatMul(left, right)
+        return g.MatMul(left, right)
+    if any(is_ge(size, 1) for size in inner) or (left.rank >= right.rank and right.rank > 1):
+        return g.MatMul(left, right)
+    vectors = [axis for axis, t in ((-2, left), (-1, right)) if t.rank == 1]
+    right = g.Unsqueeze(right, axes=[1]) if right.rank == 1 else right
+    missing = max(right.require_rank() - left.require_rank(), 0)
+    left = g.Unsqueeze(left, axes=list(range(missing))) if missing else left
+    result = g.MatMul(left, right)
+    if not vectors:
+        return result
+    return g.Squeeze(result, axes=[left.require_rank() + axis for axis in vectors])
 
 
 def _with_zeros(g: Builder, tensor: Tensor, axis: int) -> Tensor:
@@ -100,13 +117,13 @@ def mv(g: Builder, self: Tensor, vec: Tensor) -> Tensor:
 @symbolic("aten::dot(Tensor self, Tensor tensor) -> Tensor")
 def dot(g: Builder, self: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors."""
-    return g.MatMul(self, tensor)
+    return product(g, self, tensor)
 
 
 @symbolic("aten::vdot(Tensor self, Tensor other) -> Tensor")
 def vdot(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors, the first one conjugated."""
-    return g.MatMul(conj(g, self), other)
+    return product(g, conj(g, self), other)
 
 
 @symbolic("aten::inner(Tensor self, Tensor other) -> Tensor")

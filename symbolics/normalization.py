@@ -103,8 +103,8 @@ def batch_norm(
 
     Training also moves the running statistics: see `moved_by_batch`.
     """
-    if input.shape is not None and 0 in input.shape:
-        return input
+    if input.shape is not None and (0 in input.shape or len(input.shape) < 2):
+        return input  # There are channels from two dims on: PyTorch takes one dim if it is empty.
     if training or running_mean is None or running_var is None:
         return batch_statistics(g, input, weight, bias, eps)[0]
     return with_statistics(g, input, weight, bias, running_mean, running_var, eps)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.symbolic import SymInt, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.decompositions import linalg_inv
 from symbolics.reduction import Dims, extreme, is_half, reduce
@@ -166,6 +166,8 @@ def linalg_matrix_norm(
     summed, rest = (row, column) if abs(ord) == 1 else (column, row)
     sums = g.ReduceSum(g.Abs(self), axes=[summed], keepdims=True)
     result = extreme(g, sums, rest, True, largest=ord > 0)
+    if ord > 0 and not is_ge(g.size(self, rest), 1):
+        result = g.Max(result, 0)
     return result if keepdim else g.Squeeze(result, axes=sorted((row, column)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,13 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph.signatures import Signature
 from exporter.onnx_graph.values import SymScalar, Tensor
 
-__all__ = ["count_from_front", "ir_attribute", "natural_dtype", "plain_attribute"]
+__all__ = [
+    "count_from_front",
+    "ir_attribute",
+    "natural_dtype",
+    "plain_attribute",
+    "reduced_from_front",
+]
 
 
 def count_from_front(
@@ -28,6 +34,26 @@ def count_from_front(
     if axes and min(axes) < 0:
         span = rank + len(axes) if op_type == "Unsqueeze" else rank
         attributes["axes"] = [a + span if a < 0 else a for a in axes]
+
+
+def reduced_from_front(
+    args: Sequence[object], arguments: Mapping[str, object]
+) -> dict[str, object]:
+    """The named arguments of a reduction, with axes that count from the front.
+
+    onnxruntime 1.31 forgets the axes that count from the end where the input is empty.
+    """
+    result = dict(arguments)
+    rank = args[0].rank if args and isinstance(args[0], Tensor) else None
+    for name in ("axis", "axes"):
+        axes = result.get(name)
+        if not rank or axes is None:
+            continue
+        if isinstance(axes, (list, tuple)):
+            result[name] = [a % rank for a in axes]
+        elif isinstance(axes, int):
+            result[name] = axes % rank
+    return result
 
 
 def natural_dtype(

@@ -39,6 +39,7 @@ from exporter.onnx_graph.arguments import (
     ir_attribute,
     natural_dtype,
     plain_attribute,
+    reduced_from_front,
 )
 from exporter.onnx_graph.call import Call
 from exporter.onnx_graph.lowerings import find_lowering
@@ -115,6 +116,8 @@ class Builder:
         self, op_type: str, *args: Argument, domain: str = "", outputs: int = 1, **kwargs: Any
     ) -> Any:
         """The operator as the target opset has it: `op` without lowerings, which call this."""
+        if op_type.startswith(("Reduce", "Arg")):
+            kwargs = reduced_from_front(args, kwargs)
         signature, placed = place(op_type, domain, self.opset, args, kwargs)
         inputs, outer_dtypes = self._tensors(signature, placed.inputs)
         attributes = {

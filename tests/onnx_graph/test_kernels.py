@@ -178,3 +178,20 @@ def called_operators() -> set[str]:
     files = [*(root / "symbolics").glob("*.py"), *(root / "exporter").rglob("*.py")]
     names = {n for f in files for n in re.findall(r"\bg\.([A-Z]\w+)\(", f.read_text("utf-8"))}
     return {name for name in names if signature(name, 26) is not None}
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_axes_from_the_end_of_an_empty_tensor(opset: int, keepdims: int) -> None:
+    """onnxruntime forgets such axes there, so they are written from the front."""
+
+    def reductions(g: Builder, x: Any) -> tuple[Any, ...]:
+        return (
+            g.ReduceMax(x, axes=[-1], keepdims=keepdims),
+            g.ReduceSum(x, axes=[-1, -2], keepdims=keepdims),
+            g.ArgMax(x, axis=-2, keepdims=keepdims),
+        )
+
+    found = run(reductions, np.zeros((0, 2, 3), "f4"), opset=opset)
+    one = (1,) * keepdims
+    assert [a.shape for a in found] == [(0, 2, *one), (0, *one, *one), (0, *one, 3)]

@@ -87,5 +87,20 @@ def test_products() -> None:
     check(lambda x: (torch.vander(x), torch.vander(x, 2, increasing=True)), torch.arange(3))
 
 
+def test_vander_of_a_dynamic_size() -> None:
+    """As many powers as elements; whole numbers stay exact."""
+    x = torch.tensor([[3, -2, 0]])
+    calls = [(torch.tensor([[2, 3, 5, 7, 60] * 2]),)]
+    check(torch.linalg.vander, x, dynamic=True, calls=calls)
+
+
+def test_solving_for_vectors_or_matrices() -> None:
+    """Which of the two it is must be known from the sizes."""
+    a, b = torch.randn(2, 3, 3), torch.randn(2, 3)
+    check(torch.linalg.solve, a, b, rtol=1e-3)
+    check(torch.linalg.solve, a, torch.randn(3, 4), rtol=1e-3)
+    refuses(torch.linalg.solve, a, b, dynamic=True, match="give axes of equal size one name")
+
+
 def test_sizes_that_must_be_known() -> None:
     refuses(torch.linalg.svdvals, torch.randn(3, 3), match="size is only known", dynamic=True)

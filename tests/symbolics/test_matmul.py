@@ -74,6 +74,17 @@ def test_nothing_to_multiply() -> None:
     check(lambda b, x, y: torch.addmm(b, x, y, beta=3), torch.ones(4), x, y)
 
 
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((5, 2), (2,)), ((2,), (3, 2, 4)), ((2,), (2,)), ((5, 2), (3, 2, 4)), ((3, 5, 2), (2,))],
+)
+def test_nothing_to_multiply_at_run_time(left, right) -> None:
+    """Zeros, where onnxruntime leaves what memory held: of vectors, and of fewer dims at the left."""
+    shapes = [tuple(0 if size == 2 else size for size in shape) for shape in (left, right)]
+    empty = [torch.zeros(shape) for shape in shapes]
+    check(torch.matmul, torch.randn(left), torch.randn(right), dynamic=True, calls=[empty] * 5)
+
+
 def test_vectors() -> None:
     x, y = torch.randn(3), torch.randn(3)
     check(lambda x, y: (x.dot(y), torch.vdot(x, y), torch.outer(x, y), x.inner(y)), x, y)

@@ -98,3 +98,12 @@ def test_training_moves_the_running_statistics(tmp_path: Path) -> None:
     for name in ("0.running_mean", "0.running_var", "1.running_mean", "1.running_var"):
         after = module.state_dict()[name]
         np.testing.assert_allclose(found[f"{name}_out"], after, rtol=1e-4, atol=1e-6)
+
+
+def test_batch_norm_of_one_empty_dim() -> None:
+    """PyTorch takes it; there are no channels."""
+    check(
+        lambda x: torch.nn.functional.batch_norm(x, None, None, training=True),
+        torch.zeros(0),
+        dynamic=True,
+    )

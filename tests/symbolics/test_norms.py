@@ -28,6 +28,18 @@ def test_matrix_norms(order) -> None:
     check(lambda x: torch.linalg.norm(x, order, dim=(0, 2), keepdim=True), x, opsets=(20,))
 
 
+@pytest.mark.parametrize("order", [1, math.inf])
+def test_empty_matrices(order) -> None:
+    """The largest of no sums is 0."""
+    calls = [(torch.zeros(2, 3, 0),), (torch.zeros(2, 0, 3),)]
+    check(
+        lambda x: torch.linalg.matrix_norm(x, order),
+        torch.randn(2, 3, 3),
+        dynamic=True,
+        calls=calls,
+    )
+
+
 def test_nan_and_inf() -> None:
     x = torch.tensor([1.0, math.nan, math.inf])
     check(lambda x: (x.norm(), x.norm(math.inf), x.norm(0)), x)
