@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, is_ge
+from exporter.onnx_graph.symbolic import Dim, Shape, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.complex_numbers import conj
 from symbolics.einsum import tensordot
@@ -39,30 +39,39 @@ def added(g: Builder, self: Tensor, product: Tensor, beta: Number, alpha: Number
 def product(g: Builder, left: Tensor, right: Tensor) -> Tensor:
     """MatMul. A sum of no products is 0, where onnxruntime 1.31 may return what memory held.
 
-    It does so for a vector, and for a left side with fewer dims than the right one. Where the
-    inner size may turn out as 0, both are given the dims of matrices, and the left one all dims.
+    It does so for vectors, and forgets batch dims that only the right side has. Where the inner
+    size may turn out as 0, a vector at the right becomes a matrix; where the left side would be
+    broadcast, both sides get a zero to sum.
     """
-    if not left.rank or not right.rank:
+    ranks = (left.rank, right.rank)
+    if not ranks[0] or not ranks[1]:
         return g.MatMul(left, right)
-    inner = (left.require_shape()[-1], right.require_shape()[max(right.rank - 2, 0)])
+    inner = (left.require_shape()[-1], right.require_shape()[max(ranks[1] - 2, 0)])
+    if any(is_ge(size, 1) for size in inner):
+        return g.MatMul(left, right)
     if inner[0] == 0:
-        left = _with_zeros(g, left, left.rank - 1)
-        right = _with_zeros(g, right, max(right.rank - 2, 0))
-        return g.MatMul(left, right)
-    if any(is_ge(size, 1) for size in inner) or (left.rank >= right.rank and right.rank > 1):
-        return g.MatMul(left, right)
-    vectors = [axis for axis, t in ((-2, left), (-1, right)) if t.rank == 1]
-    right = g.Unsqueeze(right, axes=[1]) if right.rank == 1 else right
-    missing = max(right.require_rank() - left.require_rank(), 0)
-    left = g.Unsqueeze(left, axes=list(range(missing))) if missing else left
-    result = g.MatMul(left, right)
-    if not vectors:
-        return result
-    return g.Squeeze(result, axes=[left.require_rank() + axis for axis in vectors])
+        left = _with_zeros(g, left, ranks[0] - 1)
+        right = _with_zeros(g, right, max(ranks[1] - 2, 0))
+    elif ranks[0] == 1 or _spreads(left.require_shape(), right.require_shape()):
+        left = g.Concat(left, _with_zeros(g, left, ranks[0] - 1), axis=ranks[0] - 1)
+        axis = max(ranks[1] - 2, 0)
+        right = g.Concat(right, _with_zeros(g, right, axis), axis=axis)
+    elif ranks[1] == 1:
+        column = g.MatMul(left, g.Unsqueeze(right, axes=[1]))
+        return g.Squeeze(column, axes=[ranks[0] - 1])
+    return g.MatMul(left, right)
+
+
+def _spreads(left: Shape, right: Shape) -> bool:
+    """Whether batch dims of the right side repeat the left one."""
+    batch = right[:-2]
+    if len(left) - 2 < len(batch):
+        return bool(batch)
+    return any(a == 1 and b != 1 for a, b in zip(left[-len(right) : -2], batch, strict=True))
 
 
 def _with_zeros(g: Builder, tensor: Tensor, axis: int) -> Tensor:
-    """One zero along an empty axis."""
+    """One zero along an axis."""
     shape = list(tensor.require_shape())
     shape[axis] = 1
     return g.Expand(g.constant(0, tensor.dtype), shape)

@@ -37,7 +37,7 @@ def check(
     *inputs: Any,
     opsets: Sequence[int] = OPSETS,
     mode: str = "trace",
-    dynamic: bool = False,
+    dynamic: bool | dict[str, Any] = False,
     values: bool = True,
     rtol: float = 1e-4,
     atol: float = 1e-5,
@@ -45,8 +45,8 @@ def check(
 ) -> None:
     """Fail unless the exported function gives what eager PyTorch gives, at each opset.
 
-    `dynamic` declares every dim of every input dynamic; `calls` are further inputs to run the same
-    model on, of other sizes. `values=False` compares dtypes and shapes alone (random functions).
+    `dynamic` declares every dim of every input dynamic, or those that it names; `calls` are further
+    inputs to run the same model on, of other sizes. `values=False` compares dtypes and shapes alone (random functions).
     """
     model = captured(function, inputs, mode)
     arguments = model_arguments(inputs, mode)
@@ -125,15 +125,21 @@ def model_arguments(inputs: Sequence[Any], mode: str) -> tuple[Any, ...]:
     return tuple(value for value in inputs if has_tensor(value))
 
 
-def export(model: Any, arguments: tuple[Any, ...], path: Path, opset: int, dynamic: bool) -> None:
+def export(
+    model: Any, arguments: tuple[Any, ...], path: Path, opset: int, dynamic: bool | dict[str, Any]
+) -> None:
     """Export with inputs named x0, x1, ... by their order, and all their dims named if dynamic."""
     flat = list(leaves(arguments))
     names = [f"x{i}" for i in range(len(flat))]
-    axes = {
-        name: {axis: f"{name}_{axis}" for axis in range(value.dim())}
-        for name, value in zip(names, flat, strict=True)
-        if isinstance(value, torch.Tensor) and value.dim()
-    }
+    axes = (
+        dynamic
+        if isinstance(dynamic, dict)
+        else {
+            name: {axis: f"{name}_{axis}" for axis in range(value.dim())}
+            for name, value in zip(names, flat, strict=True)
+            if isinstance(value, torch.Tensor) and value.dim()
+        }
+    )
     exporter.export(
         model,
         arguments,

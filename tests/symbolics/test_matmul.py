@@ -76,13 +76,26 @@ def test_nothing_to_multiply() -> None:
 
 @pytest.mark.parametrize(
     ("left", "right"),
-    [((5, 2), (2,)), ((2,), (3, 2, 4)), ((2,), (2,)), ((5, 2), (3, 2, 4)), ((3, 5, 2), (2,))],
+    [
+        ((5, 2), (2,)),
+        ((2,), (3, 2, 4)),
+        ((2,), (2,)),
+        ((5, 2), (3, 2, 4)),
+        ((3, 5, 2), (2,)),
+        ((1, 5, 2), (3, 2, 4)),
+        ((3, 5, 2), (1, 2, 4)),
+        ((3, 5, 2), (2, 4)),
+    ],
 )
 def test_nothing_to_multiply_at_run_time(left, right) -> None:
-    """Zeros, where onnxruntime leaves what memory held: of vectors, and of fewer dims at the left."""
+    """Zeros, where onnxruntime leaves what memory held or forgets batch dims."""
     shapes = [tuple(0 if size == 2 else size for size in shape) for shape in (left, right)]
-    empty = [torch.zeros(shape) for shape in shapes]
-    check(torch.matmul, torch.randn(left), torch.randn(right), dynamic=True, calls=[empty] * 5)
+    axes = {
+        f"x{i}": {d: f"x{i}_{d}" for d in range(len(shape)) if shape[d] != 1}
+        for i, shape in enumerate((left, right))
+    }
+    full, empty = (torch.randn(left), torch.randn(right)), [torch.zeros(shape) for shape in shapes]
+    check(torch.matmul, *full, dynamic=axes, calls=[empty, full, empty])
 
 
 def test_vectors() -> None:
