@@ -46,7 +46,8 @@ def check(
     """Fail unless the exported function gives what eager PyTorch gives, at each opset.
 
     `dynamic` declares every dim of every input dynamic, or those that it names; `calls` are further
-    inputs to run the same model on, of other sizes. `values=False` compares dtypes and shapes alone (random functions).
+    inputs to run the same model on, of other sizes. `values=False` compares dtypes and shapes
+    alone (random functions).
     """
     model = captured(function, inputs, mode)
     arguments = model_arguments(inputs, mode)
