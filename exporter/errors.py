@@ -6,7 +6,8 @@
     ├── ScriptError                   the code in the archive can't be understood
     ├── ConversionError               a program that has no exact ONNX counterpart
     │   ├── UnsupportedOperatorError  operators without a symbolic, all of the model together
-    │   └── UnsupportedError          one construct or argument; symbolics raise it as `Unsupported`
+    │   ├── UnsupportedError          one construct or argument; symbolics raise it as `Unsupported`
+    │   └── RaisedError               the program itself fails, whatever its inputs are
     ├── InputError                    arguments of `export` that don't fit the model
     └── VerificationError             the result differs from the reference
 
@@ -24,6 +25,7 @@ __all__ = [
     "ConversionError",
     "UnsupportedOperatorError",
     "UnsupportedError",
+    "RaisedError",
     "InputError",
     "VerificationError",
 ]
@@ -63,6 +65,13 @@ class UnsupportedOperatorError(ConversionError):
 
 class UnsupportedError(ConversionError):
     """One argument, dtype or construct that an operator can't convert exactly."""
+
+
+class RaisedError(ConversionError):
+    """The program raises on a path that is certainly taken: by `raise`, or an index out of range.
+
+    Where the path is one branch of an `If`, that branch is dropped and the other one taken.
+    """
 
 
 class InputError(ExportError):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.conditions import Flag
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, Tensor
 from symbolics.activation import gelu, safe_softmax
@@ -157,13 +158,22 @@ def _scaled_dot_product_attention_math(
 
 # ------------------------------------------------------------ nested tensors, kept padded
 
+# `nn.TransformerEncoder` asks whether the valid elements come first in their rows, and if so works
+# on a nested tensor, whose end it fills up with zeros; if not, on all elements with a mask that
+# hides the others as keys. Kept padded, both are the same but for what is filled up. So the program
+# is converted as if they came first, and nothing is filled up at a run where they do not.
 
-def nested(g: Builder, padded: Tensor, valid: Tensor) -> Tensor:
-    """A new tensor that stands for the valid elements, [batch, time], of a padded one."""
+
+def nested(g: Builder, padded: Tensor, valid: Tensor, kept: Tensor) -> Tensor:
+    """A new tensor that stands for the valid elements, [batch, time], of a padded one.
+
+    The others are filled up in the end, except those that are `kept`.
+    """
     result = g.Identity(padded)
     if result is padded:
         result = Tensor(padded.dtype, padded.shape, value=g.value(padded), scope=padded.scope)
     remember(g, "nested", (result,), valid)
+    remember(g, "kept", (result,), kept)
     return result
 
 
@@ -172,18 +182,22 @@ def _nested_tensor_from_mask(
     g: Builder, t: Tensor, mask: Tensor, mask_check: bool = True
 ) -> Tensor:
     """The elements of [batch, time, width] where the mask is True; they come first in their row."""
-    return nested(g, t, g.cast(mask, BOOL))
+    valid = g.cast(mask, BOOL)
+    aligned = None if mask_check else remembered(g, "aligned", (t,))
+    return nested(g, t, valid, valid if aligned is None else g.Or(valid, g.Not(aligned)))
 
 
 @symbolic("aten::_nested_tensor_from_mask_left_aligned(Tensor t, Tensor mask) -> bool")
 def _nested_tensor_from_mask_left_aligned(g: Builder, t: Tensor, mask: Tensor) -> SymBool:
-    """Whether in each row of the mask no True follows a False."""
+    """Whether in each row of the mask no True follows a False; branches take it for granted."""
     counts = g.cast(g.cast(mask, BOOL), INT64)
     time = mask.require_shape()[1]
     first = g.reshape(g.ReduceSum(counts, axes=[1], keepdims=True), [mask.require_shape()[0], 1])
     aligned = g.Less(g.reshape(consecutive(g, time), [1, time]), first)
     same = g.cast(g.Equal(g.cast(aligned, INT64), counts), INT64)
-    return SymBool(g.cast(g.ReduceMin(same, keepdims=False), BOOL))
+    result = g.cast(g.ReduceMin(same, keepdims=False), BOOL)
+    remember(g, "aligned", (t,), result)
+    return SymBool(result, Flag(known=True))
 
 
 def to_padded(
@@ -193,11 +207,11 @@ def to_padded(
 
     Without an output size the time dim ends with the longest sequence.
     """
-    valid = remembered(g, "nested", (self,))
-    if valid is None:
+    valid, kept = (remembered(g, kind, (self,)) for kind in ("nested", "kept"))
+    if valid is None or kept is None:
         raise Unsupported("to_padded_tensor of what is not known to be a nested tensor")
     batch, time, *rest = self.require_shape()
-    mask = g.reshape(valid, [batch, time, *[1] * len(rest)])
+    mask = g.reshape(kept, [batch, time, *[1] * len(rest)])
     x = g.Where(mask, self, g.constant(padding, self.dtype))
     if output_size is None:
         lengths = g.ReduceSum(g.cast(valid, INT64), axes=[1], keepdims=False)
@@ -364,7 +378,7 @@ def _transformer_encoder_layer_fwd(
 
     Of a nested input only the valid elements are keys; the result is nested as well.
     """
-    valid = remembered(g, "nested", (src,))
+    valid, kept = (remembered(g, kind, (src,)) for kind in ("nested", "kept"))
     seen = fused_mask(g, mask, mask_type)
     if valid is not None:
         batch, time = valid.require_shape()
@@ -389,4 +403,4 @@ def _transformer_encoder_layer_fwd(
     x = g.Add(linear(g, x, ffn_weight_2, ffn_bias_2), skipped)
     if not norm_first:
         x = normalized(x, norm_weight_2, norm_bias_2)
-    return x if valid is None else nested(g, x, valid)
+    return x if valid is None or kept is None else nested(g, x, valid, kept)

@@ -12,7 +12,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.reduction import any_dim
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, promote, wrapped_dim
 from symbolics.shape import at_least, broadcast_tensors, expand_to, move_dims
 from symbolics.views import slice_tensor
@@ -128,6 +128,10 @@ def index_tensor(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> 
 def _compressed(g: Builder, self: Tensor, mask: Tensor, dim: int) -> Tensor:
     rank = _mask_rank(mask)
     mask = g.cast(mask, BOOL)
+    if self.shape is not None and dim + rank > len(self.shape):
+        raise Raised(
+            f"the program raises: a mask of {rank} dims for the {len(self.shape)} of a tensor"
+        )
     if rank == 1:
         return g.Compress(self, mask, axis=dim)
     shape = self.require_shape()

@@ -16,11 +16,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from exporter.errors import RaisedError as Raised
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.torchscript.schema import Schema, parse_schema
 
 __all__ = [
     "Overload",
+    "Raised",
     "Unsupported",
     "argument_writes",
     "overloads",

@@ -124,10 +124,20 @@ def stage_calls(
     then: Callable[[], Value],
     other: Callable[[], Value],
 ) -> Value:
-    """What one of two calls gives, neither of which raises; see `stage`."""
-    taken = _stage_side(interpreter, lambda: [then()], 0, condition)
-    left = _stage_side(interpreter, lambda: [other()], 1, condition)
-    return _join(interpreter, condition, taken, left)[0]
+    """What one of two calls gives; see `stage`."""
+    sides: list[_Side] = []
+    for index, call in enumerate((then, other)):
+        try:
+            sides.append(_stage_side(interpreter, partial(_alone, call), index, condition))
+        except RaisedError as error:
+            interpreter.preconditions.append(_stripped(error.message))
+            interpreter.facts.assume(condition.condition, index == 1)
+            return (other, then)[index]()
+    return _join(interpreter, condition, sides[0], sides[1])[0]
+
+
+def _alone(call: Callable[[], Value]) -> list[Value]:
+    return [call()]
 
 
 def note_decided(
@@ -170,7 +180,11 @@ def precondition(node: Node | None, message: str) -> str:
     """What the program would raise, with its place, for the report."""
     source = node.source if node is not None else None
     where = f" ({source.filename}:{source.line})" if source else ""
-    return f"{message.removeprefix('the program raises: ')}{where}"
+    return f"{_stripped(message)}{where}"
+
+
+def _stripped(message: str) -> str:
+    return message.removeprefix("the program raises: ")
 
 
 def _stage_side(
@@ -309,6 +323,9 @@ def _resolved_shape(form: TensorForm) -> tuple[Dim | None, ...] | None:
 def _is_outer(interpreter: Interpreter, ref: TensorRef, side: _Side) -> bool:
     """Whether a tensor was there before the branches, and this one did not write it."""
     if ref.cell.born >= side.frame.start or ref.cell in side.effects.states:
+        return False
+    if ref.base is not None and ref.base.read(interpreter.g).shape is None:
+        # A view that only this branch, which knows the number of dims, can take.
         return False
     return interpreter.g.scope.sees(ref.read(interpreter.g))
 

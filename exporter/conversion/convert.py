@@ -233,7 +233,7 @@ class _Attempt:
                 *self.states.warnings,
                 *_pinned(self.g),
             ],
-            self.interpreter.preconditions,
+            list(dict.fromkeys(self.interpreter.preconditions)),
         )
 
     def _label(self, value: ir.Value) -> None:

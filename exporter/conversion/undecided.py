@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from exporter.conversion import branches
 from exporter.conversion.binding import choose
+from exporter.conversion.facts import rank_of
 from exporter.conversion.objects import ListValue, OptionalValue, Value
 from exporter.conversion.operators import call_operator, functional_name
 from exporter.conversion.tensors import TensorRef
@@ -66,6 +67,8 @@ def _call_of_ranks(
     tensors = [t for value in (*args, *kwargs.values()) for t in _unranked(g, value)]
     decision = interpreter.facts.decision_on(tensors) if tensors else None
     if decision is None:
+        decision = _rank_decision(interpreter, tensors)
+    if decision is None:
         return call()
 
     def again() -> Value:
@@ -80,6 +83,22 @@ def _call_of_ranks(
     if list(_unranked(g, result)):
         branches.note_decided(interpreter, decision, again, result)
     return result
+
+
+def _rank_decision(interpreter: Interpreter, tensors: Sequence[Tensor]) -> SymBool | None:
+    """Which of two shapes a tensor has, as `squeeze` of a size of run time leaves it.
+
+    It is the question for the number of dims; it decides over what comes of the tensor, too.
+    """
+    for tensor in tensors:
+        shapes = tensor.possible or ()
+        if len(shapes) == 2 and not any(None in shape for shape in shapes):
+            rank = rank_of(interpreter.g, tensor)
+            decision = interpreter.equal(rank, len(shapes[0]))
+            assert isinstance(decision, SymBool)
+            interpreter.facts.decide_shape(decision, tensor, *shapes)
+            return decision
+    return None
 
 
 def _unranked(g: Builder, value: Value) -> Iterator[Tensor]:

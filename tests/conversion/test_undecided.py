@@ -112,3 +112,32 @@ def test_a_rank_that_a_branch_decides() -> None:
         *[(codes[:a], [1, 2], [a]) for a in (5, 1, 0)],
         dynamic=True,
     )
+
+
+def test_a_rank_that_a_size_decides() -> None:
+    """`x[i : i + 1]` has a row or none; a mask of two dims for the one of the rest would fail."""
+
+    def program(x: Tensor, limit: float) -> Tensor:
+        order = x[:, 0].argsort()
+        kept: list[int] = []
+        while order.numel() > 0:
+            i = int(order[0])
+            kept.append(i)
+            rest = order[1:]
+            near = (x[i : i + 1, None] - x[rest]).abs().sum(-1).squeeze(0)
+            order = rest[near > limit]
+        return torch.tensor(kept)
+
+    calls = [(torch.randn(n, 2), limit) for n, limit in ((6, 1.0), (9, 2.0), (1, 1.0))]
+    result = check(program, *calls, dynamic_axes={"x": {0: "n"}})
+    assert result.report.preconditions == ["a mask of 2 dims for the 1 of a tensor"]
+    assert "If" not in operators(result)
+
+
+def test_a_rank_that_stays_open() -> None:
+    def program(x: Tensor) -> tuple[Tensor, Tensor]:
+        y = x.squeeze(0) * 2
+        return y.relu().sum(-1), y.transpose(-1, 0)
+
+    calls = [(torch.randn(n, 3),) for n in (1, 2, 4)]
+    check(program, *calls, dynamic_axes={"x": {0: "n"}})

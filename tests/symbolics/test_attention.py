@@ -73,6 +73,18 @@ class Calling(nn.Module):
         return self.way(self.module, *inputs)
 
 
+class Encoding(nn.Module):
+    """An encoder whose padding is given, as TorchScript wants it."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor, padding: Tensor) -> Tensor:
+        """The encoding."""
+        return self.encoder(x, src_key_padding_mask=padding)
+
+
 def encoder(**settings: Any) -> nn.Module:
     """Two layers, with a norm behind them where norms come first."""
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, **settings)
@@ -94,6 +106,24 @@ def test_transformer_encoder(settings: dict[str, Any]) -> None:
         PADDED,
         dynamic=True,
         calls=[(SHORT, SHORT_PADDED)],
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+@torch.no_grad()
+@pytest.mark.parametrize("settings", [{}, {"activation": "gelu"}])
+def test_scripted_transformer_encoder(settings: dict[str, Any]) -> None:
+    """A script looks whether the padding is behind; where it is not, its elements keep values."""
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, **settings)
+    model = nn.TransformerEncoder(layer, 2)
+    between = torch.tensor([[False, True, False], [False, False, True]])
+    check(
+        Encoding(model).eval(),
+        X,
+        PADDED,
+        mode="script",
+        dynamic=True,
+        calls=[(SHORT, SHORT_PADDED), (X[:2, :3], between), (X[:1, :3], ~between[:1])],
     )
 
 
