@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import Tensor
 from symbolics.padding import constant_pad_nd
 from symbolics.registry import Unsupported, symbolic
@@ -29,7 +29,7 @@ def convolution(
     dilation: Sequence[int],
     transposed: bool,
     output_padding: Sequence[int],
-    groups: int,
+    groups: Dim,
 ) -> Tensor:
     """Cross-correlation, with or without a batch dim. ONNX Conv is the same operator."""
     dims = weight.require_rank() - 2
@@ -40,9 +40,9 @@ def convolution(
         return padded_convolution(g, input, weight, bias, strides, pads, dilations, groups)
     x, had_batch = batched(g, input, dims)
     extra = spatial(output_padding, dims, "output_padding")
-    if category(input) < 2:
-        result = integer_transpose(
-            g, x, weight, bias, strides, pads[:dims], extra, dilations, int(groups)
+    if by_windows(input, groups):
+        result = windowed_transpose(
+            g, x, weight, bias, strides, pads[:dims], extra, dilations, groups
         )
         return unbatched(g, result, had_batch)
     ends = pads[dims:]
@@ -79,12 +79,12 @@ def padded_convolution(
     strides: list[int],
     pads: list[int],
     dilations: list[int],
-    groups: int,
+    groups: Dim,
 ) -> Tensor:
     """A convolution whose pads (all begins, then all ends) are known."""
     x, had_batch = batched(g, input, len(strides))
-    if category(input) < 2:
-        result = integer_convolution(g, x, weight, bias, strides, pads, dilations, groups)
+    if by_windows(input, groups):
+        result = windowed_convolution(g, x, weight, bias, strides, pads, dilations, groups)
     else:
         result = g.Conv(
             x,
@@ -106,7 +106,12 @@ def kernel_shape(weight: Tensor) -> list[int] | None:
     return known if len(known) == len(kernel) else None
 
 
-def integer_convolution(
+def by_windows(input: Tensor, groups: Dim) -> bool:
+    """Whether ONNX Conv can't do it: it takes floats only, and its groups are an attribute."""
+    return category(input) < 2 or isinstance(groups, SymInt)
+
+
+def windowed_convolution(
     g: Builder,
     x: Tensor,
     weight: Tensor,
@@ -114,21 +119,19 @@ def integer_convolution(
     strides: list[int],
     pads: list[int],
     dilations: list[int],
-    groups: int,
+    groups: Dim,
 ) -> Tensor:
-    """ONNX Conv takes floats only, so the windows are gathered and multiplied as a matrix.
+    """A convolution whose windows are gathered and multiplied as a matrix.
 
     1. Pad, and gather the windows: [N, C, outputs..., kernel...].
     2. Bring them to [N, group, outputs, C / group * kernel].
     3. Multiply with the weights, [group, C / group * kernel, channels out / group].
     """
     dims = len(strides)
-    kernel = kernel_shape(weight)
-    if kernel is None:
-        raise Unsupported("a convolution of integers whose kernel size is only known at run time")
     if any(pads):
         x = g.Pad(x, [0, 0, *pads[:dims], 0, 0, *pads[dims:]])
-    batch, channels, *sizes = x.require_shape()
+    batch, _, *sizes = x.require_shape()
+    out, inner, *kernel = weight.require_shape()
     outputs = [
         (n - d * (k - 1) - 1) // s + 1
         for n, k, s, d in zip(sizes, kernel, strides, dilations, strict=True)
@@ -138,15 +141,12 @@ def integer_convolution(
         for o, k, s, d in zip(outputs, kernel, strides, dilations, strict=True)
     ]
     windows = gathered_windows(g, x, tables)
-    group = int(groups)
-    inner = channels // group
-    windows = g.reshape(windows, [batch, group, inner, *outputs, *kernel])
+    windows = g.reshape(windows, [batch, groups, inner, *outputs, *kernel])
     order = [0, 1, *range(3, 3 + dims), 2, *range(3 + dims, 3 + 2 * dims)]
     area = math.prod(kernel)
     places = math.prod(outputs)
-    columns = g.reshape(g.Transpose(windows, perm=order), [batch, group, places, inner * area])
-    out = weight.require_shape()[0]
-    matrix = g.reshape(weight, [group, out // group, inner * area])
+    columns = g.reshape(g.Transpose(windows, perm=order), [batch, groups, places, inner * area])
+    matrix = g.reshape(weight, [groups, out // groups, inner * area])
     result = g.MatMul(columns, g.Transpose(matrix, perm=[0, 2, 1]))
     result = g.reshape(g.Transpose(result, perm=[0, 1, 3, 2]), [batch, out, *outputs])
     if bias is None:
@@ -154,7 +154,7 @@ def integer_convolution(
     return g.Add(result, g.reshape(bias, [out, *[1] * dims]))
 
 
-def integer_transpose(
+def windowed_transpose(
     g: Builder,
     x: Tensor,
     weight: Tensor,
@@ -163,19 +163,17 @@ def integer_transpose(
     pads: list[int],
     extra: list[int],
     dilations: list[int],
-    groups: int,
+    groups: Dim,
 ) -> Tensor:
-    """A transposed convolution as a plain one, for integers.
+    """A transposed convolution as a plain one.
 
     1. stride - 1 zeros between the elements of the input, and a border of dilation * (kernel - 1)
        less the padding around it.
     2. The kernel backwards, and its channels in and out swapped within each group.
     """
     dims = len(strides)
-    kernel = kernel_shape(weight)
-    if kernel is None:
-        raise Unsupported("a convolution of integers whose kernel size is only known at run time")
     batch, channels, *sizes = x.require_shape()
+    _, width, *kernel = weight.require_shape()
     spread = g.reshape(x, [batch, channels, *(d for n in sizes for d in (n, 1))])
     zeros = [0, 0, *(d for s in strides for d in (0, s - 1))]
     if any(zeros):
@@ -188,7 +186,6 @@ def integer_transpose(
         # The zeros behind the last element count as border.
         border += [begin, begin + extra[i] - (strides[i] - 1)]
     x = constant_pad_nd(g, x, border)
-    _, width, *_ = weight.require_shape()
     split = g.reshape(weight, [groups, channels // groups, width, *kernel])
     swapped = g.Transpose(split, perm=[0, 2, 1, *range(3, 3 + dims)])
     flipped = g.reshape(swapped, [groups * width, channels // groups, *kernel])
@@ -196,7 +193,7 @@ def integer_transpose(
     axes = list(range(2, 2 + dims))
     flipped = g.Slice(flipped, [-1] * dims, [lowest] * dims, axes, [-1] * dims)
     ones, none = [1] * dims, [0] * (2 * dims)
-    return integer_convolution(g, x, flipped, bias, ones, none, dilations, groups)
+    return windowed_convolution(g, x, flipped, bias, ones, none, dilations, groups)
 
 
 @symbolic(
@@ -212,7 +209,7 @@ def _convolution(
     dilation: Sequence[int],
     transposed: bool,
     output_padding: Sequence[int],
-    groups: int,
+    groups: Dim,
     benchmark: bool,
     deterministic: bool,
     cudnn_enabled: bool,
@@ -237,7 +234,7 @@ def _convolution_deprecated(
     dilation: Sequence[int],
     transposed: bool,
     output_padding: Sequence[int],
-    groups: int,
+    groups: Dim,
     benchmark: bool,
     deterministic: bool,
     cudnn_enabled: bool,
@@ -259,7 +256,7 @@ def _convolution_mode(
     stride: Sequence[int],
     padding: str,
     dilation: Sequence[int],
-    groups: int,
+    groups: Dim,
 ) -> Tensor:
     """Padding by name: "valid" is none; "same" keeps the size, the odd element going to the end."""
     dims = weight.require_rank() - 2
@@ -291,7 +288,7 @@ def conv1d(
     stride: Sequence[int] = (1,),
     padding: Sequence[int] = (0,),
     dilation: Sequence[int] = (1,),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Tensor:
     """`convolution` over one dim."""
     return convolution(g, input, weight, bias, stride, padding, dilation, False, [0], groups)
@@ -308,7 +305,7 @@ def conv2d(
     stride: Sequence[int] = (1, 1),
     padding: Sequence[int] = (0, 0),
     dilation: Sequence[int] = (1, 1),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Tensor:
     """`convolution` over two dims."""
     return convolution(g, input, weight, bias, stride, padding, dilation, False, [0], groups)
@@ -325,7 +322,7 @@ def conv3d(
     stride: Sequence[int] = (1, 1, 1),
     padding: Sequence[int] = (0, 0, 0),
     dilation: Sequence[int] = (1, 1, 1),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Tensor:
     """`convolution` over three dims."""
     return convolution(g, input, weight, bias, stride, padding, dilation, False, [0], groups)
@@ -342,7 +339,7 @@ def conv1d_padding(
     stride: Sequence[int] = (1,),
     padding: str = "valid",
     dilation: Sequence[int] = (1,),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Tensor:
     """`conv1d` with its padding by name."""
     return _convolution_mode(g, input, weight, bias, stride, padding, dilation, groups)
@@ -359,7 +356,7 @@ def conv2d_padding(
     stride: Sequence[int] = (1, 1),
     padding: str = "valid",
     dilation: Sequence[int] = (1, 1),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Tensor:
     """`conv2d` with its padding by name."""
     return _convolution_mode(g, input, weight, bias, stride, padding, dilation, groups)
@@ -376,7 +373,7 @@ def conv3d_padding(
     stride: Sequence[int] = (1, 1, 1),
     padding: str = "valid",
     dilation: Sequence[int] = (1, 1, 1),
-    groups: int = 1,
+    groups: Dim = 1,
 ) -> Tensor:
     """`conv3d` with its padding by name."""
     return _convolution_mode(g, input, weight, bias, stride, padding, dilation, groups)
@@ -393,7 +390,7 @@ def conv_transpose1d(
     stride: Sequence[int] = (1,),
     padding: Sequence[int] = (0,),
     output_padding: Sequence[int] = (0,),
-    groups: int = 1,
+    groups: Dim = 1,
     dilation: Sequence[int] = (1,),
 ) -> Tensor:
     """The gradient of `conv1d` with respect to its input."""
@@ -413,7 +410,7 @@ def conv_transpose2d_input(
     stride: Sequence[int] = (1, 1),
     padding: Sequence[int] = (0, 0),
     output_padding: Sequence[int] = (0, 0),
-    groups: int = 1,
+    groups: Dim = 1,
     dilation: Sequence[int] = (1, 1),
 ) -> Tensor:
     """The gradient of `conv2d` with respect to its input."""
@@ -433,7 +430,7 @@ def conv_transpose3d_input(
     stride: Sequence[int] = (1, 1, 1),
     padding: Sequence[int] = (0, 0, 0),
     output_padding: Sequence[int] = (0, 0, 0),
-    groups: int = 1,
+    groups: Dim = 1,
     dilation: Sequence[int] = (1, 1, 1),
 ) -> Tensor:
     """The gradient of `conv3d` with respect to its input."""

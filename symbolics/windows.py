@@ -52,10 +52,10 @@ def consecutive(g: Builder, count: Dim, dtype: ir.DataType = INT64) -> Tensor:
     return g.cast(g.Range(0, g.constant(count, INT64), 1), dtype)
 
 
-def window_indices(g: Builder, outputs: Dim, kernel: int, stride: int, dilation: int) -> Tensor:
+def window_indices(g: Builder, outputs: Dim, kernel: Dim, stride: int, dilation: int) -> Tensor:
     """Where window o reads its k-th element: o * stride + k * dilation, as an [outputs, kernel] table."""
     starts = g.reshape(g.Mul(consecutive(g, outputs), stride), [outputs, 1])
-    steps = g.constant([[k * dilation for k in range(kernel)]], INT64)
+    steps = g.reshape(g.Mul(consecutive(g, kernel), dilation), [1, kernel])
     return g.Add(starts, steps)
 
 

@@ -2,8 +2,8 @@
 
 Tracing records sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed
 later. Such a size meets a fixed one here, in a reshape, in elementwise arithmetic, in a matrix
-product or a concatenation, and the user is told, with the source line, instead of finding out at
-run time.
+product, a convolution or a concatenation, and the user is told, with the source line, instead of
+finding out at run time.
 """
 
 from __future__ import annotations
@@ -45,6 +45,14 @@ def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
             yield from ((dims[0], d) for d in dims[1:])
     elif call.op_type == "MatMul" and len(shapes) == 2 and shapes[0] and shapes[1]:
         yield shapes[0][-1], shapes[1][-2] if len(shapes[1]) > 1 else shapes[1][0]
+    elif call.op_type == "Gemm" and len(shapes) > 1:
+        (rows, columns), (height, width) = shapes[:2]
+        inner = rows if call.attributes.get("transA") else columns
+        yield inner, width if call.attributes.get("transB") else height
+    elif call.op_type in ("Conv", "ConvTranspose") and len(shapes) > 1 and len(shapes[1]) > 1:
+        out, inner, *_ = shapes[1]
+        groups = call.attributes.get("group", 1)
+        yield shapes[0][1], inner * groups if call.op_type == "Conv" else out
     elif call.op_type == "Concat" and shapes and len({len(s) for s in shapes}) == 1:
         axis = call.attributes["axis"] % len(shapes[0])
         for other in shapes[1:]:

@@ -24,7 +24,17 @@ def joined(x):
     return torch.cat([x, torch.zeros(2, 1, 4)], 1)
 
 
-@pytest.mark.parametrize("function", [baked, added, joined])
+def grouped(x):
+    images = x.reshape(1, -1, 4)
+    kernels = torch.ones(3, 1, 2).repeat(x.shape[0], 1, 1)
+    return torch.conv1d(x.reshape(1, x.shape[0] * 3, 4), kernels, groups=6) + images.sum()
+
+
+def multiplied(x):
+    return torch.mm(torch.ones(4, 6), x.reshape(x.shape[0] * 3, 4))
+
+
+@pytest.mark.parametrize("function", [baked, added, joined, grouped, multiplied])
 def test_a_recorded_size_is_told(function) -> None:
     traced = torch.jit.trace(function, (torch.ones(2, 3, 4),), check_trace=False)
     report = export(traced, (TensorSpec("float32", ("batch", 3, 4)),)).report

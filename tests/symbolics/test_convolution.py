@@ -89,3 +89,43 @@ def test_time_batch_channels() -> None:
     """`conv_tbc` has its dims in another order."""
     weight, bias = rand(3, 4, 5), rand(5)
     check(lambda x: torch.conv_tbc(x, weight, bias, 1), rand(7, 2, 4), opsets=(20,))
+
+
+def grouped(x: torch.Tensor, w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A kernel of its own for each image, as generators with styles have it."""
+    batch, channels, height, width = x.shape
+    images = x.reshape(1, batch * channels, height, width)
+    kernels = w.reshape(batch * w.size(1), channels, 3, 2)
+    y = F.conv2d(images, kernels, None, [2, 1], [1, 0], [1, 2], batch)
+    backwards = w.transpose(1, 2).reshape(batch * channels, w.size(1), 3, 2)
+    z = F.conv_transpose2d(images, backwards, None, [2, 1], [1, 0], [1, 0], batch)
+    return y.reshape(batch, w.size(1), y.size(2), -1), z
+
+
+def depthwise(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """One kernel for all channels, however many there are."""
+    return F.conv1d(x, kernel.repeat(x.size(1), 1, 1), padding=1, groups=x.size(1))
+
+
+@pytest.mark.parametrize("opset", [13, 20])
+def test_groups_of_run_time(opset: int) -> None:
+    """ONNX has them as an attribute."""
+    others = [(rand(1, 2, 7, 4), rand(1, 3, 2, 3, 2)), (rand(2, 2, 5, 6), rand(2, 1, 2, 3, 2))]
+    check(
+        grouped,
+        rand(3, 2, 4, 5),
+        rand(3, 4, 2, 3, 2),
+        mode="script",
+        opsets=(opset,),
+        dynamic=True,
+        calls=others,
+    )
+    check(
+        depthwise,
+        rand(2, 3, 8),
+        rand(1, 1, 3),
+        mode="script",
+        opsets=(opset,),
+        dynamic=True,
+        calls=[(rand(1, 5, 6), rand(1, 1, 3))],
+    )
