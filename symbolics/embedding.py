@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.norms import norm_scalaropt_dim
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, INT64, element_count
+from symbolics.rules import BOOL, FLOAT, INT64, D, element_count
 from symbolics.windows import consecutive
 
-__all__ = ["embedding"]
+__all__ = ["SUM", "bags", "embedding", "rows_at"]
 
 SUM, MEAN, MAX = 0, 1, 2
 
@@ -48,6 +51,42 @@ def embedding_renorm(
     long = g.And(g.cast(g.reshape(named, [rows, 1]), BOOL), g.Greater(norms, max_norm))
     factor = g.Div(g.constant(max_norm, self.dtype), g.Add(norms, 1e-7))
     return g.Mul(self, g.Where(long, factor, g.constant(1, self.dtype)))
+
+
+def rows_at(g: Builder, weight: Tensor, indices: Tensor) -> Tensor:
+    """Rows of a table, as floats also where it is quantized by rows.
+
+    Only the rows that are asked for are dequantized. A table of 4 bits is stored two to a byte, the
+    earlier one in the low half.
+    """
+    if weight.quantization is None:
+        return g.Gather(weight, indices, axis=0)
+    meaning = quantized.meaning_of(weight)
+    if meaning.axis != 0 or weight.require_rank() != 2:
+        raise Unsupported("a quantized table without a scale for each row")
+    width = weight.require_shape()[1]
+    integers = meaning.integers
+    if weight.dtype == D.UINT4:
+        halves = integers.require_array().astype(np.uint8)
+        if halves.shape[1] % 2 == 0:
+            integers = g.constant(halves[:, ::2] | halves[:, 1::2] << 4, name=integers.name)
+        else:
+            integers = g.constant(halves, name=integers.name)
+    rows = g.cast(g.Gather(integers, indices, axis=0), FLOAT)
+    if integers.require_shape()[1] != width:
+        high = g.Floor(g.Mul(rows, 1 / 16))
+        low = g.Sub(rows, g.Mul(high, 16))
+        pairs = g.Concat(g.Unsqueeze(low, axes=[-1]), g.Unsqueeze(high, axes=[-1]), axis=-1)
+        rows = g.reshape(pairs, [*indices.require_shape(), width])
+    scale = g.cast(meaning.scale, FLOAT)
+    # PyTorch's tables hold the product; those of 4 bits hold both in float16.
+    bias = g.Neg(g.Mul(g.cast(meaning.zero_point, FLOAT), scale))
+    if weight.dtype == D.UINT4:
+        scale, bias = (g.cast(g.cast(values, D.FLOAT16), FLOAT) for values in (scale, bias))
+    scale, bias = (
+        g.Unsqueeze(g.Gather(values, indices, axis=0), axes=[-1]) for values in (scale, bias)
+    )
+    return g.Add(g.Mul(rows, scale), bias)
 
 
 def bags(
@@ -87,7 +126,7 @@ def bags(
         is_padding = g.Equal(g.cast(indices, INT64), g.constant(wanted, INT64))
         target = g.Where(is_padding, g.constant(number, INT64), bag)
     target = g.reshape(target, [count, 1])
-    rows = g.Gather(weight, indices, axis=0)
+    rows = rows_at(g, weight, indices)
     if per_sample_weights is not None:
         rows = g.Mul(rows, g.reshape(g.cast(per_sample_weights, rows.dtype), [count, 1]))
     width = weight.require_shape()[1]

@@ -146,7 +146,14 @@ def chosen_parameters(
     usable = g.GreaterOrEqual(g.cast(exact, FLOAT), g.constant(NO_SCALE, FLOAT))
     steps = g.Where(usable, exact, g.constant(SCALE_OF_ZEROS, DOUBLE))
     scale = g.Max(steps, g.constant(SMALL_SCALE, DOUBLE))
-    point = g.Round(g.Sub(float(low), g.Div(least, steps)))
+    below = g.Div(least, steps)
+    point = g.Sub(g.constant(float(low), DOUBLE), below)
+    if low < 0:
+        # Counted from the end that lies nearer; they differ where the range is nothing.
+        above = g.Div(greatest, steps)
+        nearer = g.Less(g.Add(below, float(-low)), g.Sub(g.constant(float(high), DOUBLE), above))
+        point = g.Where(nearer, point, g.Sub(g.constant(float(high), DOUBLE), above))
+    point = g.Round(point)
     return scale, g.cast(g.Clip(point, float(low), float(high)), INT64)
 
 

@@ -112,7 +112,7 @@ def _register_with_settings(name: str, dims: int, *, relu: bool) -> None:
 
 
 def _register_dynamic(name: str, dims: int) -> None:
-    """`quantized::conv2d_dynamic` and its like: the input is float, and so is the result."""
+    """`quantized::conv2d_dynamic` and its like: floats, that are quantized in between."""
 
     @symbolic(
         f"quantized::{name}_dynamic(Tensor qx, {_PACKED.format(max(dims, 2))} packed_weight, bool reduce_range=False) -> Tensor"
@@ -122,7 +122,9 @@ def _register_dynamic(name: str, dims: int) -> None:
     ) -> Tensor:
         scale, zero_point = chosen_parameters(g, qx, D.UINT8, reduce_range)
         x = quantized.quantized(g, qx, scale, zero_point, D.UINT8)
-        return convolved(g, x, quantized.dequantized(g, x), packed_weight, dims)
+        y = convolved(g, x, quantized.dequantized(g, x), packed_weight, dims)
+        # PyTorch rounds the result with the scale of the input, and saturates it there.
+        return quantized.dequantized(g, quantized.requantized(g, y, x))
 
 
 for _dims in (1, 2, 3):

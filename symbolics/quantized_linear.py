@@ -85,7 +85,9 @@ def quantized_bias(g: Builder, x: Tensor, weight: Tensor, bias: Tensor | None) -
     factors = np.broadcast_to(scales.astype(np.float32), steps.shape)
     if scales.size == 1:
         return g.DequantizeLinear(integers, g.constant(factors[0]))
-    return g.DequantizeLinear(integers, g.constant(np.ascontiguousarray(factors)), axis=0)
+    return g.DequantizeLinear(
+        integers, g.constant(np.ascontiguousarray(factors)), **quantized.channels(g, 0)
+    )
 
 
 def rows_of(g: Builder, x: Tensor) -> tuple[Tensor, list[Dim]]:

@@ -16,7 +16,7 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.quantization import scale_of, zero_point_of
 from symbolics.quantized_arithmetic import joined
 from symbolics.registry import Unsupported, quantized_form
-from symbolics.rules import D, is_float, wrapped_dim
+from symbolics.rules import QUANTIZED_TYPES, D, is_float, wrapped_dim
 
 Function = Callable[..., Any]
 Arguments = Mapping[str, Any]
@@ -116,6 +116,16 @@ def as_floats(g: Builder, function: Function, arguments: Arguments) -> Any:
 def as_it_is(g: Builder, function: Function, arguments: Arguments) -> Any:
     """These are about quantized tensors."""
     return function(g, **arguments)
+
+
+@quantized_form("aten::to")
+def to(g: Builder, function: Function, arguments: Arguments) -> Tensor:
+    """Another device is nothing here; another dtype PyTorch refuses, too."""
+    x = first_quantized(arguments)
+    dtype = arguments.get("dtype")
+    if dtype is not None and dtype != QUANTIZED_TYPES[x.dtype]:
+        raise Unsupported("a quantized tensor in another dtype; dequantize() it before")
+    return x
 
 
 @quantized_form("aten::cat", "aten::concat", "aten::concatenate")

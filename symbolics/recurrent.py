@@ -17,7 +17,7 @@ import onnx_ir as ir
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.packed_sequence import Packed, packed_like, padded_sequence
-from symbolics.recurrent_scan import scanned_layer
+from symbolics.recurrent_scan import HiddenGates, scanned_layer
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE
 
@@ -49,6 +49,21 @@ class Weights:
     input_bias: Tensor | None
     hidden_bias: Tensor | None
     projection: Tensor | None
+
+    def input_gates(self, g: Builder, x: Tensor) -> Tensor:
+        """The input's part of the gates, for all steps at once."""
+        gates = g.MatMul(x, g.Transpose(self.input, perm=[1, 0]))
+        return gates if self.input_bias is None else g.Add(gates, self.input_bias)
+
+    def hidden_gates(self, g: Builder) -> HiddenGates:
+        """What gives the hidden state's part; the weight is transposed once, not at each step."""
+        weight, bias = g.Transpose(self.hidden, perm=[1, 0]), self.hidden_bias
+
+        def product(hidden: Tensor, valid: Tensor | None) -> Tensor:
+            part = g.MatMul(hidden, weight)
+            return part if bias is None else g.Add(part, bias)
+
+        return product
 
 
 def grouped_weights(

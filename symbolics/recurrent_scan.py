@@ -1,12 +1,13 @@
 """Recurrent layers as an ONNX Scan over time: LSTMs with a projection, and any layer in double.
 
-ONNX's own layers know no projection, and onnxruntime has no kernel of them for double.
+ONNX's own layers know no projection, and onnxruntime has no kernel of them for double. Those with
+quantized weights, whose products are their own, are in `quantized_recurrent`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import onnx_ir as ir
 
@@ -17,9 +18,26 @@ from symbolics.recurrent_cells import gru_step, lstm_step, rnn_step
 from symbolics.windows import consecutive
 
 if TYPE_CHECKING:
-    from symbolics.recurrent import Kind, Weights
+    from symbolics.recurrent import Kind
 
-__all__ = ["scanned_layer"]
+__all__ = ["Cell", "HiddenGates", "scanned_layer"]
+
+HiddenGates = Callable[[Tensor, "Tensor | None"], Tensor]
+"""(hidden state, which of its rows are of sequences that are not over yet) to the gates."""
+
+
+class Cell(Protocol):
+    """The weights of one direction of one layer, as the products that they take part in."""
+
+    @property
+    def projection(self) -> Tensor | None:
+        """What the output of an LSTM is multiplied with."""
+
+    def input_gates(self, g: Builder, x: Tensor) -> Tensor:
+        """The input's part of the gates of all steps."""
+
+    def hidden_gates(self, g: Builder) -> HiddenGates:
+        """What gives the hidden state's part, in the body of the Scan."""
 
 
 def scanned_layer(
@@ -27,7 +45,7 @@ def scanned_layer(
     kind: Kind,
     x: Tensor,
     states: Sequence[Tensor],
-    cells: Sequence[Weights],
+    cells: Sequence[Cell],
     lengths: Tensor | None,
 ) -> tuple[Tensor, list[Tensor]]:
     """One layer, a Scan for each direction; see `recurrent.onnx_layer` for the results."""
@@ -48,7 +66,7 @@ def scanned_direction(
     kind: Kind,
     x: Tensor,
     states: Sequence[Tensor],
-    cell: Weights,
+    cell: Cell,
     lengths: Tensor | None,
     *,
     backward: bool,
@@ -60,10 +78,8 @@ def scanned_direction(
     3. Beyond a sequence's length a state stays as it is, and the output is zero.
     """
     time = x.require_shape()[0]
-    gates = g.MatMul(x, g.Transpose(cell.input, perm=[1, 0]))
-    if cell.input_bias is not None:
-        gates = g.Add(gates, cell.input_bias)
-    hidden = g.Transpose(cell.hidden, perm=[1, 0])
+    gates = cell.input_gates(g, x)
+    hidden_gates = cell.hidden_gates(g)
     projection = None if cell.projection is None else g.Transpose(cell.projection, perm=[1, 0])
     scanned = [gates]
     if lengths is not None:
@@ -74,9 +90,8 @@ def scanned_direction(
             _body_input(g, s.dtype, s.require_shape()[1:], f"slice{i}")
             for i, s in enumerate(scanned)
         ]
-        part = g.MatMul(inputs[0], hidden)
-        if cell.hidden_bias is not None:
-            part = g.Add(part, cell.hidden_bias)
+        valid = None if lengths is None else g.Unsqueeze(g.Less(slices[1], lengths), axes=[1])
+        part = hidden_gates(inputs[0], valid)
         if kind.op_type == "LSTM":
             new = list(lstm_step(g, g.Add(slices[0], part), inputs[1]))
             if projection is not None:
@@ -86,8 +101,7 @@ def scanned_direction(
         else:
             new = [rnn_step(g, g.Add(slices[0], part), kind.activation)]
         output = new[0]
-        if lengths is not None:
-            valid = g.Unsqueeze(g.Less(slices[1], lengths), axes=[1])
+        if valid is not None:
             output = g.Where(valid, output, g.constant(0, output.dtype))
             new = [g.Where(valid, n, old) for n, old in zip(new, inputs, strict=True)]
         values = [g.value(t) for t in (*inputs, *slices)]

@@ -24,6 +24,7 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
+from exporter.conversion.quantized_forms import QuantizedForm, quantized_form
 from exporter.conversion.tensors import TensorRef
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
@@ -43,6 +44,7 @@ __all__ = [
     "OpenShape",
     "OptionalForm",
     "Plain",
+    "QuantizedForm",
     "PossibleShapes",
     "RuntimeForm",
     "TensorForm",
@@ -173,6 +175,7 @@ Form: TypeAlias = (
     Plain
     | NumberForm
     | TensorForm
+    | QuantizedForm
     | TupleForm
     | ListForm
     | RuntimeForm
@@ -194,8 +197,12 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
     """What a value is. Tensors are read, so this must run where they are visible."""
     if isinstance(value, TensorRef):
         tensor = value.read(interpreter.g)
+        if tensor.quantization is not None:
+            return quantized_form(tensor, value)
         return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible)
     if isinstance(value, Tensor):
+        if value.quantization is not None:
+            return quantized_form(value, value)
         return TensorForm(value.dtype, value.shape, value, value.possible)
     if isinstance(value, (SymInt, SymFloat, SymBool)):
         return Plain(value)

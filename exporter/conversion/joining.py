@@ -26,6 +26,7 @@ from exporter.conversion.forms import (
     OptionalForm,
     Plain,
     PossibleShapes,
+    QuantizedForm,
     RuntimeForm,
     TensorForm,
     TupleForm,
@@ -42,6 +43,7 @@ from exporter.conversion.objects import (
     Value,
     type_name,
 )
+from exporter.conversion.quantized_forms import quantized_form
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
@@ -93,6 +95,8 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
         return OptionalForm(widen(_inner(a), _inner(b), outer))
     if isinstance(a, TensorForm) and isinstance(b, TensorForm):
         return _widen_tensors(a, b, outer)
+    if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm) and a.fits(b):
+        return a.with_shape(_widen_shapes(a.shape, b.shape, outer), b)
     kinds = _number_kind(a), _number_kind(b)
     if None not in kinds:
         if "float" in kinds:
@@ -147,6 +151,8 @@ def _alike(a: Form, b: Form) -> bool:
         return a.same(b)
     if isinstance(a, TensorForm) and isinstance(b, TensorForm):
         return a.dtype == b.dtype
+    if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm):
+        return a.fits(b)
     if isinstance(a, TupleForm) and isinstance(b, TupleForm):
         return a.type_name == b.type_name and len(a.items) == len(b.items)
     if isinstance(a, DictForm) and isinstance(b, DictForm):
@@ -223,6 +229,8 @@ def _visible(form: Form, outer: Scope) -> Form:
         if form.shape is None:
             return TensorForm(form.dtype, None, possible=_visible_shapes(form.possible, outer))
         return TensorForm(form.dtype, tuple(_visible_dim(d, outer) for d in form.shape))
+    if isinstance(form, QuantizedForm):
+        return form.with_shape(visible_shape(form.shape, outer))
     if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
         kind = _number_kind(form)
         return NumberForm(str(kind))
@@ -288,12 +296,17 @@ def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
             f"a tensor that is {a.dtype.name} or {b.dtype.name}, depending on the data; "
             "an ONNX value has one dtype"
         )
-    if a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
+    shape = _widen_shapes(a.shape, b.shape, outer)
+    if shape is None:
         return TensorForm(a.dtype, None, possible=_either(a, b, outer))
-    shape = tuple(
-        _visible_dim(x, outer) if x == y else None for x, y in zip(a.shape, b.shape, strict=True)
-    )
     return TensorForm(a.dtype, shape)
+
+
+def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
+    """What two shapes have in common; None where they have another number of dims."""
+    if a is None or b is None or len(a) != len(b):
+        return None
+    return tuple(_visible_dim(x, outer) if x == y else None for x, y in zip(a, b, strict=True))
 
 
 def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
@@ -368,6 +381,8 @@ def described(form: Form) -> str:
         return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
     if isinstance(form, TensorForm):
         return f"a {form.dtype.name} tensor"
+    if isinstance(form, QuantizedForm):
+        return f"a quantized {form.dtype.name} tensor"
     if isinstance(form, ChoiceForm):
         return " or ".join(map(described, form.options))
     return type(form).__name__.removesuffix("Form").lower()
@@ -402,6 +417,8 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
         yield numbers.as_tensor(g, value, _DTYPES[form.kind])
     elif isinstance(form, TensorForm):
         yield value.read(g) if isinstance(value, TensorRef) else value
+    elif isinstance(form, QuantizedForm):
+        yield from form.tensors(g, value.read(g) if isinstance(value, TensorRef) else value)
     elif isinstance(form, RuntimeForm):
         if form.kind == "tensor" and not value.items and value.runtime is None:
             yield runtime_lists.empty(interpreter, form.dtype or ir.DataType.FLOAT).value
@@ -444,7 +461,13 @@ def _is_of(g: Builder, value: Value, form: Form) -> bool:
         return _number_kind(Plain(value)) == form.kind
     if isinstance(form, TensorForm):
         tensor = value.read(g) if isinstance(value, TensorRef) else value
-        return isinstance(tensor, Tensor) and tensor.dtype == form.dtype
+        same = isinstance(tensor, Tensor) and tensor.dtype == form.dtype
+        return same and tensor.quantization is None
+    if isinstance(form, QuantizedForm):
+        tensor = value.read(g) if isinstance(value, TensorRef) else value
+        if not isinstance(tensor, Tensor) or tensor.quantization is None:
+            return False
+        return form.fits(quantized_form(tensor, tensor))
     if isinstance(form, TupleForm):
         if isinstance(value, NamedTuple):
             return value.type_name == form.type_name
@@ -474,6 +497,9 @@ def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
     g = interpreter.g
     if isinstance(form, NumberForm):
         yield g.constant(np.zeros((), _DTYPES[form.kind].numpy()))
+    elif isinstance(form, QuantizedForm):
+        for dtype, shape in form.parts:
+            yield from _placeholder(interpreter, TensorForm(dtype, shape))
     elif isinstance(form, TensorForm):
         dims = [0 if d is None else d for d in form.shape or (0,)] if form.shape != () else []
         zero = g.constant(np.zeros((), form.dtype.numpy()))
@@ -506,6 +532,8 @@ def output_types(form: Form) -> Iterator[OutputType]:
         yield OutputType(_DTYPES[form.kind], ())
     elif isinstance(form, TensorForm):
         yield OutputType(form.dtype, form.shape)
+    elif isinstance(form, QuantizedForm):
+        yield from (OutputType(dtype, shape) for dtype, shape in form.parts)
     elif isinstance(form, RuntimeForm):
         if form.kind == "tensor":
             yield OutputType(form.dtype or ir.DataType.FLOAT, None, is_sequence=True)
@@ -537,6 +565,8 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         tensor = next(tensors)
         tensor.possible = form.possible
         return TensorRef.fresh(tensor, dense=False)
+    if isinstance(form, QuantizedForm):
+        return TensorRef.fresh(form.made([next(tensors) for _ in form.parts]), dense=False)
     if isinstance(form, RuntimeForm):
         runtime = RuntimeList(form.kind, next(tensors), form.shape)
         runtime.shared = form.shared

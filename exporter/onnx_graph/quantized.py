@@ -29,9 +29,11 @@ __all__ = [
     "carried",
     "dequantized",
     "integer_range",
+    "meaning_of",
     "quantized",
     "requantized",
     "same_meaning",
+    "same_number",
     "whole",
 ]
 
@@ -98,12 +100,13 @@ def same_meaning(a: Tensor, b: Tensor) -> bool:
     return (
         a.dtype == b.dtype
         and one.axis == other.axis
-        and _same(one.scale, other.scale)
-        and _same(one.zero_point, other.zero_point)
+        and same_number(one.scale, other.scale)
+        and same_number(one.zero_point, other.zero_point)
     )
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
+def same_number(a: Tensor, b: Tensor) -> bool:
+    """Whether two scales or zero points certainly are equal."""
     if a is b:
         return True
     return a.array is not None and b.array is not None and bool(np.array_equal(a.array, b.array))
@@ -128,16 +131,32 @@ def dequantized(g: Builder, x: Tensor) -> Tensor:
     scale = g.cast(meaning.scale, D.FLOAT)
     if zero_point.dtype in (D.FLOAT, D.DOUBLE):
         # The float zero points of embedding tables, which ONNX does not have.
+        if integers.dtype == D.UINT4 and integers.array is not None:
+            integers = g.constant(integers.array.astype(np.uint8), name=integers.name)
         numbers = g.cast(integers, D.FLOAT)
         rank = x.require_rank()
         point = along(g, g.cast(zero_point, D.FLOAT), axis, rank)
         return g.Mul(g.Sub(numbers, point), along(g, scale, axis, rank))  # type: ignore[no-any-return]
     if x.dtype == D.INT32:
         return _dequantized_int32(g, x)
-    options = {} if axis is None else {"axis": axis}
     return g.DequantizeLinear(  # type: ignore[no-any-return]
-        integers, scale, g.cast(zero_point, x.dtype), **options
+        integers, scale, g.cast(zero_point, x.dtype), **channels(g, axis)
     )
+
+
+def channels(g: Builder, axis: int | None) -> dict[str, int]:
+    """The attribute for a scale of each channel, where there is one.
+
+    Opset 13 brought it. Written as a product the weights would be floats, which onnxruntime, where
+    it finds them among quantized numbers, quantizes again, as a whole.
+    """
+    if axis is None:
+        return {}
+    if g.opset < 13:
+        raise UnsupportedError(
+            f"a tensor that is quantized per channel, at opset {g.opset}; opset 13 has that"
+        )
+    return {"axis": axis}
 
 
 def _dequantized_int32(g: Builder, x: Tensor) -> Tensor:
@@ -175,8 +194,7 @@ def quantized(
         raise UnsupportedError(f"PyTorch quantizes float32, not {x.dtype.name.lower()}")
     divisor = g.cast(scale, D.FLOAT)
     if dtype in (D.UINT8, D.INT8):
-        options = {} if axis is None else {"axis": axis}
-        integers = g.QuantizeLinear(x, divisor, g.cast(zero_point, dtype), **options)
+        integers = g.QuantizeLinear(x, divisor, g.cast(zero_point, dtype), **channels(g, axis))
     elif dtype == D.INT32:
         # In double: float32 has not the 32 bits that are rounded to.
         rank = x.require_rank() if axis is not None else 0

@@ -63,18 +63,6 @@ CASES: list[Case] = [
     ("Pow int8", lambda g, x: g.Pow(x, 3), [ints(9, dtype="int8")], (11, 13)),
     ("Round", lambda g, x: g.Round(x), [SPECIAL], (9, 10)),
     ("Round double", lambda g, x: g.Round(x), [SPECIAL.astype("f8")], (9, 10)),
-    ("DequantizeLinear", lambda g, x: g.DequantizeLinear(
-        x, g.constant(0.5), g.constant(np.array(3, "u1"))),
-     [ints(3, 4, low=0, dtype="uint8")], (10, 12)),
-    ("DequantizeLinear channels", lambda g, x: g.DequantizeLinear(
-        x, g.constant([0.5, 0.25, 2.0]), g.constant(np.array([3, 0, -2], "i1")), axis=0),
-     [ints(3, 4, dtype="int8")], (10, 12)),
-    ("QuantizeLinear", lambda g, x: g.QuantizeLinear(
-        x, g.constant(0.5), g.constant(np.array(3, "u1"))),
-     [floats(3, 400) * 60], (10, 12)),
-    ("QuantizeLinear channels", lambda g, x: g.QuantizeLinear(
-        x, g.constant([0.5, 0.25, 2.0]), g.constant(np.array([3, 0, -2], "i1")), axis=1),
-     [floats(4, 3, 40) * 60], (10, 12)),
     ("Range", lambda g, x: g.Range(x, g.constant(9), g.constant(2)), [np.array(-3)], (9, 10)),
     ("Range down", lambda g, x: g.Range(x, g.constant(-4), g.constant(-3)), [np.array(7)], (9,)),
     ("Range empty", lambda g, x: g.Range(x, g.constant(-4), g.constant(3)), [np.array(7)], (9,)),

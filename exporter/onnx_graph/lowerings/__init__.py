@@ -11,7 +11,6 @@ that knows when an operator came. Each takes its subject's operators:
     layout          pads, slices, splits, reshapes
     scatter         scatter with a reduction, by rounds
     einsum          Einsum by transposes and matrix products
-    quantization    QuantizeLinear, DequantizeLinear by channels
     random          random numbers without kernels
     regions         RoiAlign, MaxRoiPool
     resizing        Resize, pooling
@@ -25,7 +24,6 @@ from exporter.onnx_graph.lowerings import (
     indexing,
     layout,
     normalization,
-    quantization,
     random,
     regions,
     resizing,
@@ -44,7 +42,6 @@ __all__ = [
     "layout",
     "lowering",
     "normalization",
-    "quantization",
     "random",
     "regions",
     "resizing",
