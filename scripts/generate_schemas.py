@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import torch._prims  # noqa: F401  registers that namespace
 
 TABLE = Path(__file__).parents[1] / "exporter" / "torchscript" / "schemas.txt"
 NAMESPACES = {
@@ -18,6 +19,7 @@ NAMESPACES = {
     "onnx",
     "_quantized",
     "prim",
+    "prims",
     "prepacked",
     "profiler",
     "quantized",

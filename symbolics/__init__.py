@@ -46,6 +46,7 @@ from symbolics import (  # noqa: F401
     padding,
     pointwise,
     pooling,
+    prims,
     quantization,
     quantized_arithmetic,
     quantized_convolution,
