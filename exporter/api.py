@@ -144,6 +144,8 @@ def export(
             dict(state or {}),
             freeze_state,
             Options(unroll_trips=unroll_trips),
+            source.names,
+            source.result_names,
         )
     )
     result = _finished(
@@ -175,6 +177,8 @@ class _Source(NamedTuple):
     args: Sequence[Any] | None
     kwargs: dict[str, Any]
     warnings: list[str]
+    names: Mapping[str, str] = {}
+    result_names: Sequence[str] = ()
 
 
 def _source(
@@ -200,7 +204,15 @@ def _source(
         archive.floats_written_as_ints = live_floats.floats_written_as_ints(
             saved.program, method, archive.code.values()
         )
-        return _Source(archive, saved.content, saved.args, saved.kwargs, saved.warnings)
+        return _Source(
+            archive,
+            saved.content,
+            saved.args,
+            saved.kwargs,
+            saved.warnings,
+            saved.names,
+            saved.result_names,
+        )
     if _has_tensors((args, kwargs)):
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 

@@ -61,6 +61,10 @@ class Saved(NamedTuple):
     kwargs: dict[str, Any]
     warnings: list[str]
     program: torch.jit.ScriptModule | torch.jit.ScriptFunction
+    names: Mapping[str, str] = {}
+    """What a trace's parameters are in the call that was given: `d_a` is `d.a`."""
+    result_names: Sequence[str] = ()
+    """What the tensors of a trace's result are in what the module returned."""
 
 
 def to_archive(
@@ -144,7 +148,15 @@ def _traced(
                 ),
             ) from error
     # The traced module shares its tensors with the model: only now they are those of the start.
-    return Saved(_saved(traced), examples.arrays(adapter.arguments), {}, notes, traced)
+    return Saved(
+        _saved(traced),
+        examples.arrays(adapter.arguments),
+        {},
+        notes,
+        traced,
+        adapter.names,
+        adapter.result_names,
+    )
 
 
 def _saved(model: torch.jit.ScriptModule | torch.jit.ScriptFunction) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from exporter.conversion.results import part_name
 from exporter.errors import InputError
 
 __all__ = ["Adapter"]
@@ -38,7 +40,10 @@ class Adapter:
         self._model = model
         self._method = method
         self.arguments: tuple[Any, ...] = ()
-        self._names: list[str] = []
+        self.names: dict[str, str] = {}
+        """What the parameters of the trace are in the call: `d_a` is `d.a`."""
+        self.result_names: list[str] = []
+        """What the tensors of the result are in what the module returns."""
         positional = _positional_names(getattr(model, method), len(args))
         self._args = tuple(
             self._shortened(name, value) for name, value in zip(positional, args, strict=True)
@@ -49,16 +54,30 @@ class Adapter:
         """The argument with a slot where what is traced of it belongs."""
         if _traceable(value):
             self.arguments += (value,)
-            self._names.append(name)
+            self.names[self._parameter(name)] = name
             return _Slot(len(self.arguments) - 1)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             parts = zip(value._fields, value, strict=True)
-            return type(value)(*(self._shortened(f"{name}_{k}", v) for k, v in parts))
+            return type(value)(*(self._shortened(f"{name}.{k}", v) for k, v in parts))
         if isinstance(value, (list, tuple)):
-            return type(value)(self._shortened(f"{name}_{i}", v) for i, v in enumerate(value))
+            return type(value)(self._shortened(f"{name}.{i}", v) for i, v in enumerate(value))
         if isinstance(value, Mapping):
-            return {key: self._shortened(f"{name}_{key}", v) for key, v in value.items()}
+            return {key: self._shortened(f"{name}.{key}", v) for key, v in value.items()}
+        if _is_data(value):
+            fields = _init_fields(value)
+            return dataclasses.replace(
+                value, **{k: self._shortened(f"{name}.{k}", v) for k, v in fields.items()}
+            )
         return value
+
+    def _parameter(self, name: str) -> str:
+        """A parameter's name for a part of an argument, one that no other has."""
+        base = parameter = re.sub(r"\W", "_", name)
+        count = 0
+        while parameter in self.names:
+            count += 1
+            parameter = f"{base}_{count}"
+        return parameter
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -76,7 +95,9 @@ class Adapter:
                 return entry(module, *args, **kwargs)
             entered = True
             filled = {name: _filled(value, args) for name, value in self._kwargs.items()}
-            return _recordable(entry(module, *_filled(self._args, args), **filled))
+            result = entry(module, *_filled(self._args, args), **filled)
+            self.result_names = list(_part_names(result, ""))
+            return _recordable(result)
 
         def forward(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             return original.forward(module, *args, **kwargs)
@@ -89,7 +110,7 @@ class Adapter:
             entry = getattr(original, self._method)
             setattr(subclass, self._method, adapted)
         # The names that the tracer gives the parameters.
-        subclass.__dict__[self._method].__signature__ = _signature(["self", *self._names])
+        subclass.__dict__[self._method].__signature__ = _signature(["self", *self.names])
         # Past nn.Module's own __setattr__, and past one that the user wrote.
         object.__setattr__(self._model, "__class__", subclass)
         try:
@@ -112,7 +133,9 @@ def _positional_names(function: Any, count: int) -> list[str]:
         elif parameter.kind is parameter.VAR_POSITIONAL:
             names += [f"{parameter.name}_{i}" for i in range(count - len(names))]
     if len(names) < count:
-        raise InputError(f"{count} arguments for {', '.join(names) or 'none'}")
+        raise InputError(
+            f"{count} arguments for {len(names)} parameters: {', '.join(names) or 'none'}"
+        )
     return names[:count]
 
 
@@ -125,6 +148,9 @@ def _filled(value: Any, tensors: tuple[Any, ...]) -> Any:
         return type(value)(_filled(item, tensors) for item in value)
     if isinstance(value, Mapping):
         return {key: _filled(item, tensors) for key, item in value.items()}
+    if _is_data(value) and not isinstance(value, _Slot):
+        fields = _init_fields(value)
+        return dataclasses.replace(value, **{k: _filled(v, tensors) for k, v in fields.items()})
     return value
 
 
@@ -157,10 +183,7 @@ def _recordable(result: Any) -> Any:
     """
     if isinstance(result, (bool, int, float)):
         return torch.tensor(result)
-    if dataclasses.is_dataclass(result) and not isinstance(result, (type, Mapping)):
-        result = {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
-    elif isinstance(result, tuple) and hasattr(result, "_fields"):
-        result = dict(zip(result._fields, result, strict=True))
+    result = _as_dict(result)
     if isinstance(result, Mapping):
         kept = {k: _recordable(v) for k, v in result.items() if not _is_absent(v)}
         return kept if _traceable(kept) else tuple(kept.values())
@@ -168,6 +191,39 @@ def _recordable(result: Any) -> Any:
         items = [_recordable(item) for item in result if not _is_absent(item)]
         return items if isinstance(result, list) and _traceable(items) else tuple(items)
     return result
+
+
+def _is_data(value: Any) -> bool:
+    """Whether this is an object of a data class."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _init_fields(value: Any) -> dict[str, Any]:
+    return {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+
+
+def _as_dict(result: Any) -> Any:
+    """What has fields as a dict of them."""
+    if _is_data(result) and not isinstance(result, Mapping):
+        return {f.name: getattr(result, f.name) for f in dataclasses.fields(result)}
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return dict(zip(result._fields, result, strict=True))
+    return result
+
+
+def _part_names(result: Any, name: str) -> Iterator[str]:
+    """What the conversion calls the parts of a result, which a trace may have no names for."""
+    result = _as_dict(result)
+    if _is_absent(result):
+        return
+    if isinstance(result, Mapping):
+        for key, item in result.items():
+            yield from _part_names(item, part_name(name, key))
+    elif isinstance(result, (list, tuple)):
+        for i, item in enumerate(result):
+            yield from _part_names(item, part_name(name, i))
+    else:
+        yield name or "output"
 
 
 def _is_absent(value: Any) -> bool:

@@ -183,6 +183,50 @@ def test_fields_keep_their_names() -> None:
     assert '"scores"' in code
 
 
+def test_parts_keep_the_names_that_they_have_in_the_call() -> None:
+    """A trace has no fields of named tuples, no dicts of several types and no keys but strings."""
+
+    class Module(nn.Module):
+        def forward(self, p, found, d):
+            y = p.x + found.boxes * d["a b"][0] - d[1]
+            return {"y": y, "more": [y, {"z": y + 1}], "none": None}, Point(y, 3), "text", (y, 2.5)
+
+    one = torch.ones(2)
+    call = (Point(one, one), Found(one, one * 2), {"a b": [one, one], 1: one * 3})
+    report = export(Module(), call, verify=True).report
+    assert [name for name, _, _ in report.inputs] == [
+        "p.x", "p.y", "found.boxes", "found.scores", "d.a b.0", "d.a b.1", "d.1",
+    ]  # fmt: skip
+    assert [name for name, _, _ in report.outputs] == [
+        "output_0.y", "output_0.more.0", "output_0.more.1.z", "output_1.x", "output_1.y",
+        "output_3.0", "output_3.1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda x: {"a": x, "b": (x, x)}, ["a", "b.0", "b.1"]),
+        (lambda x: Point(x, (x, x)), ["x_1", "y.0", "y.1"]),
+        (lambda x: Found(x, x), ["boxes", "scores"]),
+        (lambda x: {1: x, 2: x}, ["output_1", "output_2"]),
+        (lambda x: (x, None, [x]), ["output_0", "output_2.0"]),
+    ],
+)
+def test_results_keep_their_names(make: object, names: list[str]) -> None:
+    class Module(nn.Module):
+        def forward(self, x):
+            return make(x)
+
+    report = export(Module(), (torch.ones(2),)).report
+    assert [name for name, _, _ in report.outputs] == names
+
+
+def test_too_many_arguments() -> None:
+    with pytest.raises(InputError, match="2 arguments for 1 parameters: input"):
+        export(nn.Identity(), (torch.ones(1), torch.ones(1)))
+
+
 def test_named_tuples_as_arguments() -> None:
     class Module(nn.Module):
         def forward(self, p):

@@ -67,8 +67,12 @@ def bound_arguments(
     args: Sequence[object] | None,
     kwargs: Mapping[str, object],
     constants: Mapping[str, object],
+    names: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Argument], list[str]]:
-    """What each parameter of a method gets, by name, and what was assumed of those not given."""
+    """What each parameter of a method gets, by name, and what was assumed of those not given.
+
+    `names` are what parameters are called in the model, where that is not their own name.
+    """
     parameters = function.parameters[1:]
     given = list(args or ())
     if len(given) > len(parameters):
@@ -76,9 +80,9 @@ def bound_arguments(
             f"{len(given)} arguments for {len(parameters)} parameters: {_list(parameters)}"
         )
     by_position = dict(zip((p.name for p in parameters), given, strict=False))
-    names = {p.name for p in parameters}
+    known = {p.name for p in parameters}
     for name in (*kwargs, *constants):
-        if name not in names:
+        if name not in known:
             raise InputError(f"there is no parameter {name!r}; there are: {_list(parameters)}")
     twice = next((name for name in by_position if name in kwargs), None)
     if twice is not None:
@@ -91,7 +95,7 @@ def bound_arguments(
         if name in constants:
             bound[name] = fixed.bind(name, kind, constants[name])
         elif name in examples:
-            bound[name] = binder.bind(name, kind, examples[name])
+            bound[name] = binder.bind((names or {}).get(name, name), kind, examples[name])
         else:
             bound[name] = binder.unspecified(parameter)
     return bound, binder.notes

@@ -53,6 +53,10 @@ class Request:
     state: Mapping[str, TensorSpec] = field(default_factory=dict)
     freeze_state: bool = False
     options: Options = field(default_factory=Options)
+    argument_names: Mapping[str, str] = field(default_factory=dict)
+    """What parameters are called in the model, where that is not their own name."""
+    result_names: Sequence[str] = ()
+    """What the outputs are called, where the program does not tell."""
 
 
 @dataclass
@@ -132,7 +136,12 @@ class _Attempt:
         if args is None and not request.kwargs:
             args = request.archive.traced_inputs.get(request.method)
         bound, notes = bound_arguments(
-            program, self.function, args, request.kwargs, request.constants
+            program,
+            self.function,
+            args,
+            request.kwargs,
+            request.constants,
+            request.argument_names,
         )
         return [self.inputs.value(argument) for argument in bound.values()], notes
 
@@ -199,7 +208,7 @@ class _Attempt:
     def finish(self) -> Conversion:
         """Make the outputs."""
         self._warn_of_written_inputs()
-        outputs = Outputs(self.g, self.request.output_names)
+        outputs = Outputs(self.g, self.request.output_names, self.request.result_names)
         outputs.add_all(self.result)
         after = self._attributes()
         for qualified in self.types:

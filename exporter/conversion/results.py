@@ -29,7 +29,7 @@ from exporter.onnx_graph.complex_numbers import is_complex
 from exporter.onnx_graph.optionals import absent_or
 from exporter.onnx_graph.values import SymBool, Tensor, is_number
 
-__all__ = ["Outputs"]
+__all__ = ["Outputs", "part_name"]
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,18 @@ class _Part:
         return absent_or(g, present, found)
 
 
-def _parts(value: Value, name: str = "", present: tuple[SymBool, ...] = ()) -> Iterator[_Part]:
-    """The parts of a result, depth-first.
+def part_name(holder: str, key: object) -> str:
+    """The name of a part by its field, key or position, joined by a dot to what holds it.
 
-    A field's name is its own, at the top level; below, it is joined to what holds it by a dot.
+    At the top level a field or key stands alone, and a number has a word before it.
     """
+    if holder:
+        return f"{holder}.{key}"
+    return f"output_{key}" if isinstance(key, int) else str(key)
+
+
+def _parts(value: Value, name: str = "", present: tuple[SymBool, ...] = ()) -> Iterator[_Part]:
+    """The parts of a result, depth-first."""
     if isinstance(value, OptionalValue):
         yield from _parts(value.value, name, (*present, value.present))
         return
@@ -71,12 +78,12 @@ def _parts(value: Value, name: str = "", present: tuple[SymBool, ...] = ()) -> I
         items = value.items.items()
     elif isinstance(value, tuple) or (isinstance(value, ListValue) and value.runtime is None):
         numbered = value if isinstance(value, tuple) else value.items
-        items = ((i if name else f"output_{i}", item) for i, item in enumerate(numbered))
+        items = enumerate(numbered)
     else:
         yield _Part(name or "output", value, present)
         return
     for key, item in items:
-        yield from _parts(item, f"{name}.{key}" if name else str(key), present)
+        yield from _parts(item, part_name(name, key), present)
 
 
 def _tensor(g: Builder, name: str, value: Value) -> Tensor:
@@ -108,9 +115,12 @@ def _text(value: str | Device | EnumMember) -> str:
 class Outputs:
     """Makes the graph's outputs."""
 
-    def __init__(self, g: Builder, names: Sequence[str] | None) -> None:
+    def __init__(
+        self, g: Builder, names: Sequence[str] | None, own_names: Sequence[str] = ()
+    ) -> None:
         self._g = g
         self._given = list(names or ())
+        self._own = own_names
         self.values: list[ir.Value] = []
         self.notes: list[str] = []
         """What of the result the model does not give."""
@@ -124,8 +134,10 @@ class Outputs:
                 f"{len(self._given)} output_names for {len(found)} outputs: "
                 f"{', '.join(part.name for part in found) or 'none'}"
             )
-        for i, part in enumerate(found):
-            self.add(self._given[i] if i < len(self._given) else part.name, part.tensor(self._g))
+        own = self._own if len(self._own) == len(found) else [part.name for part in found]
+        names = [*self._given, *own[len(self._given) :]]
+        for name, part in zip(names, found, strict=True):
+            self.add(name, part.tensor(self._g))
         for part in parts:
             if part.is_constant and part.value is not None:
                 self.notes.append(
