@@ -47,6 +47,7 @@ from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import ChoiceValue, ListValue, OptionalValue, Value
 from exporter.conversion.raising import RaisedError
+from exporter.conversion.sharing import relate
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
@@ -246,6 +247,7 @@ def _join(
         put_state(interpreter, mutable, state)
     for value, sides in zip(joined, side_forms, strict=True):
         _note_shapes(interpreter, condition, value, *sides)
+        relate(value, sides, start)
     tie(interpreter.journal, joined, paths, start)
     return joined[: len(then.results)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from exporter.conversion.journal import Frame, Journal, Mutable
+from exporter.conversion.journal import Container, Frame, Journal, Mutable
 from exporter.conversion.objects import (
     DictValue,
     ListValue,
@@ -66,16 +66,20 @@ def put_state(interpreter: Interpreter, mutable: Mutable, state: Value) -> None:
 
 def _grows_here(grown: ListValue, frame: Frame) -> bool:
     """Whether the frame is that of the loop that the list grows in, not one inside it."""
-    return frame.before[grown][2] is None
+    return frame.before[grown][0][2] is None
 
 
 @dataclass
 class Effects:
-    """What a staged block changed of what is older than it: states, and how cells are tied."""
+    """What a staged block changed of what is older than it: states, and how cells are tied.
+
+    `lost` are the containers of which it can't be told any more what they hold.
+    """
 
     states: dict[Mutable, Value]
     poisoned: dict[Cell, str]
     twins: list[tuple[Cell, Cell]]
+    lost: list[Container]
 
     @staticmethod
     def of(frame: Frame) -> Effects:
@@ -83,7 +87,11 @@ class Effects:
         states: dict[Mutable, Value] = {}
         poisoned: dict[Cell, str] = {}
         twins: list[tuple[Cell, Cell]] = []
+        lost: list[Container] = []
         for mutable in frame.outer():
+            if isinstance(mutable, Container) and mutable.lost:
+                lost.append(mutable)
+                continue
             if isinstance(mutable, TensorRef):
                 raise UnsupportedError(
                     "a branch or loop that changes the dims of a tensor outside it in place"
@@ -99,7 +107,7 @@ class Effects:
                     raise NotAppendOnlyError("a list that grows in a loop does so in a branch")
                 continue
             states[mutable] = state_of(mutable)
-        return Effects(states, poisoned, twins)
+        return Effects(states, poisoned, twins, lost)
 
     def tie(self, journal: Journal) -> None:
         """Put back, after the block was undone, which cells may share memory or are lost."""
@@ -110,3 +118,5 @@ class Effects:
             if cell.poison is None:
                 journal.touch(cell)
                 cell.poison = reason
+        for container in self.lost:
+            journal.lose(container)

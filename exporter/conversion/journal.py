@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-__all__ = ["Frame", "Journal", "Mutable"]
+from exporter.errors import UnsupportedError
+
+__all__ = ["Container", "Frame", "Journal", "Mutable"]
 
 _serial = itertools.count()
 
@@ -31,6 +33,52 @@ class Mutable:
     def restore(self, state: Any) -> None:
         """Go back to a snapshot."""
         raise NotImplementedError
+
+
+class Container(Mutable):
+    """A list, dict or object; `kin` are those that it may be, as the run decides (`sharing`).
+
+    `lost` says that one of those was changed since: what this one holds can't be told any more.
+    """
+
+    __slots__ = ("kin", "lost")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kin: tuple[Container, ...] = ()
+        self.lost = False
+
+    def contents(self) -> Any:
+        """What it holds, as a value that later changes don't reach."""
+        raise NotImplementedError
+
+    def fill(self, contents: Any) -> None:
+        """Hold what `contents` gave."""
+        raise NotImplementedError
+
+    def snapshot(self) -> Any:
+        """The contents, and whether they are lost. Kin that a branch made are of no harm later."""
+        return self.contents(), self.lost
+
+    def restore(self, state: Any) -> None:
+        """Go back to a snapshot."""
+        contents, self.lost = state
+        self.fill(contents)
+
+    def relate(self, other: Container) -> None:
+        """Make kin of this one, which has just been made, and another with its own kin."""
+        for relative in (other, *other.kin):
+            if relative is not self and relative not in self.kin:
+                self.kin = (*self.kin, relative)
+                relative.kin = (*relative.kin, self)
+
+    def require(self) -> None:
+        """Raise if what it holds can't be told."""
+        if self.lost:
+            raise UnsupportedError(
+                "a list, dict or object that may be another one, which was changed since; "
+                "which one it is depends on the data: change a copy"
+            )
 
 
 class Frame:
@@ -57,9 +105,21 @@ class Journal:
 
     def touch(self, mutable: Mutable) -> None:
         """Record the state of something that is about to change."""
+        self._record(mutable)
+        if isinstance(mutable, Container):
+            for other in mutable.kin:
+                self.lose(other)
+
+    def _record(self, mutable: Mutable) -> None:
         before = self.frames[-1].before
         if mutable not in before:
             before[mutable] = mutable.snapshot()
+
+    def lose(self, container: Container) -> None:
+        """Note that a container may have changed under another name."""
+        if not container.lost:
+            self._record(container)
+            container.lost = True
 
     def open(self) -> Frame:
         """Start a frame."""

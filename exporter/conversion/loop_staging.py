@@ -24,8 +24,9 @@ from exporter.conversion.aliasing import Families, LoopTies, Position, families_
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.forms import Form, form_of
 from exporter.conversion.joining import grounded, output_types, rebuild, tensors_of, widen
-from exporter.conversion.journal import Frame, Mutable
+from exporter.conversion.journal import Container, Frame, Mutable
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
+from exporter.conversion.sharing import LoopKin
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.control_flow import emit_loop
@@ -53,6 +54,7 @@ class _Plan:
     states: dict[Mutable, Form] = field(default_factory=dict)
     fixed: frozenset[int] = frozenset()
     growing: tuple[ListValue, ...] = ()
+    lost: frozenset[Container] = frozenset()
 
 
 @dataclass
@@ -93,12 +95,14 @@ class StagedLoop:
         self.outer = self.g.scope
         self.ties = LoopTies(interpreter.journal.now())
         self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
+        self.kin = LoopKin(self.ties.start)
         # Lists that turned out to be used otherwise than by appending.
         self.read_lists: set[Mutable] = set()
 
     def stage(self) -> Sequence[Value]:
         """Find a plan that holds for every trip, then emit."""
         plan = _Plan([form_of(self.interpreter, v) for v in self.carried])
+        self.kin.note(dict(enumerate(plan.forms)))
         first = True
         for _ in range(ROUNDS):
             try:
@@ -133,7 +137,11 @@ class StagedLoop:
                 self.ties.note({mutable: families_of(state_of(mutable))})
             start = before or form_of(self.interpreter, state_of(mutable))
             states[mutable] = self._met(start, form)
-        return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)))
+            self.kin.note({mutable: start})
+        self.kin.note(dict(enumerate(found.forms)))
+        self.kin.note(found.state_forms)
+        lost = plan.lost.union(found.effects.lost)
+        return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost)
 
     def _met(self, before: Form, after: Form) -> Form:
         """The form of what is carried, from those at the start and at the end of a trip."""
@@ -191,7 +199,7 @@ class StagedLoop:
             for mutable, form in plan.states.items():
                 outputs += list(tensors_of(interpreter, state_of(mutable), form))
         carry_on = numbers.as_tensor(g, going)
-        new_ties = self._note_ties(plan, leaving, effects)
+        new_ties = self._note_ties(plan, leaving, effects) or not plan.lost.issuperset(effects.lost)
         return _Round(
             scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans, new_ties
         )
@@ -220,6 +228,9 @@ class StagedLoop:
             put_state(self.interpreter, mutable, state)
             held[mutable] = state
         self.ties.apply(self.interpreter.journal, held)
+        self.kin.apply(held)
+        for container in plan.lost:
+            self.interpreter.journal.lose(container)
         for grown in plan.growing:
             self.interpreter.journal.touch(grown)
             grown.growing = []
@@ -325,5 +336,6 @@ class StagedLoop:
             grown.items, grown.runtime = [], runtime
             held[grown] = grown
         self.ties.apply(interpreter.journal, held)
+        self.kin.apply(held)
         found.effects.tie(interpreter.journal)
         return results

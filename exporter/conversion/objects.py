@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.archive import Device, EnumMember
-from exporter.conversion.journal import Mutable
+from exporter.conversion.journal import Container
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import Zero, decide
@@ -61,7 +61,7 @@ class NotAppendOnlyError(UnsupportedError):
     """A list that a loop was thought to do nothing but append to was used otherwise."""
 
 
-class ListValue(Mutable):
+class ListValue(Container):
     """A list. `runtime` holds its contents where the length is only known at run time.
 
     While `growing` is a list, this one stands in the body of a loop that only appends to it: what
@@ -89,6 +89,7 @@ class ListValue(Mutable):
         """The items, where their number is known."""
         if self.growing is not None:
             raise NotAppendOnlyError("a list that grows in a loop is read in it")
+        self.require()
         return self._items
 
     @items.setter
@@ -102,6 +103,7 @@ class ListValue(Mutable):
         """The contents, where their number is not known."""
         if self.growing is not None:
             raise NotAppendOnlyError("a list that grows in a loop is read in it")
+        self.require()
         return self._runtime
 
     @runtime.setter
@@ -110,14 +112,15 @@ class ListValue(Mutable):
             raise NotAppendOnlyError("a list that grows in a loop is replaced in it")
         self._runtime = runtime
 
-    def snapshot(self) -> Any:
+    def contents(self) -> Any:
         """Items, run-time contents, and what was appended in a trip."""
         growing = None if self.growing is None else list(self.growing)
         return list(self._items), self._runtime, growing
 
-    def restore(self, state: Any) -> None:
-        """Go back to a snapshot."""
-        self._items, self._runtime, self.growing = list(state[0]), state[1], state[2]
+    def fill(self, contents: Any) -> None:
+        """Hold what `contents` gave."""
+        items, self._runtime, self.growing = contents
+        self._items = list(items)
 
     def __repr__(self) -> str:
         return f"list({self._runtime or self._items})"
@@ -147,49 +150,69 @@ class RuntimeList:
         return f"{self.kind}s of run-time length"
 
 
-class DictValue(Mutable):
+class DictValue(Container):
     """A dict in insertion order."""
 
-    __slots__ = ("items", "key_type", "value_type")
+    __slots__ = ("_items", "key_type", "value_type")
 
     def __init__(self, items: dict[Value, Value]) -> None:
         super().__init__()
-        self.items = items
+        self._items = items
 
-    def snapshot(self) -> Any:
+    @property
+    def items(self) -> dict[Value, Value]:
         """The items."""
-        return dict(self.items)
+        self.require()
+        return self._items
 
-    def restore(self, state: Any) -> None:
-        """Go back to a snapshot."""
-        self.items = dict(state)
+    @items.setter
+    def items(self, items: dict[Value, Value]) -> None:
+        self._items = items
+
+    def contents(self) -> Any:
+        """The items."""
+        return dict(self._items)
+
+    def fill(self, contents: Any) -> None:
+        """Hold what `contents` gave."""
+        self._items = dict(contents)
 
     def __repr__(self) -> str:
-        return f"dict({self.items})"
+        return f"dict({self._items})"
 
 
-class ObjectValue(Mutable):
+class ObjectValue(Container):
     """A module or an instance of a script class; `path` is its name in the module tree.
 
     A frozen copy knows the object that it was taken of as its `origin`.
     """
 
-    __slots__ = ("attributes", "origin", "path", "type")
+    __slots__ = ("_attributes", "origin", "path", "type")
 
     def __init__(self, type: ClassType, attributes: dict[str, Value], path: str = "") -> None:  # noqa: A002
         super().__init__()
         self.type = type
-        self.attributes = attributes
+        self._attributes = attributes
         self.path = path
         self.origin: ObjectValue = self
 
-    def snapshot(self) -> Any:
-        """The attributes."""
-        return dict(self.attributes)
+    @property
+    def attributes(self) -> dict[str, Value]:
+        """The attributes by name."""
+        self.require()
+        return self._attributes
 
-    def restore(self, state: Any) -> None:
-        """Go back to a snapshot."""
-        self.attributes = dict(state)
+    @attributes.setter
+    def attributes(self, attributes: dict[str, Value]) -> None:
+        self._attributes = attributes
+
+    def contents(self) -> Any:
+        """The attributes."""
+        return dict(self._attributes)
+
+    def fill(self, contents: Any) -> None:
+        """Hold what `contents` gave."""
+        self._attributes = dict(contents)
 
     def __repr__(self) -> str:
         return f"<{self.type.name}>"

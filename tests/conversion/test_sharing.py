@@ -1,0 +1,136 @@
+"""Lists, dicts and objects of which the run decides which one a name stands for."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.conversion.harness import Program, check, refuses
+
+X = torch.tensor([1.0, -2.0, 3.0])
+MAY_BE_ANOTHER = "may be another one, which was changed since"
+
+
+@torch.jit.script
+class Total:
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def add(self, more: float) -> float:
+        self.value += more
+        return self.value
+
+
+def list_of_two(x: Tensor, c: bool) -> int:
+    a, b = [x], [x, x]
+    picked = a if c else b
+    picked.append(x)
+    return len(a) + 10 * len(b)
+
+
+def other_way_round(x: Tensor, c: bool) -> int:
+    a, b = [x], [x, x]
+    picked = a if c else b
+    a.append(x)
+    return len(picked)
+
+
+def dict_of_two(x: Tensor, c: bool) -> Tensor:
+    a, b = {"k": x}, {"k": -x}
+    picked = a if c else b
+    picked["k"] = x * 9
+    return a["k"] + b["k"]
+
+
+def object_or_new(x: Tensor, c: bool) -> float:
+    a = Total(1.0)
+    picked = a if c else Total(2.0)
+    picked.add(5.0)
+    return a.value
+
+
+def in_a_tuple(x: Tensor, c: bool) -> int:
+    a, b = [1], [2]
+    pair = (a, 1) if c else (b, 2)
+    pair[0].append(3)
+    return len(a)
+
+
+def changed_in_a_branch(x: Tensor, c: bool) -> int:
+    a, b = [x], [x, x]
+    picked = a if c else b
+    if x.sum() > 0:
+        picked.append(x)
+    return len(a)
+
+
+def by_way_of_another(x: Tensor, c: bool) -> int:
+    a, b = [1], [2]
+    picked = a if c else b
+    again = picked if x.sum() > 0 else [7]
+    again.append(1)
+    return len(a)
+
+
+def in_zero_trips(x: Tensor, c: bool) -> int:
+    a = [1, 2]
+    grown = a
+    for i in range(int(c)):
+        grown = grown + [i]
+    grown.append(5)
+    return len(a) * 10 + len(grown)
+
+
+def in_the_trip_before(x: Tensor, c: bool) -> int:
+    a = [0]
+    last = a
+    length = 0
+    for i in range(2 + int(c)):
+        length += len(a)
+        last.append(i)
+        last = a if x.sum() > 0 else [i]
+    return length
+
+
+@pytest.mark.parametrize(
+    "program",
+    [list_of_two, other_way_round, dict_of_two, object_or_new, in_a_tuple, changed_in_a_branch,
+     by_way_of_another, in_zero_trips],
+)  # fmt: skip
+def test_asking_one_after_another_was_changed(program: Program) -> None:
+    refuses(program, X, True, match=MAY_BE_ANOTHER)
+
+
+def test_a_loop_that_asks_what_the_trip_before_changed() -> None:
+    refuses(in_the_trip_before, X, True, match="may be", unroll_trips=0)
+
+
+def test_what_is_only_read_or_not_asked_again() -> None:
+    """Nothing is wrong while nothing changes, or while the others are out of use."""
+
+    def read(x: Tensor, c: bool) -> tuple[Tensor, int, int, int]:
+        a, b = [x, -x], [x * 2, x * 3]
+        picked = a if c else b
+        return torch.stack(picked), len(a), len(b), len(picked)
+
+    def changed(x: Tensor, c: bool) -> tuple[Tensor, int]:
+        a, b = [x], [x * 2, x * 3]
+        picked = a if c else b
+        picked.append(x)
+        return torch.stack(picked), len(picked)
+
+    def copied(x: Tensor, c: bool) -> tuple[int, int, int]:
+        a, b = [1], [2, 3]
+        picked = (a if c else b).copy()
+        picked.append(4)
+        return len(a), len(b), len(picked)
+
+    def rebound(x: Tensor, n: int) -> tuple[int, int]:
+        grown = [1, 2]
+        for i in range(n):
+            grown = grown + [i]
+        grown.append(5)
+        return len(grown), sum(grown)
+
+    for program in (read, changed, copied):
+        check(program, (X, True), (X, False))
+    check(rebound, (X, 2), (X, 0), (X, 3))
