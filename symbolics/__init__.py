@@ -33,6 +33,7 @@ from symbolics import (  # noqa: F401
     gradients,
     grid_sample,
     grids,
+    histograms,
     index_put,
     indexing,
     joining,

@@ -20,7 +20,7 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, D, is_complex
 
-__all__ = ["identity", "linalg_inv", "solved", "swapped"]
+__all__ = ["identity", "is_vector", "linalg_inv", "solved", "swapped"]
 
 
 # ---------------------------------------------------------------- pieces
@@ -361,7 +361,7 @@ def linalg_inv_ex(g: Builder, A: Tensor, *, check_errors: bool = False) -> tuple
     return linalg_inv(g, A), _first_zero(g, _factored(g, A)[0])
 
 
-def _is_vector(left: Tensor, right: Tensor) -> bool:
+def is_vector(left: Tensor, right: Tensor) -> bool:
     """Whether B is a batch of vectors: 1-D, or of the shape of A without its last dim."""
     if right.require_rank() == 1 or left.require_rank() - 1 != right.require_rank():
         return right.require_rank() == 1
@@ -379,7 +379,7 @@ def _is_vector(left: Tensor, right: Tensor) -> bool:
 @symbolic("aten::linalg_solve(Tensor A, Tensor B, *, bool left=True) -> Tensor")
 def linalg_solve(g: Builder, A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     """X with A X = B, or X A = B if not `left`."""
-    vector = _is_vector(A, B)
+    vector = is_vector(A, B)
     right = g.Unsqueeze(B, axes=[-1]) if vector else B
     if left or vector:
         result = solved(g, A, right)

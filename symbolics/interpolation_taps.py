@@ -21,8 +21,7 @@ from symbolics.rules import DOUBLE, FLOAT, INT64
 from symbolics.windows import consecutive
 
 __all__ = [
-    "CUBIC",
-    "LINEAR",
+    "FILTERS",
     "Axis",
     "antialiased_taps",
     "cubic_taps",
@@ -194,8 +193,16 @@ def _cubic(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
-LINEAR = Filter(2, _triangle)
-CUBIC = Filter(4, _cubic)
+def _lanczos(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+
+
+# The filters of the antialiased modes.
+FILTERS = {
+    "linear": Filter(2, _triangle),
+    "cubic": Filter(4, _cubic),
+    "lanczos": Filter(6, _lanczos),
+}
 
 
 def antialiased_taps(

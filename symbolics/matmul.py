@@ -105,6 +105,12 @@ def mm_dtype(g: Builder, self: Tensor, mat2: Tensor, out_dtype: int) -> Tensor:
     return g.MatMul(g.cast(self, dtype), g.cast(mat2, dtype))
 
 
+@symbolic("aten::_int_mm(Tensor self, Tensor mat2) -> Tensor")
+def _int_mm(g: Builder, self: Tensor, mat2: Tensor) -> Tensor:
+    """Matrix times matrix of int8, summed in int32."""
+    return g.MatMulInteger(self, mat2)
+
+
 @symbolic("aten::bmm(Tensor self, Tensor mat2) -> Tensor")
 def bmm(g: Builder, self: Tensor, mat2: Tensor) -> Tensor:
     """A batch of matrix products."""

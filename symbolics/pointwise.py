@@ -16,7 +16,16 @@ from exporter.onnx_graph.complex_numbers import make, parts
 from exporter.onnx_graph.values import Tensor
 from symbolics.arithmetic import negative_sign, truncated
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, default_float, is_bool, is_complex, is_float
+from symbolics.rules import (
+    DOUBLE,
+    FLOAT,
+    INT64,
+    default_float,
+    is_bool,
+    is_complex,
+    is_float,
+    promote,
+)
 
 __all__ = ["as_float", "expm1", "log1p", "sigmoid"]
 
@@ -289,3 +298,38 @@ def frexp(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
     exponent = g.Where(small, g.Sub(exponent, shift), exponent)
     exponent = g.Where(plain, exponent, g.constant(0, self.dtype))
     return g.Where(plain, mantissa, self), g.cast(exponent, ir.DataType.INT32)
+
+
+@symbolic("aten::nextafter(Tensor self, Tensor other) -> Tensor")
+def nextafter(g: Builder, self: Tensor, other: Tensor) -> Tensor:
+    """The neighbour of each number on the way to the other one.
+
+    1. By its exponent (`frexp`) a number's distance to the neighbour away from zero is a power of
+       two, read from a table, so that it is exact.
+    2. Towards zero it is half of that from a power of two on, unless the numbers are subnormal.
+    3. From zero the way leads to the smallest number, from infinity to the largest.
+    """
+    self, other = promote(g, self, other)
+    if self.dtype not in (FLOAT, DOUBLE):
+        raise Unsupported(f"nextafter of {self.dtype.name}: PyTorch's CPU wants float or double")
+    limits = np.finfo(self.dtype.numpy())
+    zero, largest = g.constant(0, self.dtype), g.constant(float(limits.max), self.dtype)
+    infinite = g.Equal(g.Abs(self), math.inf)
+    number = g.Where(infinite, zero, self)
+    mantissa, exponent = frexp(g, number)
+    # A mantissa is of [0.5, 1), so the smallest normal number has the exponent minexp + 1.
+    lowest = int(limits.minexp) + 1
+    exponent = g.Where(g.Equal(number, 0), g.constant(lowest, INT64), g.cast(exponent, INT64))
+    place = g.Max(g.Sub(exponent, lowest), 0)
+    away = g.Equal(g.Greater(other, number), g.Greater(number, 0))
+    shrinks = g.And(g.Equal(g.Abs(mantissa), 0.5), g.And(g.Not(away), g.Greater(place, 0)))
+    place = g.Sub(place, g.cast(shrinks, INT64))
+    count = int(limits.maxexp) - lowest + 1
+    powers = np.ldexp(limits.dtype.type(1), np.arange(count) + lowest - 1 - limits.nmant)
+    distance = g.Gather(g.constant(powers.astype(limits.dtype)), place, axis=0)
+    up = g.Greater(other, self)
+    stepped = g.Where(up, g.Add(number, distance), g.Sub(number, distance))
+    stepped = g.Where(infinite, g.Mul(g.Sign(self), largest), stepped)
+    nan = g.Or(g.IsNaN(self), g.IsNaN(other))
+    found = g.Where(g.Equal(self, other), other, stepped)
+    return g.Where(nan, g.constant(math.nan, self.dtype), found)

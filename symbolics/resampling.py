@@ -17,8 +17,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.interpolation_taps import (
-    CUBIC,
-    LINEAR,
+    FILTERS,
     Axis,
     antialiased_taps,
     cubic_taps,
@@ -32,6 +31,7 @@ from symbolics.rules import DOUBLE, FLOAT, INT64, is_float
 __all__ = [
     "CUBIC_AA",
     "CUBIC_KIND",
+    "LANCZOS_AA",
     "LINEAR_AA",
     "LINEAR_KIND",
     "NEAREST",
@@ -58,6 +58,7 @@ LINEAR_KIND = Kind("linear")
 CUBIC_KIND = Kind("cubic")
 LINEAR_AA = Kind("linear", antialias=True)
 CUBIC_AA = Kind("cubic", antialias=True, coefficient=-0.5)
+LANCZOS_AA = Kind("lanczos", antialias=True)
 
 
 # ------------------------------------------------------------ sizes
@@ -143,7 +144,7 @@ def same_scale(axis: Axis, use_scale: bool) -> bool:
 
 def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | None:
     """The whole as one ONNX Resize, or None where that would give other numbers."""
-    if x.dtype == DOUBLE or not is_float(x.dtype):
+    if x.dtype == DOUBLE or not is_float(x.dtype) or kind.mode == "lanczos":
         return None
     spatial = list(range(2, 2 + len(axes)))
     if kind.mode == "nearest":
@@ -215,9 +216,7 @@ def dim_by_dim(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tenso
                 x = g.Gather(x, nearest_indices(g, axis, kind.exact, x.dtype), axis=2 + i)
             continue
         if kind.antialias:
-            table, weights = antialiased_taps(
-                g, axis, LINEAR if kind.mode == "linear" else CUBIC, x.dtype
-            )
+            table, weights = antialiased_taps(g, axis, FILTERS[kind.mode], x.dtype)
         elif kind.mode == "linear":
             table, weights = linear_taps(g, axis, x.dtype)
         else:

@@ -1,17 +1,15 @@
-"""Finding positions and counting: `searchsorted`, `bucketize`, `bincount`, histograms."""
+"""Finding positions and counting: `searchsorted`, `bucketize`, `bincount`."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, sym_max, sym_min
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
-from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_bool, promote
+from symbolics.registry import symbolic
+from symbolics.rules import DOUBLE, FLOAT, INT64, D, is_bool, promote
 
-__all__ = ["positions"]
+__all__ = ["positions", "tallied"]
 
 # Up to this many boundaries every one is compared; beyond, the halving search reads fewer.
 FEW_BOUNDARIES = 128
@@ -147,7 +145,7 @@ def bucketize_scalar(
 # ---------------------------------------------------------------- counting
 
 
-def _tallied(g: Builder, index: Tensor, weights: Tensor, bins: Dim) -> Tensor:
+def tallied(g: Builder, index: Tensor, weights: Tensor, bins: Dim) -> Tensor:
     """The sum of the weights of each index from 0 to bins - 1; both are 1-D."""
     zeros = g.Expand(g.constant(0, weights.dtype), [bins])
     return g.ScatterElements(zeros, index, weights, axis=0, reduction="add")
@@ -165,96 +163,6 @@ def bincount(g: Builder, self: Tensor, weights: Tensor | None = None, minlength:
     bins = sym_max(g.integer(largest) + 1, minlength)
     if weights is None:
         ones = g.Expand(g.constant(1, INT64), g.shape(index))
-        return _tallied(g, index, ones, bins)
+        return tallied(g, index, ones, bins)
     weights = weights if weights.dtype == FLOAT else g.cast(weights, DOUBLE)
-    return _tallied(g, index, weights, bins)
-
-
-@symbolic("aten::histc(Tensor self, int bins=100, Scalar min=0, Scalar max=0) -> Tensor")
-def histc(g: Builder, self: Tensor, bins: int = 100, min: Number = 0, max: Number = 0) -> Tensor:
-    """How many elements lie in each of `bins` equal parts of [min, max]; others don't count.
-
-    Equal limits stand for the data's own; if those are equal too, for one more on either side.
-    """
-    flat = g.reshape(self, [-1])
-    low, high = g.constant(min, self.dtype), g.constant(max, self.dtype)
-    if isinstance(min, SymScalar) or isinstance(max, SymScalar) or min == max:
-        if isinstance(min, SymScalar) or isinstance(max, SymScalar):
-            raise Unsupported("histc with limits that are only known at run time")
-        low = g.ReduceMin(flat, axes=[0], keepdims=False)
-        high = g.ReduceMax(flat, axes=[0], keepdims=False)
-        equal = g.Equal(low, high)
-        low, high = g.Where(equal, g.Sub(low, 1), low), g.Where(equal, g.Add(high, 1), high)
-    inside = g.And(g.Not(g.Less(flat, low)), g.Not(g.Greater(flat, high)))
-    share = g.Div(g.Mul(g.Sub(flat, low), bins), g.Sub(high, low))
-    position = g.cast(g.Where(inside, share, g.constant(0, share.dtype)), INT64)
-    position = g.Min(position, bins - 1)
-    return _tallied(g, position, g.cast(inside, self.dtype), bins)
-
-
-def _edges(g: Builder, low: Tensor, high: Tensor, bins: int, dtype: D) -> Tensor:
-    """`linspace` of bins + 1 points: from the start in the first half, from the end in the other."""
-    step = g.Div(g.Sub(high, low), bins)
-    forward = g.cast(g.constant(list(range(bins + 1)), INT64), dtype)
-    backward = g.cast(g.constant([bins - i for i in range(bins + 1)], INT64), dtype)
-    first = g.constant([i < (bins + 1) // 2 for i in range(bins + 1)], BOOL)
-    return g.Where(first, g.Add(low, g.Mul(step, forward)), g.Sub(high, g.Mul(step, backward)))
-
-
-@symbolic(
-    "aten::histogram.bin_ct(Tensor self, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)"
-)
-def histogram_bin_ct(
-    g: Builder,
-    self: Tensor,
-    bins: int = 100,
-    *,
-    range: Sequence[float] | None = None,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Counts in `bins` equal parts of a range (of the data's own without one), and their edges."""
-    if range is not None:
-        low, high = (g.constant(v, self.dtype) for v in range)
-        if range[0] == range[1]:
-            low, high = (g.constant(v, self.dtype) for v in (range[0] - 0.5, range[1] + 0.5))
-    else:
-        flat = g.reshape(self, [-1])
-        empty = g.Equal(g.Size(self), 0)
-        low = g.Where(empty, g.constant(0, self.dtype), g.ReduceMin(flat, axes=[0], keepdims=False))
-        high = g.ReduceMax(flat, axes=[0], keepdims=False)
-        high = g.Where(empty, g.constant(1, self.dtype), high)
-        equal = g.Equal(low, high)
-        low, high = g.Where(equal, g.Sub(low, 0.5), low), g.Where(equal, g.Add(high, 0.5), high)
-    edges = _edges(g, low, high, bins, self.dtype)
-    return histogram_bins_tensor(g, self, edges, weight=weight, density=density)
-
-
-@symbolic(
-    "aten::histogram.bins_tensor(Tensor self, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)"
-)
-def histogram_bins_tensor(
-    g: Builder,
-    self: Tensor,
-    bins: Tensor,
-    *,
-    weight: Tensor | None = None,
-    density: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """Counts between given edges; the last part is closed on both sides, the others on the left."""
-    flat = g.reshape(self, [-1])
-    count = g.size(bins, 0) - 1
-    first = g.Slice(bins, [0], [1], [0])
-    last = g.Slice(bins, [-1], [2**63 - 1], [0])
-    inside = g.And(g.GreaterOrEqual(flat, first), g.LessOrEqual(flat, last))
-    position = g.Sub(positions(g, bins, flat, right=True, out_int32=False), 1)
-    position = g.Max(g.Min(position, g.constant(count - 1, INT64)), 0)
-    weights = g.cast(inside, self.dtype)
-    if weight is not None:
-        own = g.reshape(g.cast(weight, self.dtype), [-1])
-        weights = g.Where(inside, own, g.constant(0, self.dtype))
-    hist = _tallied(g, position, weights, count)
-    if density:
-        width = g.Sub(g.Slice(bins, [1], [2**63 - 1], [0]), g.Slice(bins, [0], [-1], [0]))
-        hist = g.Div(hist, g.Mul(width, g.ReduceSum(hist, axes=[0], keepdims=True)))
-    return hist, bins
+    return tallied(g, index, weights, bins)

@@ -1,4 +1,4 @@
-"""Singular values and symmetric eigenvalues, and what is made of them: ranks, pseudo-inverses.
+"""Singular values and symmetric eigenvalues: ranks, pseudo-inverses and least squares from them.
 
 All rest on one-sided Jacobi rotations: pairs of columns are turned until all are orthogonal. Their
 lengths are the singular values. Singular vectors and eigenvectors are only determined up to their
@@ -7,11 +7,13 @@ sign (and up to a rotation where values repeat), so they may differ from PyTorch
 
 from __future__ import annotations
 
+import numpy as np
+
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.decompositions import arange, identity, swapped
+from symbolics.decompositions import arange, identity, is_vector, swapped
 from symbolics.reduction import extreme, sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, INT64, is_float
@@ -307,6 +309,13 @@ def _pseudo_inverse(
     """V diag(1 / S) U^T over the singular values above the tolerance, U being W / S."""
     if 0 in self.require_shape()[-2:]:
         return swapped(g, self)
+    return _inverse_and_rank(g, self, atol, rtol)[0]
+
+
+def _inverse_and_rank(
+    g: Builder, self: Tensor, atol: Tensor | float | None, rtol: Tensor | float | None
+) -> tuple[Tensor, Tensor]:
+    """The pseudo-inverse of a matrix that isn't empty, and how many singular values counted."""
     upright, transposed = _upright(g, self)
     axis = upright.require_rank() - 2
     columns, v = _turned(g, upright)
@@ -320,7 +329,8 @@ def _pseudo_inverse(
     one, zero = g.constant(1, self.dtype), g.constant(0, self.dtype)
     share = g.Where(counts, g.Div(one, g.Where(counts, lengths, one)), zero)
     result = g.MatMul(g.Mul(v, share), swapped(g, g.Mul(columns, share)))
-    return swapped(g, result) if transposed else result
+    rank = g.ReduceSum(g.cast(counts, INT64), axes=[axis, axis + 1], keepdims=False)
+    return swapped(g, result) if transposed else result, rank
 
 
 @symbolic(
@@ -373,3 +383,36 @@ def linalg_pinv_rcond_tensor(
 def pinverse(g: Builder, self: Tensor, rcond: float = 1.0000000000000001e-15) -> Tensor:
     """The pseudo-inverse."""
     return linalg_pinv(g, self, rcond)
+
+
+@symbolic(
+    "aten::linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)"
+)
+def linalg_lstsq(
+    g: Builder, self: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The shortest x with the least |A x - b|: the pseudo-inverse times b.
+
+    The driver decides on what else there is. gelsy, the default, tells the rank, and gels, which
+    takes the rank for full, the residuals; the others tell residuals where the rank is full.
+    """
+    if driver not in (None, "gels", "gelsy"):
+        raise Unsupported(
+            f"lstsq with driver={driver!r}: the shape of its residuals hangs on the rank"
+        )
+    rows, columns = self.require_shape()[-2:]
+    vector = is_vector(self, b)
+    right = g.Unsqueeze(b, axes=[-1]) if vector else b
+    inverse, rank = _inverse_and_rank(g, self, None, rcond)
+    solution = g.MatMul(inverse, right)
+    nothing = g.constant(np.zeros(0, self.dtype.numpy()))
+    residuals = nothing
+    if driver == "gels":
+        rank = g.constant(np.zeros(0, np.int64))
+        if is_ge(columns, rows) is None:
+            raise Unsupported("lstsq of a matrix of which it is not known which side is longer")
+        if not is_ge(columns, rows):
+            rest = g.Sub(g.MatMul(self, solution), right)
+            residuals = g.ReduceSumSquare(rest, axes=[rest.require_rank() - 2], keepdims=False)
+    solution = g.Squeeze(solution, axes=[-1]) if vector else solution
+    return solution, residuals, rank, nothing

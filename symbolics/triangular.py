@@ -68,6 +68,23 @@ def linalg_solve_triangular(
     return swapped(g, result)
 
 
+@symbolic(
+    "aten::triangular_solve(Tensor self, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)"
+)
+def triangular_solve(
+    g: Builder,
+    self: Tensor,
+    A: Tensor,
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """X with A X = B, or with A^T X = B, and A: the form of old archives."""
+    matrix = swapped(g, A) if transpose else A
+    side = bool(upper) != bool(transpose)
+    return linalg_solve_triangular(g, matrix, self, upper=side, unitriangular=unitriangular), A
+
+
 def _with_unit_diagonal(g: Builder, matrix: Tensor) -> Tensor:
     row = arange(g, matrix.require_shape()[-1])
     on_it = g.Equal(g.Unsqueeze(row, axes=[1]), row)

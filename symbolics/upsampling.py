@@ -15,6 +15,7 @@ from symbolics.registry import symbolic
 from symbolics.resampling import (
     CUBIC_AA,
     CUBIC_KIND,
+    LANCZOS_AA,
     LINEAR_AA,
     LINEAR_KIND,
     NEAREST,
@@ -383,4 +384,36 @@ def _upsample_bicubic2d_aa_vec(
     """`_upsample_bicubic2d_aa` by sizes or by scale factors."""
     return resampled(
         g, input, axes_of(g, input, output_size, scale_factors, align_corners), CUBIC_AA
+    )
+
+
+@symbolic(
+    "aten::_upsample_lanczos2d_aa(Tensor self, SymInt[2] output_size, bool align_corners, float? scales_h=None, float? scales_w=None) -> Tensor"
+)
+def _upsample_lanczos2d_aa(
+    g: Builder,
+    self: Tensor,
+    output_size: Sequence[Dim],
+    align_corners: bool,
+    scales_h: float | None = None,
+    scales_w: float | None = None,
+) -> Tensor:
+    """A windowed sinc of six elements, as much wider as the output is coarser."""
+    axes = axes_of(g, self, output_size, [scales_h, scales_w], align_corners)
+    return resampled(g, self, axes, LANCZOS_AA)
+
+
+@symbolic(
+    "aten::_upsample_lanczos2d_aa.vec(Tensor input, SymInt[]? output_size, bool align_corners, float[]? scale_factors) -> Tensor"
+)
+def _upsample_lanczos2d_aa_vec(
+    g: Builder,
+    input: Tensor,
+    output_size: Sequence[Dim] | None,
+    align_corners: bool,
+    scale_factors: Sequence[float] | None,
+) -> Tensor:
+    """`_upsample_lanczos2d_aa` by sizes or by scale factors."""
+    return resampled(
+        g, input, axes_of(g, input, output_size, scale_factors, align_corners), LANCZOS_AA
     )

@@ -180,6 +180,27 @@ _binary("copysign", math.copysign)
 _binary("fmod", math.fmod)
 
 
+@builtin("aten::mathremainder")
+def nearest_remainder(interpreter: Interpreter, a: Value, b: Value) -> Value:
+    """`math.remainder(a, b)`: a less the nearest multiple of b, of two as near the even one.
+
+    What is left of a after multiples of 2b is exact, and 0, 1 or 2 times b away from it.
+    """
+    if not (is_number(a) and is_number(b)):
+        return NotImplemented
+    if is_known(a, b):
+        return _as_in_c(math.remainder)(a, b)
+    g = interpreter.g
+    x, y = double(g, a), g.Abs(double(g, b))
+    left = g.Abs(g.Mod(x, g.Mul(y, 2.0), fmod=1))
+    far = g.cast(g.GreaterOrEqual(left, g.Mul(y, 1.5)), DOUBLE)
+    near = g.cast(g.Greater(left, g.Mul(y, 0.5)), DOUBLE)
+    rest = g.Sub(left, g.Mul(y, g.Add(far, near)))
+    rest = g.Where(g.Less(x, 0.0), g.Neg(rest), rest)
+    whole = g.And(g.Equal(g.Abs(y), math.inf), g.Less(g.Abs(x), math.inf))
+    return float_of(g, g.Where(whole, x, rest))
+
+
 @builtin("aten::ldexp")
 def load_exponent(interpreter: Interpreter, a: Value, b: Value) -> Value:
     """`math.ldexp(a, b)`: a * 2 ** b in two steps; neither overflows if the result does not."""

@@ -62,11 +62,18 @@ def test_small_arguments() -> None:
 @pytest.mark.parametrize(
     "expression",
     ["a // b", "a % b", "a / b", "divmod(a, b)", "math.fmod(a, b)", "math.atan2(a, b)",
-     "math.copysign(a, b)", "a ** b", "math.pow(a, b)", "min(a, b), max(a, b)"],
+     "math.copysign(a, b)", "math.remainder(a, b)", "a ** b", "math.pow(a, b)", "min(a, b), max(a, b)"],
 )  # fmt: skip
 def test_two_floats(expression: str) -> None:
     source = f"def f(a: float, b: float):\n    return {expression}\n"
     compare_both(source, PAIRS, ("a", "b"), 1e-6 if "atan2" in expression else 1e-9)
+
+
+def test_remainder_halfway_and_beyond() -> None:
+    """Halfway between two multiples the even one counts; the sign is the dividend's."""
+    source = "def f(a: float, b: float):\n    return math.remainder(a, b)\n"
+    calls = [(a, b) for a in (3.0, -3.0, 5.0, 1e17, 0.7, -0.0) for b in (2.0, -2.0, 0.3, math.inf)]
+    compare_both(source, calls, ("a", "b"))
 
 
 def test_division_by_zero() -> None:

@@ -102,5 +102,30 @@ def test_solving_for_vectors_or_matrices() -> None:
     refuses(torch.linalg.solve, a, b, dynamic=True, match="give axes of equal size one name")
 
 
+@pytest.mark.parametrize("driver", [None, "gels", "gelsy"])
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 4, 4)])
+def test_least_squares(shape, driver) -> None:
+    """Solution, residuals and rank; the singular values are not told by these drivers."""
+    a = torch.randn(shape, dtype=torch.float64)
+    b = torch.randn(*shape[:-1], 2, dtype=torch.float64)
+    function = torch.linalg.lstsq
+    check(lambda a, b: tuple(function(a, b, driver=driver)), a, b, opsets=(13, 20))
+    check(lambda a, b: tuple(function(a, b, driver=driver)), a, b[..., 0], opsets=(20,))
+
+
+def test_least_squares_of_a_lower_rank() -> None:
+    """The shortest of all solutions."""
+    a = torch.randn(6, 2, dtype=torch.float64) @ torch.randn(2, 4, dtype=torch.float64)
+    check(lambda a, b: torch.linalg.lstsq(a, b)[:3], a, torch.randn(6, 3, dtype=torch.float64))
+    refuses(lambda a: torch.linalg.lstsq(a, a, driver="gelsd"), a, match="hangs on the rank")
+
+
+@pytest.mark.parametrize("transpose", [False, True])
+@pytest.mark.parametrize("upper", [False, True])
+def test_triangular_solve(upper, transpose) -> None:
+    a, b = regular(2, 3, 3), torch.randn(2, 3, 2, dtype=torch.float64)
+    check(lambda b, a: torch.triangular_solve(b, a, upper, transpose), b, a, rtol=1e-3)
+
+
 def test_sizes_that_must_be_known() -> None:
     refuses(torch.linalg.svdvals, torch.randn(3, 3), match="size is only known", dynamic=True)

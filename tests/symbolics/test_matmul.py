@@ -113,3 +113,9 @@ def test_general_contractions() -> None:
     check(torch.nn.Bilinear(3, 4, 2), torch.randn(2, 5, 3), torch.randn(2, 5, 4), dynamic=True)
     sizes = [(3,), (3, 10), (10, 2), (2, 5)]
     check(lambda *t: torch.linalg.multi_dot(t), *[torch.randn(s) for s in sizes])
+
+
+def test_bytes() -> None:
+    """Products of int8 are summed in int32."""
+    x, y = (torch.randint(-128, 128, shape, dtype=torch.int8) for shape in ((20, 32), (32, 8)))
+    check(torch._int_mm, x, y)
