@@ -309,13 +309,16 @@ def _pseudo_inverse(
     """V diag(1 / S) U^T over the singular values above the tolerance, U being W / S."""
     if 0 in self.require_shape()[-2:]:
         return swapped(g, self)
-    return _inverse_and_rank(g, self, atol, rtol)[0]
+    return _inverse_and_values(g, self, atol, rtol)[0]
 
 
-def _inverse_and_rank(
+def _inverse_and_values(
     g: Builder, self: Tensor, atol: Tensor | float | None, rtol: Tensor | float | None
-) -> tuple[Tensor, Tensor]:
-    """The pseudo-inverse of a matrix that isn't empty, and how many singular values counted."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The pseudo-inverse of a matrix that isn't empty, how many singular values counted, and these.
+
+    They are in no order.
+    """
     upright, transposed = _upright(g, self)
     axis = upright.require_rank() - 2
     columns, v = _turned(g, upright)
@@ -330,7 +333,8 @@ def _inverse_and_rank(
     share = g.Where(counts, g.Div(one, g.Where(counts, lengths, one)), zero)
     result = g.MatMul(g.Mul(v, share), swapped(g, g.Mul(columns, share)))
     rank = g.ReduceSum(g.cast(counts, INT64), axes=[axis, axis + 1], keepdims=False)
-    return swapped(g, result) if transposed else result, rank
+    values = g.Squeeze(lengths, axes=[axis])
+    return swapped(g, result) if transposed else result, rank, values
 
 
 @symbolic(
@@ -393,26 +397,34 @@ def linalg_lstsq(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The shortest x with the least |A x - b|: the pseudo-inverse times b.
 
-    The driver decides on what else there is. gelsy, the default, tells the rank, and gels, which
-    takes the rank for full, the residuals; the others tell residuals where the rank is full.
+    The driver decides on what else there is: gelsy, the default, tells the rank alone; gels, which
+    takes the rank for full, the residuals alone; gelsd and gelss tell both, residuals only where
+    every matrix has full rank, and the singular values.
     """
-    if driver not in (None, "gels", "gelsy"):
-        raise Unsupported(
-            f"lstsq with driver={driver!r}: the shape of its residuals hangs on the rank"
-        )
     rows, columns = self.require_shape()[-2:]
     vector = is_vector(self, b)
     right = g.Unsqueeze(b, axes=[-1]) if vector else b
-    inverse, rank = _inverse_and_rank(g, self, None, rcond)
+    inverse, rank, values = _inverse_and_values(g, self, None, rcond)
     solution = g.MatMul(inverse, right)
     nothing = g.constant(np.zeros(0, self.dtype.numpy()))
+    result = g.Squeeze(solution, axes=[-1]) if vector else solution
+    if driver in (None, "gelsy"):
+        return result, nothing, rank, nothing
+    if is_ge(columns, rows) is None:
+        raise Unsupported("lstsq of a matrix of which it is not known which side is longer")
     residuals = nothing
+    if not is_ge(columns, rows):
+        rest = g.Sub(g.MatMul(self, solution), right)
+        residuals = g.ReduceSumSquare(rest, axes=[rest.require_rank() - 2], keepdims=False)
     if driver == "gels":
-        rank = g.constant(np.zeros(0, np.int64))
-        if is_ge(columns, rows) is None:
-            raise Unsupported("lstsq of a matrix of which it is not known which side is longer")
-        if not is_ge(columns, rows):
-            rest = g.Sub(g.MatMul(self, solution), right)
-            residuals = g.ReduceSumSquare(rest, axes=[rest.require_rank() - 2], keepdims=False)
-    solution = g.Squeeze(solution, axes=[-1]) if vector else solution
-    return solution, residuals, rank, nothing
+        return result, residuals, g.constant(np.zeros(0, np.int64)), nothing
+    if residuals is not nothing:
+        if self.require_rank() > 2:
+            raise Unsupported(
+                f"a batch of lstsq with driver={driver!r}: without full rank the residuals are empty"
+            )
+        full = g.reshape(g.Equal(rank, g.constant(columns, INT64)), [1])
+        residuals = g.Slice(residuals, [0], g.Mul(g.cast(full, INT64), g.size(residuals, 0)), [0])
+    count = sym_min(rows, columns)
+    values = g.TopK(values, [count], axis=-1, largest=1, sorted=1, outputs=2)[0]
+    return result, residuals, rank, values

@@ -105,7 +105,7 @@ def test_solving_for_vectors_or_matrices() -> None:
 @pytest.mark.parametrize("driver", [None, "gels", "gelsy"])
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (2, 4, 4)])
 def test_least_squares(shape, driver) -> None:
-    """Solution, residuals and rank; the singular values are not told by these drivers."""
+    """Solution, residuals and rank."""
     a = torch.randn(shape, dtype=torch.float64)
     b = torch.randn(*shape[:-1], 2, dtype=torch.float64)
     function = torch.linalg.lstsq
@@ -116,8 +116,13 @@ def test_least_squares(shape, driver) -> None:
 def test_least_squares_of_a_lower_rank() -> None:
     """The shortest of all solutions."""
     a = torch.randn(6, 2, dtype=torch.float64) @ torch.randn(2, 4, dtype=torch.float64)
-    check(lambda a, b: torch.linalg.lstsq(a, b)[:3], a, torch.randn(6, 3, dtype=torch.float64))
-    refuses(lambda a: torch.linalg.lstsq(a, a, driver="gelsd"), a, match="hangs on the rank")
+    b = torch.randn(6, 3, dtype=torch.float64)
+    check(lambda a, b: tuple(torch.linalg.lstsq(a, b)), a, b)
+    for matrix in (a, torch.randn(6, 4, dtype=torch.float64)):
+        check(lambda a, b: tuple(torch.linalg.lstsq(a, b, driver="gelsd")), matrix, b, opsets=(20,))
+    check(lambda a, b: tuple(torch.linalg.lstsq(a.mT, b[:4], driver="gelss")), a, b, opsets=(20,))
+    batch = torch.randn(2, 6, 4)
+    refuses(lambda a: torch.linalg.lstsq(a, a, driver="gelsd"), batch, match="full rank")
 
 
 @pytest.mark.parametrize("transpose", [False, True])
