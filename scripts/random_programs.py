@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.conversion.random_checks import outcome_of, reduced
-from tests.conversion.random_programs import random_program
+from tests.conversion.random_growing import random_program
 
 
 def main() -> int:

@@ -79,7 +79,7 @@ def _register_filled(name: str, value: int) -> None:
     def new(
         g: Builder,
         self: Tensor,
-        size: Sequence[Dim],
+        size: Sequence[Dim] | Tensor,
         *,
         dtype: int | None = None,
         layout: object = None,
@@ -95,7 +95,7 @@ def _register_filled(name: str, value: int) -> None:
     @symbolic(f"aten::{head}(SymInt[] size, *, ScalarType? dtype=None, {LDP}) -> Tensor")
     def plain(
         g: Builder,
-        size: Sequence[Dim],
+        size: Sequence[Dim] | Tensor,
         *,
         dtype: int | None = None,
         layout: object = None,
@@ -107,7 +107,7 @@ def _register_filled(name: str, value: int) -> None:
 
 def empty(
     g: Builder,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     *,
     dtype: int | None = None,
     layout: object = None,
@@ -131,7 +131,7 @@ def zeros(g: Builder, size: Sequence[Dim], dtype: ir.DataType) -> Tensor:
 @symbolic(f"aten::_efficientzerotensor(SymInt[] size, *, ScalarType? dtype=None, {LDP}) -> Tensor")
 def efficientzerotensor(
     g: Builder,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     *,
     dtype: int | None = None,
     layout: object = None,
@@ -145,7 +145,7 @@ def efficientzerotensor(
 @symbolic(f"aten::empty_strided(SymInt[] size, SymInt[] stride, *, ScalarType? dtype=None, {LDP}) -> Tensor")  # fmt: skip
 def empty_strided(
     g: Builder,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     stride: Sequence[Dim],
     *,
     dtype: int | None = None,
@@ -160,7 +160,7 @@ def empty_strided(
 @symbolic(f"aten::empty_permuted(SymInt[] size, int[] physical_layout, *, ScalarType? dtype=None, {LDP}) -> Tensor")  # fmt: skip
 def empty_permuted(
     g: Builder,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     physical_layout: Sequence[int],
     *,
     dtype: int | None = None,
@@ -176,7 +176,7 @@ def empty_permuted(
 def new_empty_strided(
     g: Builder,
     self: Tensor,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     stride: Sequence[Dim],
     *,
     dtype: int | None = None,
@@ -191,7 +191,7 @@ def new_empty_strided(
 @symbolic(f"aten::full(SymInt[] size, Scalar fill_value, *, ScalarType? dtype=None, {LDP}) -> Tensor")  # fmt: skip
 def full(
     g: Builder,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     fill_value: Number,
     *,
     dtype: int | None = None,
@@ -223,7 +223,7 @@ def full_like(
 def new_full(
     g: Builder,
     self: Tensor,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     fill_value: Number,
     *,
     dtype: int | None = None,

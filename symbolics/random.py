@@ -49,7 +49,7 @@ def drawn_as(g: Builder, self: Tensor, dtype: ir.DataType) -> tuple[ir.DataType,
     return dtype if dtype in (FLOAT, DOUBLE) else FLOAT, g.cast(self, FLOAT)
 
 
-def shaped(g: Builder, size: Sequence[Dim]) -> Tensor:
+def shaped(g: Builder, size: Sequence[Dim] | Tensor) -> Tensor:
     """A tensor of the given sizes, to draw in its shape."""
     return filled(g, size, 0, FLOAT)
 
@@ -80,7 +80,7 @@ def _register(name: str, normal: bool) -> None:
     @symbolic(f"aten::{name}(SymInt[] size, *, ScalarType? dtype=None, {LDP}) -> Tensor")
     def plain(
         g: Builder,
-        size: Sequence[Dim],
+        size: Sequence[Dim] | Tensor,
         *,
         dtype: int | None = None,
         layout: object = None,
@@ -94,7 +94,7 @@ def _register(name: str, normal: bool) -> None:
     )
     def with_generator(
         g: Builder,
-        size: Sequence[Dim],
+        size: Sequence[Dim] | Tensor,
         *,
         generator: object,
         dtype: int | None = None,
@@ -138,7 +138,7 @@ def integers_like(
 def randint(
     g: Builder,
     high: Dim,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     *,
     dtype: int | None = 4,
     layout: object = None,
@@ -156,7 +156,7 @@ def randint_low(
     g: Builder,
     low: Dim,
     high: Dim,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     *,
     dtype: int | None = 4,
     layout: object = None,
@@ -305,7 +305,7 @@ def normal_float_float(
     g: Builder,
     mean: Number,
     std: Number,
-    size: Sequence[Dim],
+    size: Sequence[Dim] | Tensor,
     *,
     generator: object = None,
     dtype: int | None = None,

@@ -11,6 +11,7 @@ from typing import overload
 
 import onnx_ir as ir
 
+from exporter.errors import RaisedError
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt
@@ -213,7 +214,7 @@ def wrapped_dim(dim: int, rank: int) -> int:
     """A dim counted from the front; a 0-d tensor has a dim 0 (and -1) as well."""
     span = max(rank, 1)
     if not -span <= dim < span:
-        raise Unsupported(f"dim {dim} is out of range for a tensor with {rank} dims")
+        raise RaisedError(f"dim {dim} is out of range for a tensor with {rank} dims")
     return int(dim) % span
 
 

@@ -162,7 +162,7 @@ def at_least(g: Builder, self: Tensor, rank: int) -> Tensor:
 
 
 @symbolic("aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)")
-def view(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
+def view(g: Builder, self: Tensor, size: Sequence[Dim] | Tensor) -> Tensor:
     """The elements in another shape; that the strides allow it is the program's business."""
     return reshape_to(g, self, size)
 
@@ -178,13 +178,13 @@ def view_dtype(g: Builder, self: Tensor, dtype: int) -> Tensor:
 
 
 @symbolic("aten::_unsafe_view(Tensor self, SymInt[] size) -> Tensor")
-def _unsafe_view(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
+def _unsafe_view(g: Builder, self: Tensor, size: Sequence[Dim] | Tensor) -> Tensor:
     """`view` of a tensor that nobody else holds."""
     return reshape_to(g, self, size)
 
 
 @symbolic("aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)")
-def reshape(g: Builder, self: Tensor, shape: Sequence[Dim]) -> Tensor:
+def reshape(g: Builder, self: Tensor, shape: Sequence[Dim] | Tensor) -> Tensor:
     """`view`, or a copy where the strides do not allow one."""
     return reshape_to(g, self, shape)
 

@@ -79,7 +79,7 @@ def split(g: Builder, self: Tensor, split_size: Dim, dim: int = 0) -> list[Tenso
 
 @symbolic("aten::unsafe_split.Tensor(Tensor self, SymInt split_size, int dim=0) -> Tensor[]")
 def unsafe_split(g: Builder, self: Tensor, split_size: Dim, dim: int = 0) -> list[Tensor]:
-    """`split` into copies."""
+    """`split` that gradients don't look into."""
     return split(g, self, split_size, dim)
 
 
@@ -113,7 +113,7 @@ def split_by_sizes(
 def unsafe_split_with_sizes(
     g: Builder, self: Tensor, split_sizes: Sequence[Dim], dim: int = 0
 ) -> list[Tensor]:
-    """`split_with_sizes` into copies."""
+    """`split_with_sizes` that gradients don't look into."""
     return pieces(g, self, split_sizes, dim)
 
 
@@ -126,7 +126,7 @@ def chunk(g: Builder, self: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
 
 @symbolic("aten::unsafe_chunk(Tensor self, int chunks, int dim=0) -> Tensor[]")
 def unsafe_chunk(g: Builder, self: Tensor, chunks: int, dim: int = 0) -> list[Tensor]:
-    """`chunk` into copies."""
+    """`chunk` that gradients don't look into."""
     return chunk(g, self, chunks, dim)
 
 

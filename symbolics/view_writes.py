@@ -298,7 +298,7 @@ def _write_piece(
     return write_slice(g, base, source, dim, start, end)
 
 
-@view_write("aten::split.Tensor")
+@view_write("aten::split.Tensor", "aten::unsafe_split.Tensor")
 def write_split(
     g: Builder, base: Tensor, source: Tensor, split_size: Dim, dim: int = 0, *, index: int
 ) -> Tensor:
@@ -307,7 +307,7 @@ def write_split(
     return _write_piece(g, base, source, dim, split_sizes(total, split_size), index)
 
 
-@view_write("aten::split_with_sizes", "aten::split")
+@view_write("aten::split_with_sizes", "aten::unsafe_split_with_sizes", "aten::split")
 def write_split_with_sizes(
     g: Builder,
     base: Tensor,
@@ -329,7 +329,7 @@ def write_split_sizes(
     return _write_piece(g, base, source, dim, split_size, index)
 
 
-@view_write("aten::chunk")
+@view_write("aten::chunk", "aten::unsafe_chunk")
 def write_chunk(
     g: Builder, base: Tensor, source: Tensor, chunks: int, dim: int = 0, *, index: int
 ) -> Tensor:
@@ -391,7 +391,8 @@ def write_strided(
     storage_offset: Dim | None = None,
 ) -> Tensor:
     """Elements by their place in memory; `base` must be all of its storage, in row-major order."""
-    index = strided_index(g, size, stride, storage_offset or 0)
+    offset = 0 if storage_offset is None else storage_offset
+    index = strided_index(g, size, stride, offset)
     places = g.Unsqueeze(index, axes=[-1])
     everything = g.reshape(base, [element_count(g, base)])
     return g.reshape(g.ScatterND(everything, places, source), base.require_shape())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from exporter.errors import RaisedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
@@ -97,12 +98,12 @@ def select(g: Builder, self: Tensor, dim: int, index: Dim) -> Tensor:
     if self.shape is None:
         return g.Gather(self, g.constant(index, INT64), axis=dim)
     if not self.shape:
-        raise Unsupported("select from a 0-d tensor")
+        raise RaisedError("select from a 0-d tensor")
     at = wrapped_dim(dim, len(self.shape))
     size = self.shape[at]
     if isinstance(size, int) and isinstance(index, int):
         if not -size <= index < size:
-            raise Unsupported(f"index {index} is out of range for dim {dim} of size {size}")
+            raise RaisedError(f"index {index} is out of range for dim {dim} of size {size}")
         index %= size
         if size == 1:
             return g.Squeeze(self, axes=[at])
@@ -122,6 +123,8 @@ def slice_tensor(
 ) -> Tensor:
     """A part of a dim with Python's rules for bounds, which are ONNX's too."""
     if self.shape is not None:
+        if not self.shape:
+            raise RaisedError("a slice of a 0-d tensor")
         dim = wrapped_dim(dim, len(self.shape))
         if covers(self.shape[dim], start, end, step):
             return self
@@ -204,5 +207,6 @@ def as_strided(
     storage_offset: Dim | None = None,
 ) -> Tensor:
     """Elements by their place in memory; `self` must be all of its storage, in row-major order."""
-    index = strided_index(g, size, stride, storage_offset or 0)
+    offset = 0 if storage_offset is None else storage_offset
+    index = strided_index(g, size, stride, offset)
     return g.Gather(g.reshape(self, [element_count(g, self)]), index, axis=0)

@@ -46,9 +46,9 @@ from exporter.conversion.joining import (
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import ChoiceValue, ListValue, OptionalValue, Value
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.sharing import relate
 from exporter.conversion.tensors import Cell, TensorRef
+from exporter.errors import RaisedError
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
@@ -108,12 +108,13 @@ def _stage(
 ) -> Sequence[Value]:
     sides: dict[int, _Side] = {}
     node = interpreter.node
+    noted = len(interpreter.preconditions)
     for index in order:
         try:
             sides[index] = _stage_side(interpreter, runs[index], index, condition)
         except RaisedError as error:
             interpreter.node = interpreter.g.source = node
-            interpreter.preconditions.append(precondition(node, error.message))
+            interpreter.preconditions[noted:] = [precondition(node, error.message)]
             interpreter.facts.assume(condition.condition, index == 1)
             return runs[1 - index]()
     return _join(interpreter, condition, sides[0], sides[1])
@@ -127,11 +128,12 @@ def stage_calls(
 ) -> Value:
     """What one of two calls gives; see `stage`."""
     sides: list[_Side] = []
+    noted = len(interpreter.preconditions)
     for index, call in enumerate((then, other)):
         try:
             sides.append(_stage_side(interpreter, partial(_alone, call), index, condition))
         except RaisedError as error:
-            interpreter.preconditions.append(_stripped(error.message))
+            interpreter.preconditions[noted:] = [_stripped(error.message)]
             interpreter.facts.assume(condition.condition, index == 1)
             return (other, then)[index]()
     return _join(interpreter, condition, sides[0], sides[1])[0]

@@ -29,8 +29,8 @@ from exporter.conversion.objects import (
     ObjectValue,
     Value,
 )
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
+from exporter.errors import RaisedError
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import SymBool, Tensor
 

@@ -22,10 +22,9 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.strings import joined_text
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt, sym_max
 from exporter.onnx_graph.values import SymBool, is_number
 

@@ -13,7 +13,7 @@ from exporter.conversion import branches, choices
 from exporter.conversion.builtin import builtin
 from exporter.conversion.numbers import as_tensor, equal
 from exporter.conversion.objects import DictValue, ListValue, Value
-from exporter.conversion.raising import RaisedError
+from exporter.errors import RaisedError
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymScalar, is_number
 

@@ -23,10 +23,9 @@ from exporter.conversion.objects import (
     TensorRows,
     Value,
 )
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.runtime_lists import convert, get, length, sequence, stacked
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import sym_min
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 

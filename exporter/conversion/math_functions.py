@@ -26,9 +26,8 @@ from exporter.conversion.numbers import (
     wrapped,
 )
 from exporter.conversion.objects import Value
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.values import SymFloat, Tensor, is_number
 
 if TYPE_CHECKING:

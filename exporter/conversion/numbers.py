@@ -24,9 +24,8 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.conditions import And, Condition, NonNegative, Not, Or, Zero, decide
 from exporter.onnx_graph.symbolic import Dim, SymInt, resolved, sym_max, sym_min
 from exporter.onnx_graph.values import Number, SymBool, SymFloat, SymScalar, Tensor, is_number

@@ -15,7 +15,8 @@ import onnx_ir as ir
 
 from exporter.conversion.binding import choose
 from exporter.conversion.numbers import boolean
-from exporter.conversion.objects import ListValue, Value
+from exporter.conversion.objects import ListValue, RuntimeList, Value
+from exporter.conversion.storage import on_storage
 from exporter.conversion.strides import regrouped, view_strides
 from exporter.conversion.tensors import TensorRef, View
 from exporter.errors import UnsupportedError
@@ -71,6 +72,8 @@ _SELF_OR_COPY = {
 
 # A view even where there is nothing to do, so that the dims of one stay when the other's change.
 _NEW_HANDLE = {"aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"}
+# Views, though their schemas say that they are copies.
+_UNDECLARED_VIEWS = {"aten::unsafe_chunk", "aten::unsafe_split", "aten::unsafe_split_with_sizes"}
 # These leave the elements alone and change what dims the tensor itself has.
 _METADATA = {
     "aten::unsqueeze_",
@@ -114,6 +117,8 @@ def call_operator(
     interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
 ) -> Value:
     """Convert one call; tensors come back as `TensorRef`."""
+    if kind in ("aten::as_strided", "aten::as_strided_copy"):
+        args, kwargs = on_storage(interpreter, args, kwargs)
     found = choose(overloads(kind), args, kwargs)
     if found is not None:
         overload, bound = found
@@ -200,9 +205,24 @@ def _arguments(
     interpreter: Interpreter, overload: Overload, bound: dict[str, Value]
 ) -> dict[str, Any]:
     """Bound arguments as symbolics take them: tensors read, implicit conversions done."""
-    return {
+    arguments = {
         a.name: _argument(interpreter, a.type, bound[a.name]) for a in overload.schema.arguments
     }
+    for name, value in bound.items():
+        runtime = value.runtime if isinstance(value, ListValue) else None
+        if runtime is not None and runtime.kind != "tensor":
+            _require_whole(overload, name, runtime)
+    return arguments
+
+
+def _require_whole(overload: Overload, name: str, value: RuntimeList) -> None:
+    """A list of run-time length goes to symbolics that take it as one ONNX value, and say so."""
+    parameter = _PYTHON_NAME.get(name, name)
+    if "Tensor" not in overload.function.__annotations__.get(parameter, ""):
+        raise UnsupportedError(
+            f"{overload.schema.qualified_name}: {name} is a list of {value.kind}s whose length is "
+            "only known at run time"
+        )
 
 
 def _argument(interpreter: Interpreter, type: Type, value: Value) -> Any:  # noqa: A002
@@ -300,6 +320,8 @@ def _call(
         else None
         for r in returns
     ]
+    if kind in _UNDECLARED_VIEWS:
+        aliased = ["self"]
     results = result if isinstance(result, tuple) and len(returns) > 1 else (result,)
     if len(results) != len(returns):
         raise TypeError(f"{schema.qualified_name} gives {len(returns)} values, not {len(results)}")

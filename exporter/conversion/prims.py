@@ -31,10 +31,9 @@ from exporter.conversion.objects import (
     type_name,
 )
 from exporter.conversion.operators import item
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
 from exporter.conversion.tolist import tolist
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat
 from exporter.torchscript.types import (

@@ -18,7 +18,7 @@ from exporter.conversion.numbers import boolean
 from exporter.conversion.objects import Device, ListValue, OptionalValue, RuntimeList, Value
 from exporter.conversion.operators import item, stored_as, write
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
@@ -51,7 +51,7 @@ def size(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
     if dim is None:
         return ListValue(list(tensor.shape), IntType())
     if not -len(tensor.shape) <= dim < len(tensor.shape):
-        raise UnsupportedError(f"dim {dim} is out of range for {len(tensor.shape)} dims")
+        raise RaisedError(f"dim {dim} is out of range for {len(tensor.shape)} dims")
     return tensor.shape[dim]
 
 

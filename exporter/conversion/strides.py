@@ -28,7 +28,7 @@ def view_strides(
     if strides is None or shape is None or value.shape is None:
         return None
     rank = len(shape)
-    name = kind.removeprefix("aten::")
+    name = kind.removeprefix("aten::").removeprefix("unsafe_")
 
     def dim(key: str = "dim") -> int:
         return int(arguments[key]) % max(rank, 1)

@@ -17,9 +17,8 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
-from exporter.conversion.raising import RaisedError
 from exporter.conversion.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymScalar
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import (  # noqa: F401
     complex_numbers,
     complex_rules,
@@ -399,7 +399,10 @@ class Builder:
 
     def size(self, tensor: Tensor, dim: int) -> Dim:
         """The size of a dim (negative counts from the end), an int where it is known."""
-        return tensor.require_shape()[dim]
+        shape = tensor.require_shape()
+        if not -len(shape) <= dim < len(shape):
+            raise RaisedError(f"dim {dim} is out of range for a tensor with {len(shape)} dims")
+        return shape[dim]
 
     def shape(self, tensor: Tensor) -> Tensor:
         """The shape as a 1-D int64 tensor, also where the rank is not known."""

@@ -47,6 +47,10 @@ def reshape(g: Builder, tensor: Tensor, shape: Sequence[Dim] | Tensor) -> Tensor
         return g.Reshape(tensor, list(shape))  # type: ignore[no-any-return]
     if tensor.shape is not None and tensor.shape == target:
         return tensor
+    if (axes := unit_dims(tensor.shape, target)) is not None:
+        return g.Unsqueeze(tensor, axes=axes)  # type: ignore[no-any-return]
+    if (axes := unit_dims(target, tensor.shape)) is not None:
+        return g.Squeeze(tensor, axes=axes)  # type: ignore[no-any-return]
     written = written_shape(tensor.shape, target)
     if written == (0, -1) and is_flat(tensor.shape, target):
         result = g.Flatten(tensor, axis=1)
@@ -91,6 +95,25 @@ def _compute_merged(g: Builder, source: Shape | None, target: Shape) -> None:
                 product = product * source[j]
                 if product == dim:
                     size_nodes.product(g, dim, source[i : j + 1])
+
+
+def unit_dims(fewer: Shape | None, more: Shape | None) -> list[int] | None:
+    """The dims of size 1 that `more` has and `fewer` has not; None unless that is the difference.
+
+    Nor for static shapes, which a Reshape names in full.
+    """
+    if fewer is None or more is None or all(isinstance(d, int) for d in more):
+        return None
+    axes: list[int] = []
+    rest = list(fewer)
+    for axis, dim in enumerate(more):
+        if rest and rest[0] == dim:
+            del rest[0]
+        elif isinstance(dim, int) and dim == 1:
+            axes.append(axis)
+        else:
+            return None
+    return axes if axes and not rest else None
 
 
 def written_shape(source: tuple[Dim, ...] | None, target: tuple[Dim, ...]) -> tuple[Dim, ...]:

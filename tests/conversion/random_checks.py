@@ -1,17 +1,24 @@
 """Runs a random program by PyTorch and as an ONNX model, and reduces one where they differ."""
 
 import copy
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from exporter.errors import UnsupportedError
+from exporter import Exported
+from exporter.errors import ConversionError
 from tests.conversion.harness import compare, converted, leaves, loaded, run, script
-from tests.conversion.random_programs import Program, accepted
+from tests.conversion.random_inputs import Inputs, bounded, limited
+from tests.conversion.random_programs import Program
 
 __all__ = ["Outcome", "outcome_of", "reduced"]
+
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -22,50 +29,120 @@ class Outcome:
     text: str = ""
 
 
+class _Apart(TorchDispatchMode):
+    """What is written in place is given copies to read.
+
+    Where an operator reads an element that it writes itself, the result depends on the order that
+    PyTorch's kernel goes by: `x[::2] -= x[0]`.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        declared = func._schema.arguments
+        if func._schema.is_mutable:
+            args = [
+                a.clone() if isinstance(a, torch.Tensor) and not d.is_write else a
+                for a, d in zip(args, declared, strict=False)
+            ]
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Arguments, what eager PyTorch gives for them, and the state it leaves."""
+
+    given: Inputs
+    results: list[Any]
+    state: dict[str, Any]
+
+
 def outcome_of(program: Program, *, unroll: bool = True) -> Outcome:
     """Convert and compare on all calls; with loops of known length unrolled or not."""
-    function = program.function()
-    calls = [c for c in program.calls if accepted(function, c)]
-    if not calls:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _outcome(program, unroll)
+
+
+def _outcome(program: Program, unroll: bool) -> Outcome:
+    built = program.build()
+    calls = _eager_calls(built, program)
+    if not calls or calls[0].given is not program.calls[0]:
         return Outcome("rejected", "eager PyTorch fails")
     try:
-        scripted = script(function)
+        scripted = script(built)
     except Exception as error:
         return Outcome("rejected", str(error).strip().splitlines()[0])
-    expected = [list(leaves(function(**copy.deepcopy(c)))) for c in calls]
-    for call, wanted in zip(calls, expected, strict=True):
-        # A handful of operators do otherwise in TorchScript; those are not our business.
-        try:
-            found = list(leaves(scripted(**copy.deepcopy(call))))
-        except RuntimeError:
-            return Outcome("rejected", "TorchScript fails where Python does not")
-        if not _agrees(wanted, found):
-            return Outcome("rejected", "TorchScript and Python differ")
+    # A handful of operators do otherwise in TorchScript; those are not our business.
+    reason = _scripted_otherwise(scripted, calls)
+    if reason is not None:
+        return Outcome("rejected", reason)
+    setting = program.setting
     try:
-        options: dict[str, Any] = {} if unroll else {"unroll_trips": 0}
-        if not program.dynamic:
-            options["input_names"] = ["x", "y", "n", "flag"]
-        result = converted(scripted, tuple(calls[0].values()), dynamic=program.dynamic, **options)
-    except UnsupportedError as error:
+        result = converted(
+            scripted,
+            tuple(calls[0].given.values()),
+            dynamic=setting.dynamic,
+            input_names=list(calls[0].given),
+            opset_version=setting.opset,
+            **({} if unroll else {"unroll_trips": 0}),
+        )
+    except ConversionError as error:
         return Outcome("unsupported", str(error))
     except Exception as error:
         return Outcome("different", f"{type(error).__name__}: {error}")
-    return _compared(result, calls, expected)
+    return _compared(result, calls)
 
 
-def _compared(
-    result: Any, calls: Sequence[dict[str, Any]], expected: Sequence[list[Any]]
-) -> Outcome:
+def _eager_calls(built: Any, program: Program) -> list[_Call]:
+    """The calls that eager PyTorch runs, one after the other where there is state."""
+    calls = []
+    state = program.setting.state
+    for given in program.calls:
+        model = copy.deepcopy(built) if state else built
+        other = copy.deepcopy(built) if state else built
+        try:
+            result = limited(model, **copy.deepcopy(given))
+            with _Apart():
+                apart = limited(other, **copy.deepcopy(given))
+        except Exception:
+            continue
+        if not _agrees(list(leaves(result)), list(leaves(apart))):
+            continue
+        left = {name: copy.deepcopy(getattr(model, name)) for name in state}
+        if bounded(result) and bounded(list(left.values())):
+            calls.append(_Call(given, list(leaves(copy.deepcopy(result))), left))
+            built = model
+    return calls
+
+
+def _scripted_otherwise(scripted: Any, calls: Sequence[_Call]) -> str | None:
+    model = copy.deepcopy(scripted) if isinstance(scripted, torch.nn.Module) else scripted
+    for call in calls:
+        try:
+            found = list(leaves(model(**copy.deepcopy(call.given))))
+        except RuntimeError as error:
+            return "TorchScript fails where Python does not: " + str(error).splitlines()[-1][:60]
+        if not _agrees(call.results, found):
+            return "TorchScript and Python differ"
+    return None
+
+
+def _compared(result: Exported, calls: Sequence[_Call]) -> Outcome:
     try:
         session = loaded(result)
     except Exception as error:
         return Outcome("different", f"not loaded: {error}")
-    for call, wanted in zip(calls, expected, strict=True):
+    names = list(result.initial_state)
+    state: list[Any] = list(result.initial_state.values())
+    for call in calls:
+        where = f"call {call.given}"
         try:
-            found = run(session, tuple(call.values()))
-            compare(wanted, found, f"call {call}", 1e-6, 1e-6)
+            found = run(session, [*call.given.values(), *state])
+            outputs, state = found[: len(found) - len(names)], found[len(found) - len(names) :]
+            compare(call.results, outputs, where, TOLERANCE, TOLERANCE)
+            wanted = [call.state[name] for name in names]
+            compare(wanted, state, f"state, {where}", TOLERANCE, TOLERANCE)
         except Exception as error:
-            return Outcome("different", f"{type(error).__name__}: {error}\ncall {call}")
+            return Outcome("different", f"{type(error).__name__}: {error}\n{where}")
         except AssertionError as error:
             return Outcome("different", str(error))
     return Outcome("same")
@@ -73,21 +150,26 @@ def _compared(
 
 def _agrees(wanted: list[Any], found: list[Any]) -> bool:
     return len(wanted) == len(found) and all(
-        torch.equal(torch.as_tensor(a), torch.as_tensor(b))
+        _array(a).dtype == _array(b).dtype and np.array_equal(_array(a), _array(b))
         for a, b in zip(wanted, found, strict=True)
     )
 
 
+def _array(value: Any) -> np.ndarray:
+    return np.asarray(value.detach() if isinstance(value, torch.Tensor) else value)
+
+
 def reduced(program: Program, outcome: Outcome, *, unroll: bool = True) -> Program:
-    """A smaller program with an outcome of the same kind."""
+    """A smaller program with an outcome of the same kind (and, if it is refused, reason)."""
+    reason = outcome.text.splitlines()[:1] if outcome.kind == "unsupported" else None
     while True:
         for smaller in program.without():
             try:
-                same = outcome_of(smaller, unroll=unroll).kind == outcome.kind
+                found = outcome_of(smaller, unroll=unroll)
             except SyntaxError:
-                same = False
-            if same:
+                continue
+            if found.kind == outcome.kind and reason in (None, found.text.splitlines()[:1]):
                 program = smaller
                 break
         else:
-            return program
+            return replace(program, calls=program.calls)

@@ -426,3 +426,23 @@ def test_equal_tensors_of_run_time_sizes() -> None:
 
     empty = torch.zeros(0)
     check(program, (POS, POS), (POS, NEG), (POS, POS[:2]), (empty, empty), dynamic=True)
+
+
+def test_a_branch_that_is_sure_to_fail_is_dropped() -> None:
+    """A dim or index out of range is a `raise`: such a branch can't be the one that is meant."""
+
+    def program(x):
+        if x.sum() > 0:
+            x = x[:, 0]
+        y = x.clone()
+        if x.sum() > 100:
+            y = y.transpose(0, 3)
+        if x.sum() > 200:
+            y = y.sum().select(0, 0)
+        if x.sum() > 300:
+            y = y.sum()[:1]
+        return y
+
+    square = torch.ones(2, 2)
+    result = check(program, (square,), (-square,))
+    assert len(result.report.preconditions) == 3

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conversion.random_checks import Outcome, outcome_of, reduced
-from tests.conversion.random_programs import random_program
+from tests.conversion.random_growing import random_program
 
 COUNT = int(os.environ.get("RANDOM_PROGRAMS", "100"))
 

@@ -29,6 +29,10 @@ WRITES = {
     "unbind": "y.unbind(1)[2].mul_(0)",
     "chunk": "y.chunk(2, 1)[1].add_(1)",
     "split": "y.split([1, 2])[1].mul_(3)",
+    "unsafe_chunk": "y.unsafe_chunk(2, 1)[1].add_(1)",
+    "unsafe_split_with_sizes": "y.unsafe_split_with_sizes([1, 2])[1].mul_(3)",
+    "as_strided": "torch.as_strided(y, [2, 2], [5, 2], 1).add_(1)",
+    "as_strided of a view": "torch.as_strided(y[1:, 1], [3], [2]).add_(1)",
     "tensor_split": "y.tensor_split(2)[1].add_(1)",
     "hsplit": "y.hsplit(2)[0].add_(1)",
     "movedim": "y.movedim(0, 1)[0].add_(5)",
@@ -436,3 +440,24 @@ def test_dims_changed_of_a_tensor_in_a_list_of_unknown_length() -> None:
         return y, found[0]
 
     refuses(program, torch.ones(2, 3), torch.ones(2, 3), match="may share memory")
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_as_strided_looks_at_the_storage(dynamic: bool) -> None:
+    def program(x):
+        return (
+            torch.as_strided(x[1:], [2], [1], 0),
+            torch.as_strided(x.t(), [5], [1]),
+            torch.as_strided(x[1], [4], [1]),
+            torch.as_strided(x[2:, 1].unsqueeze(0), [1, 2], [1, 1]),
+        )
+
+    check(program, (M,), (-M,), dynamic=dynamic)
+
+
+def test_as_strided_without_known_strides() -> None:
+    def program(x, flag: bool):
+        y = x.t() + 1 if flag else x.clone()
+        return torch.as_strided(y, [2], [1])
+
+    refuses(program, M, True, match="whose place in memory is not known")

@@ -89,6 +89,12 @@ def test_empty(shape: tuple[int, ...]) -> None:
     check(lambda x: x.reshape(0, 7, 5), empty)
     check(lambda x: x.flatten(1) * 1, X, dynamic=True, calls=[(empty,)])
     check(lambda x: x.flatten(0, 1) * 1, X, opsets=(20,), dynamic=True, calls=[(empty,)])
+    for unit in (
+        lambda x: x.unflatten(1, [1, -1]) * 1,
+        lambda x: x.view(x.size(0), 1, x.size(1), 1, x.size(2)) * 1,
+        lambda x: x.unsqueeze(1).view(x.shape) * 1,
+    ):
+        check(unit, X, opsets=(20,), dynamic=True, calls=[(empty,)])
 
 
 def test_scalars() -> None:
