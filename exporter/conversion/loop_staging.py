@@ -140,7 +140,8 @@ class StagedLoop:
             self.kin.note({mutable: start})
         self.kin.note(dict(enumerate(found.forms)))
         self.kin.note(found.state_forms)
-        lost = plan.lost.union(found.effects.lost)
+        # The first trip is tried with copies of what may turn out to stay the same object.
+        lost = frozenset() if first else plan.lost.union(found.effects.lost)
         return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost)
 
     def _met(self, before: Form, after: Form) -> Form:

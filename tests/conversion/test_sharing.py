@@ -131,6 +131,13 @@ def test_what_is_only_read_or_not_asked_again() -> None:
         grown.append(5)
         return len(grown), sum(grown)
 
+    def extended(x: Tensor, n: int) -> tuple[Tensor, int]:
+        rows = [x]
+        for i in range(n):
+            rows += [x * i]
+        return torch.stack(rows), len(rows)
+
+    check(extended, (X, 2), (X, 0), (X, 3))
     for program in (read, changed, copied):
         check(program, (X, True), (X, False))
     check(rebound, (X, 2), (X, 0), (X, 3))
