@@ -127,18 +127,15 @@ for _name in ("add", "mul"):
 def joined(
     g: Builder, tensors: Sequence[Tensor], dim: int, scale: Tensor, zero_point: Tensor
 ) -> Tensor:
-    """Tensors one behind the other, with one scale: what has another one is rounded anew."""
-    dtype = tensors[0].dtype
-    target = quantized.whole(quantized.meaning_of(tensors[0]).integers, scale, zero_point)
-    parts = [
-        x
-        if quantized.same_meaning(x, target)
-        else quantized.quantized(g, quantized.dequantized(g, x), scale, zero_point, dtype)
-        for x in tensors
-    ]
-    # Equal scales may be constants of their own: the integers are what is joined.
-    integers = g.Concat(*[quantized.meaning_of(x).integers for x in parts], axis=dim)
-    return quantized.whole(integers, scale, zero_point)
+    """Tensors one behind the other: the integers, where they all mean the same."""
+    first = quantized.meaning_of(tensors[0])
+    target = quantized.whole(first.integers, scale, zero_point)
+    if all(quantized.same_meaning(x, target) for x in tensors):
+        # Equal scales may be constants of their own: the integers are what is joined.
+        integers = g.Concat(*[quantized.meaning_of(x).integers for x in tensors], axis=dim)
+        return quantized.whole(integers, scale, zero_point)
+    y = g.Concat(*[quantized.dequantized(g, x) for x in tensors], axis=dim)
+    return quantized.quantized(g, y, scale, zero_point, tensors[0].dtype)
 
 
 def _register_cat(name: str, *, relu: bool) -> None:

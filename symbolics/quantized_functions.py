@@ -104,9 +104,22 @@ def quantized_softmax(
 def quantized_prelu(
     g: Builder, qx: Tensor, weight: Tensor, output_scale: Number, output_zero_point: Dim
 ) -> Tensor:
-    """x, or a learned slope times x below 0; the slopes may be quantized."""
-    slopes = weight if weight.quantization is None else quantized.dequantized(g, weight)
-    y = prelu(g, quantized.dequantized(g, qx), slopes)
+    """A learned slope times x below 0, and above it what the slopes' scale makes of 1 times x.
+
+    PyTorch multiplies by integers of that scale, and 1 is saturated like any other number: beside
+    slopes that fill the range of 8 bits it becomes the largest of them.
+    """
+    meaning = quantized.meaning_of(weight)
+    scale, zero_point = meaning.scale.array, meaning.zero_point.array
+    if meaning.axis is not None or scale is None or zero_point is None:
+        raise Unsupported("quantized::prelu with slopes whose scale is only known at run time")
+    step, point = float(scale.item()), int(zero_point.item())
+    low, high = quantized.integer_range(weight.dtype)
+    one = (min(max(round(1 / step) + point, low), high) - point) * step
+    if one <= 0:
+        raise Unsupported("quantized::prelu with slopes whose scale holds no positive number")
+    slopes = g.Div(quantized.dequantized(g, weight), one)
+    y = prelu(g, g.Mul(quantized.dequantized(g, qx), one), slopes)
     return rounded(g, y, output_scale, output_zero_point, qx)
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from exporter.archive import PerTensor, TensorData
+from exporter.archive import PerTensor, ScriptObject, TensorData
 from exporter.archive.packed_params import (
     CellParams,
     ConvParams,
     LinearParams,
     PackedParams,
+    packed_params,
 )
 from exporter.conversion.tensors import TensorRef
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.packed_weights import (
@@ -28,7 +30,7 @@ from exporter.onnx_graph.packed_weights import (
 )
 from exporter.onnx_graph.values import Tensor
 
-__all__ = ["packed_from_archive", "tensor_from_archive"]
+__all__ = ["packed_object", "tensor_from_archive"]
 
 
 def tensor_from_archive(g: Builder, data: TensorData, name: str | None) -> TensorRef:
@@ -49,6 +51,14 @@ def _constant(g: Builder, data: TensorData, name: str | None) -> Tensor:
     scales = g.constant(np.ascontiguousarray(meaning.scales.numpy()))
     zero_points = g.constant(np.ascontiguousarray(meaning.zero_points.numpy()))
     return quantized.whole(integers, scales, zero_points, meaning.axis)
+
+
+def packed_object(g: Builder, data: ScriptObject, name: str) -> PackedWeights:
+    """An object of a C++ class, of which packed weights alone mean something here."""
+    packed = packed_params(data)
+    if packed is None:
+        raise UnsupportedError(f"{name}: an object of the C++ class {data.type_name}")
+    return packed_from_archive(g, packed, name)
 
 
 def packed_from_archive(g: Builder, data: PackedParams, name: str) -> PackedWeights:

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from exporter.archive import Device, EnumMember, ScriptObject, SparseTensorData, TensorData
-from exporter.archive.packed_params import packed_params
-from exporter.conversion.constants import packed_from_archive, tensor_from_archive
+from exporter.conversion.constants import packed_object, tensor_from_archive
 from exporter.conversion.objects import DictValue, ListValue, NamedTuple, ObjectValue, Value
 from exporter.errors import UnsupportedError
 from exporter.torchscript.types import ClassRef, DictType, ListType, OptionalType, TupleType, Type
@@ -90,10 +89,7 @@ class ModuleTree:
         elif isinstance(value, ScriptObject):
             if not value.type_name.startswith("__torch__.torch.classes."):
                 return self._object(value, path)
-            packed = packed_params(value)
-            if packed is None:
-                raise UnsupportedError(f"{path}: an object of the C++ class {value.type_name}")
-            result = packed_from_archive(self._interpreter.g, packed, path)
+            result = packed_object(self._interpreter.g, value, path)
         elif isinstance(value, list):
             element = declared.element if isinstance(declared, ListType) else None
             items = [self.load(v, element, f"{path}.{i}") for i, v in enumerate(value)]

@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from exporter.archive import TensorData
+from exporter.archive import ScriptObject, TensorData
 from exporter.conversion import branches, choices, loops, numbers, runtime_lists
-from exporter.conversion.constants import tensor_from_archive
+from exporter.conversion.constants import packed_object, tensor_from_archive
 from exporter.conversion.objects import (
     UNINITIALIZED,
     BoundMethod,
@@ -97,6 +97,9 @@ def constant(interpreter: Interpreter, node: Node, environment: Environment) -> 
         tensor = constant_tensor.read(interpreter.g)
         tensor.is_number = tensor.shape == ()
         return [constant_tensor]
+    if isinstance(value, ScriptObject):
+        # What `torch.jit.freeze` makes of an attribute.
+        return [packed_object(interpreter.g, value, "CONSTANTS")]
     return [interpreter.literal(value)]
 
 

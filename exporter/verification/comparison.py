@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ __all__ = ["Difference", "Tolerance", "compare"]
 # Types with few digits, by the digits that they have: (rtol, atol).
 _COARSE = {"float16": (1e-2, 1e-3), "bfloat16": (5e-2, 1e-2)}
 
+# Of a quantized model: about six steps of an output of 7 bits.
+_QUANTIZED = 5e-2
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -22,11 +26,17 @@ class Tolerance:
 
     The scale is the largest finite expected value, at least 1: where large numbers were added up,
     the small ones that are left have lost digits. None means what suits the dtype: 1e-3 and 1e-5
-    for float32 and float64, more for types with fewer digits.
+    for float32 and float64, more for types with fewer digits, and for quantized models: what is
+    rounded to 8 bits in each layer may go to the other side in each, and end a few steps apart.
     """
 
     rtol: float | None = None
     atol: float | None = None
+    quantized: bool = False
+
+    def for_model(self, operators: Collection[str]) -> Tolerance:
+        """The tolerance for a model with these operators."""
+        return replace(self, quantized="QuantizeLinear" in operators)
 
     def of(self, dtype: np.dtype[Any]) -> tuple[float, float]:
         """`rtol` and `atol` for a dtype."""
@@ -34,6 +44,8 @@ class Tolerance:
         if dtype.name.startswith("float8"):
             rtol, atol = 0.25, 0.1
         rtol, atol = _COARSE.get(dtype.name, (rtol, atol))
+        if self.quantized:
+            atol = _QUANTIZED
         return (
             rtol if self.rtol is None else self.rtol,
             atol if self.atol is None else self.atol,

@@ -75,6 +75,7 @@ def verify_export(
     VerificationError at the first run that differs.
     """
     program = None
+    tolerance = tolerance.for_model(exported.report.operators)
     if pytorch is not None and find_spec("torch") is not None:
         from exporter.live import ArchiveProgram  # noqa: PLC0415  here: imports torch
 
@@ -96,6 +97,7 @@ def verify_arrays(
     State that `inputs` does not name starts with its initial values; outputs that `expected` does
     not name are not compared.
     """
+    tolerance = tolerance.for_model(exported.report.operators)
     with _written(exported) as session:
         feeds: dict[str, Sample] = dict(exported.initial_state)
         feeds.update((port.name, None) for port in session.inputs if port.is_optional)

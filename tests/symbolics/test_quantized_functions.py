@@ -78,6 +78,10 @@ UNARY: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "prelu": lambda q: ops.prelu(
         q, torch.quantize_per_tensor(torch.tensor([0.3]), 0.01, 0, torch.quint8), OUT, OUT_POINT
     ),
+    "prelu saturated": lambda q: ops.prelu(
+        q, torch.quantize_per_tensor(torch.tensor([0.25]), 0.25 / 255, 0, torch.quint8), OUT,
+        OUT_POINT,
+    ),
     "dropout": lambda q: ops.dropout(q, OUT, OUT_POINT, 0.5, False),
     "relu6": lambda q: ops.relu6(q),
     "clamp": lambda q: ops.clamp(q, -0.5, 1.0),
