@@ -14,6 +14,7 @@ import onnx.defs
 
 import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive, ScriptObject, TensorData
+from exporter.conversion import interpreter  # noqa: F401  registers the builtins
 from exporter.conversion.builtin import BUILTINS
 from exporter.conversion.operators import has_symbolic
 from exporter.conversion.prims import PRIMS
