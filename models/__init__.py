@@ -111,6 +111,30 @@ _TABLE = (
         small={"vocabulary": 20, "width": 6},
     ),
     Model(
+        "quantized_cnn",
+        "quantized:quantized_cnn",
+        ("traced", "scripted"),
+        ("images",),
+        ("logits",),
+        {"images": _BATCH, "logits": _BATCH},
+        small={"width": 8, "classes": 5},
+        kept=("scripted",),
+        # Scales by channel came with opset 13.
+        opsets=tuple(opset for opset in DEFAULT_OPSETS if opset >= 13),
+        # A step of the logits, or two.
+        atol=5e-3,
+    ),
+    Model(
+        "quantized_tagger",
+        "quantized:quantized_tagger",
+        ("scripted",),
+        ("tokens",),
+        ("logits",),
+        {"tokens": _BATCH_TIME, "logits": _BATCH_TIME},
+        small={"vocabulary": 20, "width": 6},
+        opsets=tuple(opset for opset in DEFAULT_OPSETS if opset >= 11),
+    ),
+    Model(
         "transformer_encoder",
         "transformer_encoder:transformer_encoder",
         ("traced", "scripted"),

@@ -72,7 +72,7 @@ def _call_problem(
             results = session.run(None, dict(zip(names, [*call.inputs, *state], strict=True)))
         except Exception as error:
             return f"call {number}: {_first_line(error)}"
-        problem = difference(call.outputs, results) or _declared_dims_problem(
+        problem = difference(call.outputs, results, atol=model.atol) or _declared_dims_problem(
             session, results, model.open_rank
         )
         if problem is not None:

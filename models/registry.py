@@ -45,6 +45,8 @@ class Model:
     state: tuple[str, ...] = ()
     #: The rank of a result depends on the data, so that no shape can be declared for it.
     open_rank: bool = False
+    #: How far numbers may be off, relative to the largest; quantized models round in steps.
+    atol: float = 1e-5
     #: The object handed to the exporter is what `torch.jit.load` makes of its saved archive.
     reloaded: bool = False
 

@@ -178,3 +178,52 @@ def test_packed_weights_of_an_archive(tmp_path: Path) -> None:
         torch.jit.script(packed()).save(tmp_path / "packed.pt")
         model = torch.jit.load(tmp_path / "packed.pt")
         agree(model, torch.randn(2, 2, 6, 7), off=0.05, step=0.1, dynamic=False)
+
+
+def test_frozen() -> None:
+    """`torch.jit.freeze` makes constants of packed weights."""
+    with engine("x86"), quietly():
+        model = residual("x86")
+        frozen = torch.jit.freeze(torch.jit.script(model))
+        agree(frozen, images(16), opsets=(20,), off=0.4, step=last_steps(model))
+
+
+class Custom(nn.Module):
+    """A layer that PyTorch replaces by one of quantized parts."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.quant = quantization.QuantStub()
+        self.layer = layer
+        self.dequant = quantization.DeQuantStub()
+        self.is_attention = isinstance(layer, nn.MultiheadAttention)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The first result."""
+        x = self.quant(x)
+        y = self.layer(x, x, x) if self.is_attention else self.layer(x)
+        return self.dequant(y[0])
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "MultiheadAttention"])
+def test_layers_of_quantized_parts(kind: str) -> None:
+    """Static quantization of recurrent layers and of attention."""
+    torch.manual_seed(4)
+    layer = nn.LSTM(8, 4) if kind == "LSTM" else nn.MultiheadAttention(8, 2)
+    observed = getattr(torch.ao.nn.quantizable, kind)
+    prepared = {type(layer): observed}
+    converted = {observed: getattr(torch.ao.nn.quantized, kind)}
+    with engine("x86"), quietly():
+        model = Custom(layer).eval()
+        model.qconfig = quantization.default_qconfig
+        model = quantization.prepare(
+            model,
+            prepare_custom_config_dict={"float_to_observed_custom_module_class": prepared},
+        )
+        for _ in range(3):
+            model(torch.randn(4, 5, 8))
+        model = quantization.convert(
+            model,
+            convert_custom_config_dict={"observed_to_quantized_custom_module_class": converted},
+        )
+        agree(model, torch.randn(4, 5, 8), opsets=(13, 20), off=0.2, step=0.03, dynamic=False)

@@ -60,3 +60,14 @@ def test_errors_of_what_agrees_are_told() -> None:
     assert found.problem is None
     assert found.max_abs == pytest.approx(4e-4)
     assert found.max_rel == pytest.approx(1e-4)
+
+
+def test_quantized_models_are_held_to_a_few_steps() -> None:
+    """Relative to the largest number, unless a tolerance is given."""
+    expected, actual = np.array([2.0, 0.5], np.float32), np.array([1.95, 0.58], np.float32)
+    tolerance = Tolerance().for_model({"QuantizeLinear", "Conv"})
+    assert compare("y", expected, actual, tolerance).problem is None
+    assert compare("y", expected, -actual, tolerance).problem is not None
+    assert compare("y", expected, actual, Tolerance().for_model({"Conv"})).problem is not None
+    strict = Tolerance(atol=1e-3).for_model({"QuantizeLinear"})
+    assert compare("y", expected, actual, strict).problem is not None
