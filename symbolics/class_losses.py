@@ -16,7 +16,7 @@ from symbolics.losses import MEAN, NONE, SUM, reduced
 from symbolics.norms import pairwise_distance
 from symbolics.pointwise import as_float
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, element_count, is_float, promote_float
+from symbolics.rules import INT64, element_count, is_float
 
 __all__ = ["cross_entropy_loss", "nll_loss_nd"]
 
@@ -302,7 +302,6 @@ def triplet_margin_loss(
 
     `swap` takes the negative's distance from the positive where that is smaller.
     """
-    anchor, positive, negative = promote_float(g, anchor, positive, negative)
     near = pairwise_distance(g, anchor, positive, p, eps)
     far = pairwise_distance(g, anchor, negative, p, eps)
     if swap:

@@ -187,16 +187,26 @@ def _widths(g: Builder, y: Tensor, x: Tensor, dim: int) -> tuple[Tensor, int]:
 
 @symbolic("aten::trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor")
 def trapezoid_x(g: Builder, y: Tensor, x: Tensor, *, dim: int = -1) -> Tensor:
-    """The integral of `y` over the points `x`."""
+    """The integral of `y` over the points `x`.
+
+    Twice the areas are computed in the common dtype of both, so small integers wrap around.
+    """
     width, axis = _widths(g, y, x, dim)
-    return sum_dim(g, _areas(g, y, width, axis), axis)
+    after = g.Slice(y, [1], [TO_THE_END], [axis])
+    before = g.Slice(y, [0], [-1], [axis])
+    double_areas = sum_dim(g, g.Mul(*promote(g, g.Add(after, before), width)), axis)
+    return g.Div(g.cast(double_areas, default_float(double_areas.dtype)), 2)
 
 
 @symbolic("aten::trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor")
 def trapezoid_dx(g: Builder, y: Tensor, *, dx: Number = 1, dim: int = -1) -> Tensor:
-    """The integral of `y` over points that are `dx` apart."""
+    """The integral of `y` over points that are `dx` apart: the sum, of which the ends count half."""
     axis = wrapped_dim(dim, y.require_rank())
-    return sum_dim(g, _areas(g, y, dx, axis), axis)
+    ends = g.Add(g.Slice(y, [0], [1], [axis]), g.Slice(y, [-1], [TO_THE_END], [axis]))
+    dtype = default_float(y.dtype)
+    ends = sum_dim(g, g.Mul(g.cast(ends, dtype), 0.5), axis)
+    whole = g.Sub(g.cast(sum_dim(g, y, axis), dtype), ends)
+    return scaled(g, whole, dx)
 
 
 @symbolic("aten::trapz.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor")

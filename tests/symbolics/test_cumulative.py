@@ -43,3 +43,6 @@ def test_trapezoids() -> None:
     check(lambda y, x: (torch.trapezoid(y, x), torch.trapezoid(y, dx=0.5, dim=0)), y, x)
     check(lambda y, x: torch.cumulative_trapezoid(y, x), y, x)
     check(lambda y: torch.cumulative_trapezoid(y, dim=0), INTS)
+    small, steps = (torch.tensor(v, dtype=torch.uint8) for v in ([20, 200, 3, 255], [0, 90, 3, 7]))
+    check(lambda y, x: (torch.trapezoid(y, x), torch.trapezoid(y)), small, steps)
+    check(lambda y: torch.trapezoid(y, dx=2), small, dynamic=True, calls=[(small[:1],)])

@@ -49,3 +49,9 @@ def test_losses(name: str, reduction: str) -> None:
 
 def test_sizes_may_vary() -> None:
     check(F.mse_loss, X, Y, dynamic=True, calls=[(X[:2], Y[:2]), (X[:0], Y[:0])])
+
+
+def test_triplets_of_bytes() -> None:
+    """Differences wrap around before they become floats."""
+    a, b, c = torch.randint(0, 255, (3, 5, 10), dtype=torch.uint8)
+    check(F.triplet_margin_loss, a, b, c, opsets=(13, 20))
