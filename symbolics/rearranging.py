@@ -87,7 +87,7 @@ def rot90(g: Builder, self: Tensor, k: int = 1, dims: Sequence[int] = [0, 1]) ->
     first, second = wrapped_dims(dims, rank)
     perm = list(range(rank))
     perm[first], perm[second] = second, first
-    turns = k % 4
+    turns = int(k) % 4
     if turns == 0:
         return self
     if turns == 2:

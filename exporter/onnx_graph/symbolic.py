@@ -234,6 +234,21 @@ class SymInt:
     def __float__(self) -> float:
         raise self._unknown()
 
+    def __abs__(self) -> int:
+        raise self._unknown()
+
+    def __truediv__(self, other: object) -> float:
+        raise self._unknown()
+
+    def __rtruediv__(self, other: object) -> float:
+        raise self._unknown()
+
+    def __pow__(self, other: object) -> int:
+        raise self._unknown()
+
+    def __rpow__(self, other: object) -> int:
+        raise self._unknown()
+
     def __lt__(self, other: Dim) -> bool:
         return not _decide(self, other)
 

@@ -9,7 +9,7 @@ A `Tensor` never changes: views and writes are the interpreter's business.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -182,14 +182,14 @@ class SymScalar:
         kind = "float" if isinstance(self, SymFloat) else "bool"
         return UnsupportedError(f"a {kind} is only known at run time, but must be known here")
 
-    def __bool__(self) -> bool:
+    def _arithmetic(self, *_others: object) -> NoReturn:
+        """What computes with it as with a number needs to know it: nodes are the builder's."""
         raise self._unknown()
 
-    def __float__(self) -> float:
-        raise self._unknown()
-
-    def __int__(self) -> int:
-        raise self._unknown()
+    __bool__ = __float__ = __int__ = __abs__ = __neg__ = _arithmetic
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _arithmetic
+    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _arithmetic
+    __pow__ = __rpow__ = __lt__ = __le__ = __gt__ = __ge__ = _arithmetic
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.tensor!r})"

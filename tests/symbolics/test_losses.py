@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.symbolics.harness import check
+from tests.symbolics.harness import check, refuses
 
 X, Y = torch.randn(3, 4), torch.randn(3, 4)
 SIGNS = torch.tensor([1.0, -1.0, 1.0, -1.0]).repeat(3, 1)
@@ -55,3 +55,13 @@ def test_triplets_of_bytes() -> None:
     """Differences wrap around before they become floats."""
     a, b, c = torch.randint(0, 255, (3, 5, 10), dtype=torch.uint8)
     check(F.triplet_margin_loss, a, b, c, opsets=(13, 20))
+
+
+def huber(x: torch.Tensor, y: torch.Tensor, delta: float) -> torch.Tensor:
+    return F.huber_loss(x, y, delta=delta)
+
+
+def test_numbers_that_must_be_known() -> None:
+    """A number of run time where one is computed with: an error, and one that says so."""
+    x = torch.randn(3)
+    refuses(huber, x, x, 1.0, mode="script", match="a float is only known at run time")

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.symbolics.harness import check
+from tests.symbolics.harness import check, refuses
 
 X = torch.arange(24.0).reshape(2, 3, 4)
 MORE = [(torch.rand(3, 3, 5),)]
@@ -74,3 +74,12 @@ def test_repeats_of_run_time(repeats: list[int], dynamic: bool) -> None:
         opsets=(20,),
         dynamic=dynamic,
     )
+
+
+def turned(x: torch.Tensor, k: int) -> torch.Tensor:
+    return torch.rot90(x, k)
+
+
+def test_turns_of_run_time_are_refused() -> None:
+    """Each number of turns has another shape."""
+    refuses(turned, torch.ones(2, 3), 1, mode="script", match="only known at run time")

@@ -169,10 +169,12 @@ def dropout(
 ) -> Tensor | tuple[Tensor, ...]:
     """Training came with opset 12: zeros where a uniform number is below the ratio, else x scaled.
 
-    The mask is true where x is kept. Onnxruntime's Dropout refuses a ratio of 1.
+    The mask is true where x is kept. onnxruntime's Dropout (1.31) refuses a ratio of 1, and takes
+    one of run time for the result where the data are a constant.
     """
     fill = g.constant(ratio, data.dtype)
-    if g.opset >= 12 and (fill.array is None or fill.array.item() < 1):
+    runs = fill.array.item() < 1 if fill.array is not None else data.array is None
+    if g.opset >= 12 and runs:
         return g.native("Dropout", data, fill, training_mode, seed=seed, outputs=outputs)  # type: ignore[no-any-return]
     training = g.constant(training_mode, D.BOOL).require_array()
     if bool(training.all()):
