@@ -221,6 +221,9 @@ def gathered_maximum(g: Builder, x: Tensor, windows: Sequence[Windows]) -> tuple
 
 
 @symbolic(
+    "aten::quantized_max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor"
+)
+@symbolic(
     "aten::max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor"
 )
 def max_pool1d(
@@ -237,6 +240,9 @@ def max_pool1d(
 
 
 @symbolic(
+    "aten::quantized_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor"
+)
+@symbolic(
     "aten::max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor"
 )
 def max_pool2d(
@@ -252,6 +258,9 @@ def max_pool2d(
     return max_pool(g, self, 2, kernel_size, stride, padding, dilation, ceil_mode, indices=False)[0]
 
 
+@symbolic(
+    "aten::quantized_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor"
+)
 @symbolic(
     "aten::max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor"
 )

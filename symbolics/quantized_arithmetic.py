@@ -47,8 +47,10 @@ def plus_number(g: Builder, qa: Tensor, b: Number, *, relu: bool) -> Tensor:
     """
     meaning = quantized.meaning_of(qa)
     scale, zero_point = meaning.scale.array, meaning.zero_point.array
-    if meaning.axis is not None or scale is None or zero_point is None or not _is_known(b):
-        raise Unsupported("a quantized tensor plus a number, not all known")
+    if meaning.axis is not None:
+        raise Unsupported("a tensor that is quantized per channel plus a number")
+    if scale is None or zero_point is None or not _is_known(b):
+        return plus_number_of_run(g, qa, b, relu=relu)
     low, high = quantized.integer_range(qa.dtype)
     step, point = float(scale), int(zero_point)
     added = round(float(b) / step)  # type: ignore[arg-type]
@@ -64,6 +66,21 @@ def plus_number(g: Builder, qa: Tensor, b: Number, *, relu: bool) -> Tensor:
     return quantized.quantized(
         g, g.Relu(y) if relu else y, g.constant(grown, DOUBLE), g.constant(end, INT64), qa.dtype
     )
+
+
+def plus_number_of_run(g: Builder, qa: Tensor, b: Number, *, relu: bool) -> Tensor:
+    """The same where the run decides: what stays within the range is rounded to itself."""
+    meaning = quantized.meaning_of(qa)
+    low, high = (float(end) for end in quantized.integer_range(qa.dtype))
+    step = g.cast(meaning.scale, DOUBLE)
+    added = g.Round(g.Div(g.constant(b, DOUBLE), step))
+    moved = g.Sub(g.cast(meaning.zero_point, DOUBLE), added)
+    end = g.Clip(moved, low, high)
+    # How far the zero point would leave the range, on either side.
+    excess = g.Abs(g.Sub(moved, end))
+    grown = g.Mul(g.Add(g.Div(excess, high - low), 1.0), step)
+    y = g.Add(quantized.dequantized(g, qa), g.cast(g.Mul(added, step), FLOAT))
+    return quantized.quantized(g, g.Relu(y) if relu else y, grown, g.cast(end, INT64), qa.dtype)
 
 
 def times_number(g: Builder, qa: Tensor, b: Number, *, relu: bool) -> Tensor:

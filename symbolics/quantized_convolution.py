@@ -245,3 +245,29 @@ def _register_packing(dims: int) -> None:
 
 for _dims in (1, 2, 3):
     _register_packing(_dims)
+
+
+def _register_questions(name: str, dims: int) -> None:
+    """What a program can ask of packed weights."""
+    packed = _PACKED.format(dims)
+
+    def register(word: str) -> None:
+        @symbolic(f"quantized::{name}_{word}({packed} packed_weights) -> int[]")
+        def numbers(g: Builder, packed_weights: PackedConv) -> list[int]:
+            return list(getattr(packed_weights, word))
+
+    for word in ("stride", "padding", "output_padding", "dilation"):
+        register(word)
+
+    @symbolic(f"quantized::{name}_groups({packed} packed_weights) -> int")
+    def groups(g: Builder, packed_weights: PackedConv) -> int:
+        return packed_weights.groups
+
+    @symbolic(f"quantized::{name}_transpose({packed} packed_weights) -> int")
+    def transposed(g: Builder, packed_weights: PackedConv) -> int:
+        return int(packed_weights.transposed)
+
+
+for _dims in (2, 3):
+    _register_questions(f"conv{_dims}d", _dims)
+    _register_questions(f"conv_transpose{_dims}d", _dims)

@@ -232,6 +232,26 @@ for _dims in ("", "1d", "2d", "3d"):
 
 
 @symbolic(
+    "aten::quantized_batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor mean, Tensor var, float eps, float output_scale, int output_zero_point) -> Tensor"
+)
+def quantized_batch_norm(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    eps: float,
+    output_scale: Number,
+    output_zero_point: Dim,
+) -> Tensor:
+    """By the statistics given."""
+    x = quantized.dequantized(g, input)
+    y = batch_norm(g, x, weight, bias, mean, var, False, 0.0, eps, False)
+    return rounded(g, y, output_scale, output_zero_point, input)
+
+
+@symbolic(
     "quantized::layer_norm(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps, float output_scale, int output_zero_point) -> Tensor"
 )
 def quantized_layer_norm(

@@ -105,6 +105,7 @@ def as_floats(g: Builder, function: Function, arguments: Arguments) -> Any:
 
 
 @quantized_form(
+    "aten::quantized_batch_norm",
     "aten::dequantize",
     "aten::int_repr",
     "aten::q_scale",

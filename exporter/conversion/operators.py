@@ -253,6 +253,8 @@ def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> 
     """The one element of a tensor as a Python number."""
     tensor = ref.read(interpreter.g)
     g = interpreter.g
+    if tensor.quantization is not None:
+        tensor = quantized.dequantized(g, tensor)
     if isinstance(type, BoolType) or (type is None and tensor.dtype == ir.DataType.BOOL):
         return interpreter.builtin("aten::Bool", ref)
     integral = tensor.dtype.name.startswith(("INT", "UINT"))

@@ -19,6 +19,7 @@ from exporter.conversion.objects import Device, ListValue, OptionalValue, Runtim
 from exporter.conversion.operators import item, stored_as, write
 from exporter.conversion.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
+from exporter.onnx_graph import quantized
 from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
@@ -397,6 +398,12 @@ def tensors_equal(interpreter: Interpreter, self: Value, other: Value) -> Value:
     a, b = _tensor(interpreter, self), _tensor(interpreter, other)
     if a is None or b is None:
         return NotImplemented
+    if a.quantization is not None or b.quantization is not None:
+        if a.quantization is None or b.quantization is None:
+            return False
+        if not quantized.same_meaning(a, b):
+            raise UnsupportedError("torch.equal of tensors that are quantized differently")
+        a, b = a.quantization.integers, b.quantization.integers
     if a.rank is None or b.rank is None:
         raise UnsupportedError("torch.equal of tensors whose number of dims is not known")
     if a.rank != b.rank:

@@ -159,3 +159,14 @@ def test_operators_that_take_no_quantized_tensors() -> None:
 def wrong(x: torch.Tensor) -> torch.Tensor:
     """PyTorch has no kernel for this either."""
     return torch.quantize_per_tensor(x, 0.1, 3, torch.quint8) + 1
+
+
+def test_channels_need_opset_13() -> None:
+    """Before, DequantizeLinear had one scale."""
+    scales, points = torch.tensor([0.1, 0.2]), torch.tensor([0, 3])
+    refuses(
+        lambda x: torch.quantize_per_channel(x, scales, points, 0, torch.qint8).dequantize(),
+        floats(2, 2),
+        match="per channel, at opset 12; opset 13 has that",
+        opset=12,
+    )

@@ -143,3 +143,24 @@ class Floats(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Never gets there."""
         return ops.conv2d(x, self.packed, 0.1, 3).dequantize()
+
+
+class Asked(torch.nn.Module):
+    """What the settings of a packed weight are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed = Layer(2, False, True).packed
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """All of them in one tensor."""
+        stride = ops.conv2d_stride(self.packed)
+        padding = ops.conv2d_padding(self.packed) + ops.conv2d_output_padding(self.packed)
+        rest = [ops.conv2d_groups(self.packed), ops.conv2d_transpose(self.packed)]
+        return x + torch.tensor(stride + padding + ops.conv2d_dilation(self.packed) + rest)
+
+
+def test_settings() -> None:
+    """They are numbers of the program."""
+    with quietly():
+        agree(torch.jit.script(Asked()), torch.zeros(1), opsets=(20,))

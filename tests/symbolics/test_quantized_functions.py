@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from tests.symbolics.harness import refuses
 from tests.symbolics.quantizing import agree
 
 ops = torch.ops.quantized
@@ -121,12 +120,14 @@ def test_unary(name: str) -> None:
     )
 
 
-def test_refusals() -> None:
-    """What must be known, and what is no quantized tensor."""
-    refuses(
-        lambda x: ops.add_scalar(
-            torch.quantize_per_tensor(x, x.abs().max(), torch.tensor(3), torch.quint8), 1.0
-        ).dequantize(),
-        images(2),
-        match="plus a number",
-    )
+@pytest.mark.parametrize("number", [0.5, -3.0, 9.0, -100.0])
+def test_a_scale_of_the_run_plus_a_number(number: float) -> None:
+    """The range decides in the run what the result's scale is."""
+
+    def call(x: torch.Tensor, scale: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        q = torch.quantize_per_tensor(x, scale, torch.tensor(100), torch.quint8)
+        positive = ops.add_scalar_relu(q, number).dequantize()
+        return ops.add_scalar(q, number).dequantize(), positive
+
+    inputs = images(3, 50), torch.tensor(0.0371)
+    agree(call, *inputs, calls=[(images(2, 9), torch.tensor(0.19))], off=0.02, step=0.5)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch.nn import functional as F
 
+import exporter
 from tests.symbolics.harness import refuses
 from tests.symbolics.quantizing import agree, op_types, quietly
 
@@ -72,6 +76,7 @@ EXACT: dict[str, Function] = {
     "hardtanh": lambda q: F.hardtanh(q),
     "max_pool2d": lambda q: F.max_pool2d(q, 3, 2, 1),
     "max_pool1d": lambda q: F.max_pool1d(q[0], 2),
+    "quantized_max_pool2d": lambda q: torch.quantized_max_pool2d(q, [2, 2]),
     "max": lambda q: q.max(),
     "min": lambda q: q.min(),
     "max dim": lambda q: q.max(3)[0],
@@ -204,6 +209,57 @@ def test_kinds_that_differ() -> None:
     with quietly():
         model = torch.jit.script(two_kinds)
     agree(model, images(2, 3), torch.tensor(3), calls=[(images(2, 3), torch.tensor(0))])
+
+
+class Numbers(torch.nn.Module):
+    """A scale that changes from trip to trip, elements as numbers, and equality."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, int, bool, bool, float]:
+        """The sum grows until it is large enough."""
+        q = torch.quantize_per_tensor(x, 0.1, 3, torch.quint8)
+        trips = 0
+        while bool(q.dequantize().sum() < 100.0) and trips < 9:
+            q = torch.ops.quantized.add_scalar_relu(q, 2.5)
+            trips += 1
+        same = torch.equal(q, q)
+        return q.dequantize(), trips, same, torch.equal(q, q.flip(0)), float(q[0, 0].item())
+
+
+def test_numbers() -> None:
+    """The zero point leaves its range in the loop: then the scale grows."""
+    with quietly():
+        model = torch.jit.script(Numbers())
+    calls = [(images(2, 3, seed=1),), (images(2, 3) + 50,)]
+    agree(model, images(2, 3), calls=calls, opsets=(13, 20))
+
+
+class Stream(torch.nn.Module):
+    """State that is quantized."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("held", torch.quantize_per_tensor(torch.ones(3), 0.1, 3, torch.quint8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """What the call before left."""
+        y = self.held.dequantize() + x
+        self.held.copy_(torch.quantize_per_tensor(x, 0.1, 3, torch.quint8))
+        return y
+
+
+def test_state(tmp_path: Path) -> None:
+    """The model's state are the integers."""
+    with quietly():
+        model = torch.jit.script(Stream())
+    found = exporter.export(model, (torch.zeros(3),), tmp_path / "model.onnx", input_names=["x"])
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    state = found.initial_state
+    for seed in range(3):
+        x = images(3, seed=seed)
+        wanted = model(x)
+        y, held = session.run(None, {"x": x.numpy(), **state})
+        state = {"held": held}
+        np.testing.assert_allclose(y, wanted.numpy(), atol=1e-6)
 
 
 def test_moves_need_no_numbers() -> None:
