@@ -47,7 +47,7 @@ from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import ChoiceValue, ListValue, OptionalValue, Value
 from exporter.conversion.sharing import relate
-from exporter.conversion.tensors import Cell, TensorRef
+from exporter.conversion.tensors import TensorRef
 from exporter.errors import RaisedError
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
@@ -270,12 +270,11 @@ def _state_left(
         return _State(
             side.effects.states[mutable], side.state_forms[mutable], side.state_families[mutable]
         )
-    # This side left it alone, but not the tensors in it, perhaps.
+    # This side left it alone, but not the tensors, lists and objects in it, perhaps.
     frame = interpreter.journal.open()
     try:
-        for cell, state in side.effects.states.items():
-            if isinstance(cell, Cell):
-                put_state(interpreter, cell, state)
+        for changed, state in side.effects.states.items():
+            put_state(interpreter, changed, state)
         with interpreter.g.inside(side.scope):
             before = state_of(mutable)
             form = _form_if(interpreter, before, condition, side.index == 0)

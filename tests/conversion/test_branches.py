@@ -446,3 +446,26 @@ def test_a_branch_that_is_sure_to_fail_is_dropped() -> None:
     square = torch.ones(2, 2)
     result = check(program, (square,), (-square,))
     assert len(result.report.preconditions) == 3
+
+
+class Replaced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.items: list[Tensor] = []
+        self.table: dict[str, Tensor] = {}
+
+    def forward(self, x, replace: bool):
+        self.items = [x]
+        self.table = {"a": x, "b": x}
+        held = self.items
+        if replace:
+            self.items = [x, x + 1, x + 2]
+            self.table = {"a": x * 2, "b": x}
+        else:
+            self.items.append(x + 3)
+            self.table["b"] = x * 5
+        return len(self.items), self.items[-1], self.table, len(held)
+
+
+def test_an_attribute_that_one_branch_replaces_and_the_other_changes() -> None:
+    check(Replaced(), (POS, True), (POS, False), freeze_state=True)
