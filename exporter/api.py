@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-import numpy as np
 import onnx_ir as ir
 
 from exporter.archive import Archive, open_archive
@@ -23,6 +22,7 @@ from symbolics.registry import symbolic
 
 if TYPE_CHECKING:
     from exporter.conversion.signature import DynamicAxes
+    from exporter.conversion.state import InitialState
     from exporter.verification import Verification
 
 __all__ = ["Exported", "Report", "export", "load", "register_symbolic"]
@@ -55,7 +55,7 @@ class Exported:
 
     model: ir.Model
     report: Report
-    initial_state: dict[str, np.ndarray] = field(default_factory=dict)
+    initial_state: InitialState = field(default_factory=dict)
     verification: Verification | None = None
     archive: Archive | None = field(default=None, repr=False)
 

@@ -481,8 +481,8 @@ class ArchiveProgram:
                 **{name: _run_argument(value) for name, value in kwargs.items()},
             )
 
-    def state(self, name: str) -> list[np.ndarray[Any, Any]]:
-        """The tensors of an attribute, by what the model calls it."""
+    def state(self, name: str) -> list[Part]:
+        """The tensors of an attribute, by what the model calls it; those of a list together."""
         value: Any = self._module
         for part in name.removeprefix("self.").split("."):
             if isinstance(value, Mapping):
@@ -493,7 +493,7 @@ class ArchiveProgram:
                 value = value is not None
             else:
                 value = getattr(value, part)
-        return flat_arrays(value)
+        return list(_parts(value))
 
 
 def _run_argument(value: Any) -> Any:

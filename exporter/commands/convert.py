@@ -20,6 +20,7 @@ from exporter.torchscript.program import Program
 
 if TYPE_CHECKING:
     from exporter.api import Exported
+    from exporter.conversion.state import InitialState
     from exporter.verification import Tolerance, Verification
 
 __all__ = ["convert"]
@@ -271,12 +272,18 @@ def _arrays(file: str) -> _Arrays:
         raise click.UsageError(f"{file} is not an .npz file of arrays: {error}") from None
 
 
-def _write_state(path: Path, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Write an `.npz`, complete or not at all."""
+def _write_state(path: Path, state: InitialState) -> None:
+    """Write an `.npz`, complete or not at all. The tensors of a list are `name.0`, `name.1`."""
+    arrays: dict[str, Any] = {}
+    for name, value in state.items():
+        if isinstance(value, list):
+            arrays.update((f"{name}.{i}", item) for i, item in enumerate(value))
+        else:
+            arrays[name] = value
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".npz", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **dict(state))
+            np.savez(file, allow_pickle=False, **arrays)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from exporter.conversion.overloads import method_for
 from exporter.conversion.results import Outputs
 from exporter.conversion.signature import DynamicAxes, Inputs
 from exporter.conversion.specs import TensorSpec
-from exporter.conversion.state import States, StateType, snapshot
+from exporter.conversion.state import InitialState, States, StateType, snapshot
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Node
@@ -66,7 +66,7 @@ class Conversion:
     builder: Builder
     inputs: list[ir.Value]
     outputs: list[ir.Value]
-    initial_state: dict[str, np.ndarray]
+    initial_state: InitialState
     warnings: list[str]
     preconditions: list[str]
 
@@ -277,8 +277,8 @@ def metadata(conversion: Conversion) -> dict[str, str]:
     found = {}
     if conversion.initial_state:
         described = {
-            name: {"dtype": str(a.dtype), "shape": list(a.shape)}
-            for name, a in conversion.initial_state.items()
+            name: [_described(a) for a in value] if isinstance(value, list) else _described(value)
+            for name, value in conversion.initial_state.items()
         }
         found["ts2onnx.state"] = json.dumps(described)
     pairs = [str(v.name) for v in (*conversion.inputs, *conversion.outputs) if "complex" in v.meta]
@@ -287,6 +287,10 @@ def metadata(conversion: Conversion) -> dict[str, str]:
     if conversion.preconditions:
         found["ts2onnx.preconditions"] = json.dumps(conversion.preconditions)
     return found
+
+
+def _described(array: np.ndarray) -> dict[str, object]:
+    return {"dtype": str(array.dtype), "shape": list(array.shape)}
 
 
 def _check_state(request: Request, known: Sequence[str]) -> None:

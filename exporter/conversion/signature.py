@@ -102,7 +102,7 @@ class Inputs:
             present, tensor = self._optional(name, dtype, dims, is_sequence=is_sequence)
             return OptionalValue(present, self._taken(leaf, tensor, dims))
         if is_sequence:
-            return self._taken(leaf, self._sequence(name, dtype, dims), dims)
+            return self._taken(leaf, self.add_sequence(name, dtype, dims), dims)
         return self._taken(leaf, self.add(name, dtype, dims), dims)
 
     def _declared(self, name: str, content: TensorSpec | SequenceSpec) -> _Dims:
@@ -179,7 +179,7 @@ class Inputs:
         self.values.append(value)
         return value
 
-    def _sequence(self, name: str, dtype: ir.DataType, dims: _Dims) -> Tensor:
+    def add_sequence(self, name: str, dtype: ir.DataType, dims: _Dims) -> Tensor:
         """A sequence of tensors.
 
         A dim that has a name may vary in it, so the name is not written: runtimes take the dims of

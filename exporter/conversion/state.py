@@ -56,7 +56,10 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["States", "StateType", "snapshot"]
+__all__ = ["InitialState", "States", "StateType", "snapshot"]
+
+InitialState: TypeAlias = dict[str, np.ndarray | list[np.ndarray]]
+"""The values that state starts from, by the inputs' names; a list for one of tensors."""
 
 # An integer of the state that takes more values than this may be anything.
 MOST_VALUES = 4
@@ -134,7 +137,7 @@ class States:
         self._tensors: dict[str, Tensor] = {}
         self._names: dict[str, str] = {}
         self.values: dict[str, Value] = {}
-        self.initial: dict[str, np.ndarray] = {}
+        self.initial: InitialState = {}
         self.warnings: list[str] = []
 
     @property
@@ -184,17 +187,33 @@ class States:
                 "model leaves its shape open, to which onnx.checker objects; "
                 "its type can be declared"
             )
-        if any(kind.is_sequence for kind in output_types(form)):
-            raise UnsupportedError(f"the state {name} is a list of tensors whose length changes")
         names = list(_names(name, form))
-        arrays = tensors_of(self._interpreter, initial, form)
-        for one, tensor in zip(names, arrays, strict=True):
-            self._start(one, tensor.require_array())
+        tensors = tensors_of(self._interpreter, initial, form)
+        for one, tensor, kind in zip(names, tensors, output_types(form), strict=True):
+            if kind.is_sequence:
+                self.initial[self._public(one)] = self._items(one, form, initial)
+            else:
+                self._start(one, tensor.require_array())
         return rebuild(self._interpreter, form, self._new_inputs(names, form))
+
+    def _items(self, name: str, form: Form, initial: Value) -> list[np.ndarray]:
+        """The tensors that a list holds at the start."""
+        held = form.inner if isinstance(form, OptionalForm) else form
+        if not isinstance(held, RuntimeForm):
+            raise UnsupportedError(
+                f"the state {name} is a list of tensors whose length changes, "
+                f"in a {described(held)} that may be None"
+            )
+        if initial is None:
+            return []
+        return [pairs_of(item.read(self._interpreter.g).require_array()) for item in initial.items]
 
     def _new_inputs(self, names: list[str], form: Form) -> Iterator[Tensor]:
         for name, kind in zip(names, output_types(form), strict=True):
             shape: list[int | str] | None = None
+            if kind.is_sequence:
+                yield self._inputs.add_sequence(self._public(name), kind.dtype, None)
+                continue
             if name in self._declared:
                 shape = list(self._declared[name].require_shape())
             elif kind.shape is not None:
@@ -363,7 +382,8 @@ def _portable(form: Form) -> Form:
         possible = None if form.possible is None else tuple(map(_open, form.possible))
         return TensorForm(form.dtype, shape, possible=possible)
     if isinstance(form, RuntimeForm):
-        return replace(form, shape=None, source=None)
+        shape = None if form.shape is None else _open(form.shape)
+        return replace(form, shape=shape, source=None)
     if isinstance(form, OptionalForm):
         return OptionalForm(_portable(form.inner))
     if isinstance(form, ChoiceForm):

@@ -197,16 +197,16 @@ def _dims(ports: Sequence[Port], samples: Sequence[Sample]) -> dict[str, int]:
 
 def _started(
     session: Session,
-    initial_state: Mapping[str, Array],
+    initial_state: Mapping[str, Sample],
     ports: Sequence[Port],
     examples: Sequence[Sample],
-) -> dict[str, Array]:
+) -> dict[str, Sample]:
     """The initial state; zeros of a declared type in the sizes that the inputs have."""
     sizes = _dims(ports, examples)
     state = dict(initial_state)
     for port in session.inputs:
         array = state.get(port.name)
-        if array is None or len(port.shape) != array.ndim or array.any():
+        if not isinstance(array, np.ndarray) or len(port.shape) != array.ndim or array.any():
             continue
         shape = tuple(
             sizes.get(dim, size) if isinstance(dim, str) else size
@@ -274,7 +274,7 @@ class _Smoke:
     """Runs without a reference."""
 
     def __init__(
-        self, session: Session, initial_state: Mapping[str, Array], examples: Sequence[Sample]
+        self, session: Session, initial_state: Mapping[str, Sample], examples: Sequence[Sample]
     ) -> None:
         self._session = session
         self._ports = [p for p in session.inputs if p.name not in initial_state]
@@ -312,7 +312,7 @@ class _AgainstPyTorch:
     def __init__(
         self,
         session: Session,
-        initial_state: Mapping[str, Array],
+        initial_state: Mapping[str, Sample],
         plan: CallPlan,
         program: ArchiveProgram,
         tolerance: Tolerance,
@@ -351,7 +351,7 @@ class _AgainstPyTorch:
         """Call the program once if its archived state has not the rank that was declared."""
         for port in self._session.inputs:
             array = self._state.get(port.name)
-            if array is None or not port.shape or len(port.shape) == array.ndim:
+            if not isinstance(array, np.ndarray) or not port.shape or len(port.shape) == array.ndim:
                 continue
             self._program.parts(self._plan.arguments(self._plan.examples))
             for name in self._state:

@@ -449,10 +449,13 @@ def test_a_branch_that_is_sure_to_fail_is_dropped() -> None:
 
 
 class Replaced(nn.Module):
+    items: list[Tensor]
+    table: dict[str, Tensor]
+
     def __init__(self):
         super().__init__()
-        self.items: list[Tensor] = []
-        self.table: dict[str, Tensor] = {}
+        self.items = []
+        self.table = {}
 
     def forward(self, x, replace: bool):
         self.items = [x]

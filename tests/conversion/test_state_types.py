@@ -154,25 +154,10 @@ class Keys(nn.Module):
         return x
 
 
-class Cache(nn.Module):
-    """A list of tensors that grows."""
-
-    rows: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.rows.append(x)
-        return torch.stack(self.rows).sum(0)
-
-
 @pytest.mark.parametrize(
     ("module", "match"),
     [
         (Keys, "the attribute found is written and can't be state: the keys of a dict"),
-        (Cache, "the state rows is a list of tensors whose length changes"),
     ],
 )
 def test_what_can_be_no_state(module: type[nn.Module], match: str) -> None:
