@@ -188,9 +188,8 @@ def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | 
 
 
 def target_of(axes: Sequence[Axis], ratios: Sequence[int | None]) -> dict[str, object]:
-    """Sizes where they are known, whole scales where they are not: these need no arithmetic."""
-    known = all(isinstance(a.outputs, int) for a in axes)
-    if not known and all(r is not None for r in ratios):
+    """Whole scales, which need no arithmetic and no sizes of other dims, else the sizes."""
+    if all(r is not None for r in ratios):
         return {"scales": [float(r) for r in ratios if r is not None]}
     return {"sizes": [a.outputs for a in axes]}
 

@@ -98,3 +98,15 @@ def test_fixed_point_is_refused() -> None:
     """PyTorch's numbers for uint8 are not those of any formula in floats."""
     x = (IMAGE * 9).abs().to(torch.uint8)
     refuses(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), x, match="fixed point")
+
+
+@pytest.mark.parametrize("kwargs", [{"scale_factor": 2.0}, {"size": [7, 9], "mode": "bilinear"}])
+def test_between_transposes(kwargs: dict[str, Any]) -> None:
+    """Channels last: onnxruntime's optimizer moves the Transpose through Resize."""
+
+    def channels_last(x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(x.permute(0, 3, 1, 2), **kwargs).permute(0, 2, 3, 1)
+
+    x = torch.randn(2, 4, 5, 3)
+    check(channels_last, x)
+    check(channels_last, x, dynamic=True)

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.lowerings.arithmetic import FLOATS, arange
 from exporter.onnx_graph.lowerings.layout import known_integers
-from exporter.onnx_graph.lowerings.registry import lowering
+from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Tensor
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 D = ir.DataType
 
 
-@lowering("Resize", before=19)
+@lowering("Resize", before=ALWAYS)
 def resize(
     g: Builder,
     X: Tensor,
@@ -41,10 +41,12 @@ def resize(
 ) -> Tensor:
     """axes, antialias and the aspect ratio came with opset 18; sizes and the modes with 11.
 
-    Before 18 scales and sizes name all dims. Opsets 11 and 12 want an empty roi, and empty scales
-    beside sizes. Before 11 each dim is interpolated by gathering: see `_interpolated`.
+    Before 18 scales and sizes name all dims. So they do later, where all dims can be said: moving
+    a Transpose, onnxruntime (1.31) takes those of some axes for those of all. Opsets 11 and 12
+    want an empty roi, and empty scales beside sizes. Before 11 each dim is interpolated by
+    gathering: see `_interpolated`.
     """
-    if coordinate_transformation_mode == "half_pixel_symmetric":
+    if coordinate_transformation_mode == "half_pixel_symmetric" and g.opset < 19:
         raise Unsupported("Resize with half_pixel_symmetric needs opset 19")
     settings: dict[str, Any] = {
         "coordinate_transformation_mode": coordinate_transformation_mode,
@@ -56,11 +58,18 @@ def resize(
     }
     if g.opset >= 18:
         settings.update(antialias=antialias, keep_aspect_ratio_policy=keep_aspect_ratio_policy)
+        if axes is not None and roi is None and keep_aspect_ratio_policy == "stretch":
+            full = _of_all_dims(g, X, axes, scales, sizes)
+            if full is not None:
+                axes, (scales, sizes) = None, full
         return g.native("Resize", X, roi, scales, sizes, axes=axes, **settings)  # type: ignore[no-any-return]
     if antialias or keep_aspect_ratio_policy != "stretch":
         raise Unsupported("Resize with antialias or a kept aspect ratio needs opset 18")
     if axes is not None:
-        scales, sizes = _of_all_dims(g, X, axes, scales, sizes)
+        full = _of_all_dims(g, X, axes, scales, sizes)
+        if full is None:
+            raise Unsupported("Resize with axes, and sizes that are computed, needs opset 18")
+        scales, sizes = full
     if g.opset >= 13:
         return g.native("Resize", X, roi, scales, sizes, **settings)  # type: ignore[no-any-return]
     if g.opset >= 11:
@@ -75,20 +84,23 @@ def resize(
 
 def _of_all_dims(
     g: Builder, x: Tensor, axes: Sequence[int], scales: Any, sizes: Any
-) -> tuple[Any, Any]:
-    shape = x.require_shape()
+) -> tuple[Any, Any] | None:
+    """Scales and sizes of all dims; None where they are only known at run time."""
+    if x.shape is None:
+        return None
+    shape = x.shape
     where = [a % len(shape) for a in axes]
     if sizes is not None:
         known = known_integers(g, sizes)
         if known is None:
-            raise Unsupported("Resize with axes and sizes that are computed needs opset 18")
+            return None
         full = list(shape)
         for axis, size in zip(where, known, strict=True):
             full[axis] = size
         return None, full
     factors = g.constant(scales, D.FLOAT)
     if factors.array is None:
-        raise Unsupported("Resize with axes and scales that are computed needs opset 18")
+        return None
     all_scales = np.ones(len(shape), np.float32)
     all_scales[where] = factors.array
     return all_scales, None
