@@ -215,8 +215,7 @@ def concatenated(interpreter: Interpreter, self: Value, other: Value) -> Value:
 def repeated(interpreter: Interpreter, self: ListValue, count: Value) -> ListValue:
     """`list * n`."""
     if isinstance(count, SymInt) or self.runtime is not None:
-        runtime = runtime_lists.convert(interpreter, self)
-        return ListValue.holding(list_edits.repeat(interpreter, runtime, count), self.element_type)
+        return ListValue.holding(list_edits.repeat(interpreter, self, count), self.element_type)
     return ListValue(self.items * count, self.element_type)
 
 

@@ -104,7 +104,9 @@ class Effects:
                     continue
             elif isinstance(mutable, ListValue) and mutable.growing is not None:
                 if not _grows_here(mutable, frame):
-                    raise NotAppendOnlyError("a list that grows in a loop does so in a branch")
+                    raise NotAppendOnlyError(
+                        "a list that grows in a loop does so in a branch", mutable
+                    )
                 continue
             states[mutable] = state_of(mutable)
         return Effects(states, poisoned, twins, lost)

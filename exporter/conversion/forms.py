@@ -22,7 +22,9 @@ from exporter.conversion.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    TensorRows,
     Value,
+    type_name,
 )
 from exporter.conversion.quantized_forms import QuantizedForm, quantized_form
 from exporter.conversion.tensors import TensorRef
@@ -49,8 +51,10 @@ __all__ = [
     "RuntimeForm",
     "TensorForm",
     "TupleForm",
+    "described",
     "form_of",
     "freeze",
+    "number_kind",
 ]
 
 
@@ -127,7 +131,10 @@ class ListForm:
 
 @dataclass(frozen=True)
 class RuntimeForm:
-    """A list of run-time length, of a kind of number or of tensors of a dtype."""
+    """A list of run-time length, of a kind of number or of tensors of a dtype.
+
+    `stacked` tensors, all of the shape, are the rows of one tensor; others are in a Sequence.
+    """
 
     kind: str
     dtype: ir.DataType | None
@@ -135,6 +142,7 @@ class RuntimeForm:
     element_type: Type | None = field(default=None, compare=False)
     source: ListValue | None = field(default=None, compare=False)
     shared: bool = False
+    stacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,7 +224,8 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
             dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
             shape = value.runtime.shape
             kind, shared = value.runtime.kind, value.runtime.shared
-            return RuntimeForm(kind, dtype, shape, value.element_type, value, shared)
+            stacked = isinstance(value.runtime, TensorRows) and value.runtime.ends is None
+            return RuntimeForm(kind, dtype, shape, value.element_type, value, shared, stacked)
         items = tuple(form_of(interpreter, v) for v in value.items)
         return ListForm(items, value.element_type, value)
     if isinstance(value, DictValue):
@@ -259,3 +268,34 @@ def freeze(interpreter: Interpreter, value: Value) -> Value:
         options = tuple(freeze(interpreter, v) for v in value.options)
         return ChoiceValue(value.picked, options, value.ruled_out)
     return value
+
+
+def number_kind(form: Form) -> str | None:
+    """The kind of number that a form stands for: "int", "float", "bool"; None if it is none."""
+    if isinstance(form, NumberForm):
+        return form.kind
+    value = form.value if isinstance(form, Plain) else None
+    if isinstance(value, (bool, SymBool)):
+        return "bool"
+    if isinstance(value, (int, SymInt)):
+        return "int"
+    return "float" if isinstance(value, (float, SymFloat)) else None
+
+
+def described(form: Form) -> str:
+    """A form in words, for messages."""
+    if isinstance(form, Plain):
+        return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
+    if isinstance(form, TensorForm):
+        return f"a {form.dtype.name} tensor"
+    if isinstance(form, QuantizedForm):
+        return f"a quantized {form.dtype.name} tensor"
+    if isinstance(form, ChoiceForm):
+        return " or ".join(map(described, form.options))
+    if isinstance(form, NumberForm):
+        return form.kind
+    if isinstance(form, TupleForm):
+        return f"({', '.join(map(described, form.items))})"
+    if isinstance(form, OptionalForm):
+        return f"{described(form.inner)} or None"
+    return type(form).__name__.removesuffix("Form").lower()

@@ -43,7 +43,7 @@ def can_grow(before: ListValue) -> bool:
     runtime = before.runtime
     if runtime is None or runtime.kind != "tensor":
         return True
-    return isinstance(runtime, TensorRows) and runtime.dim == 0 and runtime.ends is None
+    return isinstance(runtime, TensorRows) and runtime.ends is None
 
 
 def appended(
@@ -122,13 +122,11 @@ def _interleaved(g: Builder, scans: Sequence[Tensor]) -> Tensor:
 
 def _before(interpreter: Interpreter, before: ListValue) -> Tensor | None:
     g = interpreter.g
-    if isinstance(before.runtime, TensorRows):
-        return runtime_lists.stacked(g, before.runtime)
-    if before.runtime is not None:
-        return before.runtime.value
-    if not before.items:
+    runtime = before.runtime
+    if runtime is None and not before.items:
         return None
-    if isinstance(before.items[0], TensorRef):
-        tensors = [g.Unsqueeze(v.read(g), [0]) for v in before.items]
-        return tensors[0] if len(tensors) == 1 else g.Concat(*tensors, axis=0)  # type: ignore[no-any-return]
+    if isinstance(runtime, TensorRows) or (
+        runtime is None and isinstance(before.items[0], TensorRef)
+    ):
+        return runtime_lists.in_rows(g, before)
     return runtime_lists.convert(interpreter, before).value

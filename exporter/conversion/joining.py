@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.conversion import choices, numbers, runtime_lists
+from exporter.conversion import choices, list_forms, numbers
 from exporter.conversion.forms import (
     ChoiceForm,
     DictForm,
@@ -30,6 +30,7 @@ from exporter.conversion.forms import (
     RuntimeForm,
     TensorForm,
     TupleForm,
+    number_kind,
 )
 from exporter.conversion.objects import (
     UNINITIALIZED,
@@ -39,9 +40,7 @@ from exporter.conversion.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
-    RuntimeList,
     Value,
-    type_name,
 )
 from exporter.conversion.quantized_forms import quantized_form
 from exporter.conversion.tensors import TensorRef
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "described",
     "grounded",
     "output_types",
     "parts",
@@ -97,7 +95,7 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
         return _widen_tensors(a, b, outer)
     if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm) and a.fits(b):
         return a.with_shape(_widen_shapes(a.shape, b.shape, outer), b)
-    kinds = _number_kind(a), _number_kind(b)
+    kinds = number_kind(a), number_kind(b)
     if None not in kinds:
         if "float" in kinds:
             return NumberForm("float")
@@ -144,7 +142,7 @@ def _options(form: Form) -> tuple[Form, ...]:
 
 def _alike(a: Form, b: Form) -> bool:
     """Whether two forms have a common one that is no choice."""
-    kinds = _number_kind(a), _number_kind(b)
+    kinds = number_kind(a), number_kind(b)
     if kinds != (None, None):
         return kinds[0] == kinds[1]
     if isinstance(a, Plain) and isinstance(b, Plain):
@@ -232,7 +230,7 @@ def _visible(form: Form, outer: Scope) -> Form:
     if isinstance(form, QuantizedForm):
         return form.with_shape(visible_shape(form.shape, outer))
     if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
-        kind = _number_kind(form)
+        kind = number_kind(form)
         return NumberForm(str(kind))
     if isinstance(form, (TupleForm, ListForm, DictForm, ObjectForm)):
         items = tuple(_visible(i, outer) for i in form.items)
@@ -243,7 +241,8 @@ def _visible(form: Form, outer: Scope) -> Form:
         shape = form.shape
         if shape is not None:
             shape = tuple(_visible_dim(d, outer) for d in shape)
-        return replace(form, shape=shape, source=None)
+        stacked = form.stacked and shape is not None and None not in shape
+        return replace(form, shape=shape, source=None, stacked=stacked)
     if isinstance(form, OptionalForm):
         return OptionalForm(_visible(form.inner, outer))
     if isinstance(form, ChoiceForm):
@@ -310,82 +309,10 @@ def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
 
 
 def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
-    element = a.element_type or b.element_type
     if isinstance(a, ListForm) and isinstance(b, ListForm) and len(a.items) == len(b.items):
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
-        return ListForm(items, element)
-    kinds = {k for k in (_list_kind(a), _list_kind(b)) if k is not None}
-    if len(kinds) != 1:
-        raise UnsupportedError(
-            f"a list whose length depends on the data, of {described(a)} and {described(b)}; "
-            "ONNX has only sequences of tensors of one dtype"
-        )
-    kind = kinds.pop()
-    dtypes = {d for d in (_list_dtype(a), _list_dtype(b)) if d is not None}
-    if len(dtypes) > 1:
-        raise UnsupportedError("a list of run-time length with tensors of several dtypes")
-    shapes = [s for f in (a, b) for s in _list_shapes(f)]
-    shape = shapes[0] if shapes else None
-    for other in shapes[1:]:
-        shape = runtime_lists.common_shape(shape, other)
-    if shape is not None:
-        shape = tuple(_visible_dim(d, outer) for d in shape)
-    shared = _shares(a) or _shares(b)
-    return RuntimeForm(kind, dtypes.pop() if dtypes else None, shape, element, shared=shared)
-
-
-def _shares(form: ListForm | RuntimeForm) -> bool:
-    """Whether two tensors of a list may be one."""
-    if isinstance(form, RuntimeForm):
-        return form.shared
-    refs = [getattr(i, "source", None) or getattr(i, "value", None) for i in form.items]
-    cells = [ref.cell for ref in refs if isinstance(ref, TensorRef)]
-    return runtime_lists.overlap([{cell, *cell.twins} for cell in cells])
-
-
-def _list_shapes(form: ListForm | RuntimeForm) -> list[OpenShape]:
-    if isinstance(form, RuntimeForm):
-        return [form.shape]
-    return [i.shape for i in form.items if isinstance(i, TensorForm)]
-
-
-def _list_kind(form: ListForm | RuntimeForm) -> str | None:
-    if isinstance(form, RuntimeForm):
-        return form.kind
-    found = {"tensor" if isinstance(i, TensorForm) else _number_kind(i) for i in form.items}
-    if not found:
-        return runtime_lists.kind_of([], form.element_type)
-    return found.pop() if len(found) == 1 else "mixed"
-
-
-def _list_dtype(form: ListForm | RuntimeForm) -> ir.DataType | None:
-    if isinstance(form, RuntimeForm):
-        return form.dtype
-    return next((i.dtype for i in form.items if isinstance(i, TensorForm)), None)
-
-
-def _number_kind(form: Form) -> str | None:
-    if isinstance(form, NumberForm):
-        return form.kind
-    value = form.value if isinstance(form, Plain) else None
-    if isinstance(value, (bool, SymBool)):
-        return "bool"
-    if isinstance(value, (int, SymInt)):
-        return "int"
-    return "float" if isinstance(value, (float, SymFloat)) else None
-
-
-def described(form: Form) -> str:
-    """A form in words, for messages."""
-    if isinstance(form, Plain):
-        return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
-    if isinstance(form, TensorForm):
-        return f"a {form.dtype.name} tensor"
-    if isinstance(form, QuantizedForm):
-        return f"a quantized {form.dtype.name} tensor"
-    if isinstance(form, ChoiceForm):
-        return " or ".join(map(described, form.options))
-    return type(form).__name__.removesuffix("Form").lower()
+        return ListForm(items, a.element_type or b.element_type)
+    return _visible(list_forms.met(a, b), outer)
 
 
 # ---------------------------------------------------------------- taking apart
@@ -420,11 +347,7 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
     elif isinstance(form, QuantizedForm):
         yield from form.tensors(g, value.read(g) if isinstance(value, TensorRef) else value)
     elif isinstance(form, RuntimeForm):
-        if form.kind == "tensor" and not value.items and value.runtime is None:
-            yield runtime_lists.empty(interpreter, form.dtype or ir.DataType.FLOAT).value
-        else:
-            runtime = runtime_lists.convert(interpreter, value, form.kind)
-            yield runtime_lists.sequence(g, runtime).value
+        yield list_forms.tensor_of(interpreter, value, form)
     else:
         for item, inner in zip(parts(value), form.items, strict=True):
             yield from tensors_of(interpreter, item, inner)
@@ -458,7 +381,7 @@ def _is_of(g: Builder, value: Value, form: Form) -> bool:
     if isinstance(form, Plain):
         return form.same(Plain(value))
     if isinstance(form, NumberForm):
-        return _number_kind(Plain(value)) == form.kind
+        return number_kind(Plain(value)) == form.kind
     if isinstance(form, TensorForm):
         tensor = value.read(g) if isinstance(value, TensorRef) else value
         same = isinstance(tensor, Tensor) and tensor.dtype == form.dtype
@@ -505,10 +428,7 @@ def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
         zero = g.constant(np.zeros((), form.dtype.numpy()))
         yield g.Expand(zero, dims) if dims else zero
     elif isinstance(form, RuntimeForm):
-        if form.kind == "tensor":
-            yield runtime_lists.empty(interpreter, form.dtype or ir.DataType.FLOAT).value
-        else:
-            yield g.constant(np.zeros((0,), _DTYPES[form.kind].numpy()))
+        yield list_forms.tensor_of(interpreter, UNINITIALIZED, form)
     elif isinstance(form, OptionalForm):
         yield g.constant(False)
         yield from _placeholder(interpreter, form.inner)
@@ -535,10 +455,7 @@ def output_types(form: Form) -> Iterator[OutputType]:
     elif isinstance(form, QuantizedForm):
         yield from (OutputType(dtype, shape) for dtype, shape in form.parts)
     elif isinstance(form, RuntimeForm):
-        if form.kind == "tensor":
-            yield OutputType(form.dtype or ir.DataType.FLOAT, None, is_sequence=True)
-        else:
-            yield OutputType(_DTYPES[form.kind], (None,))
+        yield list_forms.output_type(form)
     elif isinstance(form, OptionalForm):
         yield OutputType(ir.DataType.BOOL, ())
         yield from output_types(form.inner)
@@ -568,9 +485,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, QuantizedForm):
         return TensorRef.fresh(form.made([next(tensors) for _ in form.parts]), dense=False)
     if isinstance(form, RuntimeForm):
-        runtime = RuntimeList(form.kind, next(tensors), form.shape)
-        runtime.shared = form.shared
-        return ListValue.holding(runtime, form.element_type)
+        return list_forms.rebuilt(form, next(tensors))
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))
         return OptionalValue(present, rebuild(interpreter, form.inner, tensors))

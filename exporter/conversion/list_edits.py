@@ -22,7 +22,6 @@ from exporter.conversion.runtime_lists import (
     made,
     read_item,
     sequence,
-    stacked,
 )
 from exporter.conversion.tensors import TensorRef
 from exporter.onnx_graph.sequences import built
@@ -132,14 +131,16 @@ def reverse(interpreter: Interpreter, self: RuntimeList) -> RuntimeList:
     return slice_of(interpreter, self, None, None, -1)
 
 
-def repeat(interpreter: Interpreter, self: RuntimeList, count: Dim) -> RuntimeList:
+def repeat(interpreter: Interpreter, self: ListValue, count: Dim) -> RuntimeList:
     """`self * count`."""
     g = interpreter.g
     times = g.reshape(g.Max(g.constant(count, _INT64), 0), [1])
-    if self.kind != "tensor":
-        return RuntimeList(self.kind, g.Tile(self.value, times))
-    where = g.Tile(positions(g, self), times)
-    return picked(interpreter, self, where, distinct=False)
+    rows = self.runtime is None and runtime_lists.kind_of(self.items, None) == "tensor"
+    one = (_of_one_shape(interpreter, [self]) if rows else None) or convert(interpreter, self)
+    if one.kind != "tensor":
+        return RuntimeList(one.kind, g.Tile(one.value, times))
+    where = g.Tile(positions(g, one), times)
+    return picked(interpreter, one, where, distinct=False)
 
 
 def _position(g: Builder, self: RuntimeList, index: Dim) -> Dim:
@@ -211,9 +212,17 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
         return RuntimeList(
             self.kind, g.Concat(before, element(interpreter, self, item), after, axis=0)
         )
+    tensor = read_item(interpreter, item)
     if index == 0:
         return concatenate(interpreter, [ListValue([item]), ListValue.holding(self)])
-    tensor = read_item(interpreter, item)
+    if _is_another_row(self, tensor):
+        left = ListValue.holding(slice_of(interpreter, self, None, index, 1))
+        right = ListValue.holding(slice_of(interpreter, self, index, None, 1))
+        result = concatenate(interpreter, [left, ListValue([item]), right])
+        # The two parts are of one tensor, but no item is in both.
+        families = [{source.cell, *source.cell.twins} - {result.cell} for source in (self, item)]
+        result.shared = self.shared or runtime_lists.overlap(families)
+        return result
     held = sequence(g, self).value
     count = g.SequenceLength(held)
     position = g.constant(_position(g, self, index), _INT64)
@@ -229,11 +238,25 @@ def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
         where = g.reshape(g.constant(index, _INT64), [1])
         changed = g.ScatterElements(self.value, where, element(interpreter, self, item), axis=0)
         return RuntimeList(self.kind, changed)
-    position = g.constant(index, _INT64)
     tensor = read_item(interpreter, item)
+    if _is_another_row(self, tensor):
+        rows = TensorRef.fresh(runtime_lists.in_rows(g, ListValue.holding(self)))
+        given = [rows, TensorRef.fresh(tensor), 0, index]
+        written = interpreter.call("aten::select_scatter", given, {})
+        result = TensorRows(written, 0, written.read(g))
+        runtime_lists.tie_to_sources(interpreter, result, [self, item])
+        return result
+    position = g.constant(index, _INT64)
     shape = common_shape(self.shape, tensor.shape)
     changed = runtime_lists.replaced(g, sequence(g, self).value, position, tensor)
     return made(interpreter, changed, shape, self, item)
+
+
+def _is_another_row(self: RuntimeList, tensor: Tensor) -> bool:
+    """Whether a tensor has the shape and dtype of those that are the rows of one."""
+    if not isinstance(self, TensorRows) or self.ends is not None:
+        return False
+    return tensor.shape == self.shape and tensor.dtype == self.value.dtype
 
 
 # ---------------------------------------------------------------- joining
@@ -299,14 +322,8 @@ def _of_one_shape(interpreter: Interpreter, parts: Sequence[ListValue]) -> Runti
     rows: list[Tensor] = []
     sources: list[RuntimeList | TensorRef] = []
     for part in parts:
-        if isinstance(part.runtime, TensorRows):
-            order = [part.runtime.dim, *(d for d in range(len(shape) + 1) if d != part.runtime.dim)]
-            tensor = stacked(g, part.runtime)
-            rows.append(g.Transpose(tensor, perm=order) if part.runtime.dim else tensor)
-            sources.append(part.runtime)
-        else:
-            rows += [g.Unsqueeze(i.read(g), [0]) for i in part.items]
-            sources += part.items
+        rows.append(runtime_lists.in_rows(g, part))
+        sources += part.items if part.runtime is None else [part.runtime]
     joined = g.Concat(*rows, axis=0)
     result = TensorRows(TensorRef.fresh(joined), 0, joined)
     runtime_lists.tie_to_sources(interpreter, result, sources)

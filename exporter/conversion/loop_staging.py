@@ -25,11 +25,12 @@ from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.forms import Form, form_of
 from exporter.conversion.joining import grounded, output_types, rebuild, tensors_of, widen
 from exporter.conversion.journal import Container, Frame, Mutable
+from exporter.conversion.list_forms import unstacked
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.sharing import LoopKin
 from exporter.conversion.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.control_flow import emit_loop
+from exporter.onnx_graph.control_flow import emit_loop, takes_sequences
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, sym_max
@@ -107,7 +108,10 @@ class StagedLoop:
         for _ in range(ROUNDS):
             try:
                 found = self._round(plan)
-            except NotAppendOnlyError:
+            except NotAppendOnlyError as error:
+                # A list that grows in a loop around this one must be carried there.
+                if error.grown is not None and error.grown not in plan.growing:
+                    raise
                 self.read_lists.update(plan.growing)
                 plan.growing = ()
                 continue
@@ -142,11 +146,14 @@ class StagedLoop:
         self.kin.note(found.state_forms)
         # The first trip is tried with copies of what may turn out to stay the same object.
         lost = frozenset() if first else plan.lost.union(found.effects.lost)
+        # What a lost list holds is nobody's business any more: what stands for it is carried.
+        states = {mutable: form for mutable, form in states.items() if mutable not in lost}
         return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost)
 
     def _met(self, before: Form, after: Form) -> Form:
         """The form of what is carried, from those at the start and at the end of a trip."""
-        return widen(*grounded(before, after, self.ties.start), self.outer)
+        form = widen(*grounded(before, after, self.ties.start), self.outer)
+        return unstacked(form) if takes_sequences(self.g) else form
 
     def _may_grow(self, mutable: Mutable) -> bool:
         if not isinstance(mutable, ListValue) or mutable in self.read_lists:
@@ -179,12 +186,16 @@ class StagedLoop:
         same = [a is b for a, b in zip(entering, leaving, strict=True)]
         going = numbers.truth(interpreter, again)
         effects = Effects.of(frame)
+        # Not those that stood for a carried one in an earlier round, and are kin of it still.
+        effects.lost = [c for c in effects.lost if c.born < self.ties.start]
         forms = [
             old if i in plan.fixed and same[i] else form_of(interpreter, v)
             for i, (old, v) in enumerate(zip(plan.forms, leaving, strict=True))
         ]
+        newly_lost = not plan.lost.issuperset(effects.lost)
         for mutable in plan.states:
-            effects.states.setdefault(mutable, state_of(mutable))
+            if mutable not in effects.lost:
+                effects.states.setdefault(mutable, state_of(mutable))
         state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
         scans = [
             growing_lists.appended(interpreter, self._before(m, frame), m.growing or (), self.outer)
@@ -192,7 +203,7 @@ class StagedLoop:
         ]
         self._refuse_shared(plan, entering, leaving, frame)
         outputs = None
-        if self._holds(plan, forms, same, state_forms):
+        if not newly_lost and self._holds(plan, forms, same, state_forms):
             outputs = []
             for i, (value, form) in enumerate(zip(leaving, plan.forms, strict=True)):
                 if i not in plan.fixed:
@@ -200,7 +211,7 @@ class StagedLoop:
             for mutable, form in plan.states.items():
                 outputs += list(tensors_of(interpreter, state_of(mutable), form))
         carry_on = numbers.as_tensor(g, going)
-        new_ties = self._note_ties(plan, leaving, effects) or not plan.lost.issuperset(effects.lost)
+        new_ties = self._note_ties(plan, leaving, effects) or newly_lost
         return _Round(
             scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans, new_ties
         )

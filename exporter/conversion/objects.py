@@ -58,7 +58,14 @@ UNINITIALIZED = _Uninitialized()
 
 
 class NotAppendOnlyError(UnsupportedError):
-    """A list that a loop was thought to do nothing but append to was used otherwise."""
+    """A list that a loop was thought to do nothing but append to was used otherwise.
+
+    `grown` is the list; None where it is one of those of the innermost loop.
+    """
+
+    def __init__(self, message: str, grown: ListValue | None = None) -> None:
+        super().__init__(message)
+        self.grown = grown
 
 
 class ListValue(Container):
@@ -88,28 +95,28 @@ class ListValue(Container):
     def items(self) -> list[Value]:
         """The items, where their number is known."""
         if self.growing is not None:
-            raise NotAppendOnlyError("a list that grows in a loop is read in it")
+            raise NotAppendOnlyError("a list that grows in a loop is read in it", self)
         self.require()
         return self._items
 
     @items.setter
     def items(self, items: list[Value]) -> None:
         if self.growing is not None:
-            raise NotAppendOnlyError("a list that grows in a loop is replaced in it")
+            raise NotAppendOnlyError("a list that grows in a loop is replaced in it", self)
         self._items = items
 
     @property
     def runtime(self) -> RuntimeList | None:
         """The contents, where their number is not known."""
         if self.growing is not None:
-            raise NotAppendOnlyError("a list that grows in a loop is read in it")
+            raise NotAppendOnlyError("a list that grows in a loop is read in it", self)
         self.require()
         return self._runtime
 
     @runtime.setter
     def runtime(self, runtime: RuntimeList | None) -> None:
         if self.growing is not None:
-            raise NotAppendOnlyError("a list that grows in a loop is replaced in it")
+            raise NotAppendOnlyError("a list that grows in a loop is replaced in it", self)
         self._runtime = runtime
 
     def contents(self) -> Any:

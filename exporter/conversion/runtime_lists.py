@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "common_shape", "convert", "descend", "element", "empty", "frozen", "get", "kind_of", "length",
-    "made", "overlap", "read_item", "replaced", "rows", "sequence", "stacked", "tie_to_sources",
+    "DTYPES", "common_shape", "convert", "descend", "element", "empty", "frozen", "get", "in_rows",
+    "kind_of", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence", "stacked",
+    "tie_to_sources",
 ]  # fmt: skip
 
-_DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
 _KINDS: dict[type, str] = {
     TensorType: "tensor",
     IntType: "int",
@@ -66,8 +67,8 @@ def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None
         raise UnsupportedError(f"a list of {what} whose length is only known at run time")
     if kind != "tensor":
         if not values.items:
-            return RuntimeList(kind, g.constant([], _DTYPES[kind]))
-        return RuntimeList(kind, g.cast(g.constant(values.items, _DTYPES[kind]), _DTYPES[kind]))
+            return RuntimeList(kind, g.constant([], DTYPES[kind]))
+        return RuntimeList(kind, g.cast(g.constant(values.items, DTYPES[kind]), DTYPES[kind]))
     tensors = [read_item(interpreter, i) for i in values.items]
     if not tensors:
         return RuntimeList(kind, g.SequenceEmpty())
@@ -120,6 +121,18 @@ def stacked(g: Builder, self: TensorRows) -> Tensor:
     return tensor if self.starts is None else g.Gather(tensor, self.starts, axis=self.dim)
 
 
+def in_rows(g: Builder, values: ListValue) -> Tensor:
+    """The items of a list, all of one shape, as a tensor in which dim 0 counts them."""
+    runtime = values.runtime
+    if runtime is None:
+        items = [g.Unsqueeze(item.read(g), [0]) for item in values.items]
+        return items[0] if len(items) == 1 else g.Concat(*items, axis=0)  # type: ignore[no-any-return]
+    assert isinstance(runtime, TensorRows)
+    tensor = stacked(g, runtime)
+    order = [d for d in range(tensor.require_rank()) if d != runtime.dim]
+    return g.Transpose(tensor, perm=[runtime.dim, *order]) if runtime.dim else tensor
+
+
 def sequence(g: Builder, self: RuntimeList) -> RuntimeList:
     """As an ONNX Sequence of its own."""
     if not isinstance(self, TensorRows):
@@ -170,7 +183,7 @@ def element(interpreter: Interpreter, self: RuntimeList, item: Value) -> Tensor:
     if not is_number(item):
         raise UnsupportedError(f"a {type_name(item)} in a list of {self.kind}s of run-time length")
     g = interpreter.g
-    return g.reshape(g.constant(item, _DTYPES[self.kind]), [1])
+    return g.reshape(g.constant(item, DTYPES[self.kind]), [1])
 
 
 def read_item(interpreter: Interpreter, item: Value) -> Tensor:

@@ -34,9 +34,10 @@ from exporter.conversion.forms import (
     RuntimeForm,
     TensorForm,
     TupleForm,
+    described,
     form_of,
 )
-from exporter.conversion.joining import described, output_types, parts, rebuild, tensors_of, widen
+from exporter.conversion.joining import output_types, parts, rebuild, tensors_of, widen
 from exporter.conversion.objects import (
     DictValue,
     EnumMember,
@@ -383,7 +384,7 @@ def _portable(form: Form) -> Form:
         return TensorForm(form.dtype, shape, possible=possible)
     if isinstance(form, RuntimeForm):
         shape = None if form.shape is None else _open(form.shape)
-        return replace(form, shape=shape, source=None)
+        return replace(form, shape=shape, source=None, stacked=False)
     if isinstance(form, OptionalForm):
         return OptionalForm(_portable(form.inner))
     if isinstance(form, ChoiceForm):

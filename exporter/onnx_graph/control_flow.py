@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.scope import Scope
     from exporter.onnx_graph.values import Tensor
 
-__all__ = ["branch_output", "emit_if", "emit_loop"]
+__all__ = ["branch_output", "emit_if", "emit_loop", "takes_sequences"]
 
 
 def emit_if(
@@ -80,8 +80,13 @@ def emit_loop(
     return results[1:] if idle else results
 
 
+def takes_sequences(g: Builder) -> bool:
+    """Whether a sequence may be what a `Loop` carries, or a branch gives."""
+    return g.opset >= 13
+
+
 def _check_sequences(g: Builder, op_type: str, types: Sequence[OutputType]) -> None:
-    if g.opset < 13 and any(t.is_sequence for t in types):
+    if not takes_sequences(g) and any(t.is_sequence for t in types):
         raise UnsupportedError(
             f"opset {g.opset} lets no sequence (a list of run-time length) out of {op_type}; "
             "opset 13 does"

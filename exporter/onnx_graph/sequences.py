@@ -40,7 +40,10 @@ def built(g: Builder, start: Tensor, trips: Dim, item: Callable[[Tensor], Tensor
 
 
 def mapped(g: Builder, trips: Dim, step: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:
-    """The results of all trips, of one shape each, with the trips as a first dim."""
+    """The results of all trips, of one shape each, with the trips as a first dim.
+
+    Of no trips onnxruntime gives dims of 0 where it does not know them.
+    """
     with g.body("loop") as scope:
         trip, index = _argument(g, "trip", OutputType(ir.DataType.INT64, ()))
         going, condition = _argument(g, "condition", OutputType(ir.DataType.BOOL, ()))

@@ -27,7 +27,7 @@ def test_tensor_split() -> None:
     def program(x, n: int):
         at = torch.tensor([1] * x.size(0), dtype=torch.int64)
         by_place = x.tensor_split(at), x.tensor_split([n, -1])
-        even = torch.cat([x] * n)
+        even = x.repeat(n, 1)
         return x.tensor_split(n), torch.vsplit(even, n), by_place, torch.hsplit(even.t(), n)
 
     at_sizes(program, (1,), (2,), (7,))

@@ -10,6 +10,7 @@ that knows when an operator came. Each takes its subject's operators:
     indexing        gather, scatter, sort and what builds indices
     layout          pads, slices, splits, reshapes
     scatter         scatter with a reduction, by rounds
+    sequences       splits into a sequence
     einsum          Einsum by transposes and matrix products
     random          random numbers without kernels
     regions         RoiAlign, MaxRoiPool
@@ -28,6 +29,7 @@ from exporter.onnx_graph.lowerings import (
     regions,
     resizing,
     scatter,
+    sequences,
     signal,
 )
 from exporter.onnx_graph.lowerings.registry import ALWAYS, find_lowering, lowering
@@ -46,5 +48,6 @@ __all__ = [
     "regions",
     "resizing",
     "scatter",
+    "sequences",
     "signal",
 ]
