@@ -12,7 +12,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import element_count, onnx_dtype, wrapped_dim, wrapped_dims
 
 __all__ = [
@@ -294,8 +294,11 @@ def mT(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
 
 @symbolic("aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)")
 def permute(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
-    """The dims in the order given."""
-    return permuted(g, self, wrapped_dims(dims, self.require_rank()))
+    """The dims in the order given, each of them once."""
+    order = wrapped_dims(dims, self.require_rank())
+    if sorted(order) != list(range(self.require_rank())):
+        raise Raised(f"permute of {self.require_rank()} dims to {list(dims)}")
+    return permuted(g, self, order)
 
 
 @symbolic("aten::movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)")

@@ -13,7 +13,7 @@ raise is dropped: the other one is taken, and the condition noted as a precondit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,6 +36,7 @@ from exporter.conversion.forms import (
     freeze,
 )
 from exporter.conversion.joining import (
+    apart,
     grounded,
     output_types,
     rebuild,
@@ -53,8 +54,9 @@ from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
-from exporter.onnx_graph.symbolic import Dim, resolved
+from exporter.onnx_graph.symbolic import Dim, SymInt, resolved
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
+from exporter.torchscript.types import UnionType
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
@@ -85,7 +87,8 @@ def stage(
     """Stage both branches and join them; returns the node's outputs' values."""
     order = (1, 0) if _raises(node.blocks[1]) else (0, 1)
     runs = [partial(interpreter.run_block, block, environment) for block in node.blocks]
-    return _stage(interpreter, condition, runs, order)
+    unions = {i for i, v in enumerate(node.outputs) if isinstance(v.type, UnionType)}
+    return _stage(interpreter, condition, runs, order, unions)
 
 
 def stage_runs(
@@ -105,6 +108,7 @@ def _stage(
     condition: SymBool,
     runs: Sequence[Callable[[], Sequence[Value]]],
     order: Sequence[int],
+    unions: Collection[int] = (),
 ) -> Sequence[Value]:
     sides: dict[int, _Side] = {}
     node = interpreter.node
@@ -117,6 +121,8 @@ def _stage(
             interpreter.preconditions[noted:] = [precondition(node, error.message)]
             interpreter.facts.assume(condition.condition, index == 1)
             return runs[1 - index]()
+    for i in unions:
+        sides[0].forms[i], sides[1].forms[i] = apart(sides[0].forms[i], sides[1].forms[i])
     return _join(interpreter, condition, sides[0], sides[1])
 
 
@@ -431,5 +437,11 @@ def _without_if(
     if isinstance(a, plain) and isinstance(b, plain):
         dtype = None if form.kind != "float" else SymFloat.dtype
         chosen = g.Where(condition.tensor, as_tensor(g, a, dtype), as_tensor(g, b, dtype))
-        return _Direct(g.integer(chosen) if form.kind == "int" else SymFloat(chosen))
+        if form.kind == "float":
+            return _Direct(SymFloat(chosen))
+        number = g.integer(chosen)
+        symbol = number.as_symbol() if isinstance(number, SymInt) else None
+        if symbol is not None:
+            symbol.values = (int(a), int(b))
+        return _Direct(number)
     return None

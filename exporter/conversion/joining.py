@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
+    "apart",
     "grounded",
     "output_types",
     "parts",
@@ -120,6 +121,13 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
         return ObjectForm(a.type, a.keys, items)
     return _choice(a, b, outer)
+
+
+def apart(a: Form, b: Form) -> tuple[Form, Form]:
+    """The forms of what is declared a Union: there an int stays one where it meets a float."""
+    if {_number_kind(a), _number_kind(b)} == {"int", "float"}:
+        return ChoiceForm((a,)), ChoiceForm((b,))
+    return a, b
 
 
 def _choice(a: Form, b: Form, outer: Scope) -> ChoiceForm:

@@ -23,7 +23,7 @@ from exporter.conversion import growing_lists, numbers
 from exporter.conversion.aliasing import Families, LoopTies, Position, families_of
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.forms import Form, form_of
-from exporter.conversion.joining import grounded, output_types, rebuild, tensors_of, widen
+from exporter.conversion.joining import apart, grounded, output_types, rebuild, tensors_of, widen
 from exporter.conversion.journal import Container, Frame, Mutable
 from exporter.conversion.list_forms import unstacked
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
@@ -75,7 +75,10 @@ class _Round:
 
 
 class StagedLoop:
-    """Stages one loop; `trips` may be symbolic, `condition` is the initial one."""
+    """Stages one loop; `trips` may be symbolic, `condition` is the initial one.
+
+    `unions` are the carried values that are declared to be one of several types.
+    """
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class StagedLoop:
         trips: Dim,
         condition: bool | SymBool,
         carried: Sequence[Value],
+        unions: frozenset[int] = frozenset(),
     ) -> None:
         self.interpreter = interpreter
         self.g = interpreter.g
@@ -93,6 +97,7 @@ class StagedLoop:
         self.trips = trips
         self.condition = condition
         self.carried = list(carried)
+        self.unions = unions
         self.outer = self.g.scope
         self.ties = LoopTies(interpreter.journal.now())
         self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
@@ -127,7 +132,7 @@ class StagedLoop:
         else:
             fixed = frozenset(i for i in fixed if found.same[i])
         forms = [
-            old if i in fixed else self._met(old, new)
+            old if i in fixed else self._met(old, new, i in self.unions)
             for i, (old, new) in enumerate(zip(plan.forms, found.forms, strict=True))
         ]
         states = dict(plan.states)
@@ -150,8 +155,10 @@ class StagedLoop:
         states = {mutable: form for mutable, form in states.items() if mutable not in lost}
         return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost)
 
-    def _met(self, before: Form, after: Form) -> Form:
+    def _met(self, before: Form, after: Form, union: bool = False) -> Form:
         """The form of what is carried, from those at the start and at the end of a trip."""
+        if union:
+            before, after = apart(before, after)
         form = widen(*grounded(before, after, self.ties.start), self.outer)
         return unstacked(form) if takes_sequences(self.g) else form
 
@@ -266,7 +273,7 @@ class StagedLoop:
         return (
             all(same[i] for i in plan.fixed)
             and all(
-                i in plan.fixed or self._met(a, b) == a
+                i in plan.fixed or self._met(a, b, i in self.unions) == a
                 for i, (a, b) in enumerate(zip(plan.forms, forms, strict=True))
             )
             and all(

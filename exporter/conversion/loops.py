@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.conversion import numbers
@@ -13,6 +14,7 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.symbolic import SymInt, resolved
 from exporter.onnx_graph.values import SymBool
+from exporter.torchscript.types import UnionType
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter, Options
@@ -40,14 +42,16 @@ def run(interpreter: Interpreter, node: Node, environment: Environment) -> Seque
     if condition is False or (isinstance(trips, int) and trips <= 0):
         return carried
     block = node.blocks[0]
+    unions = frozenset(i for i, v in enumerate(node.outputs) if isinstance(v.type, UnionType))
+    staged = partial(StagedLoop, interpreter, block, environment, trips, condition, carried, unions)
     if not isinstance(trips, int) or isinstance(condition, SymBool):
-        return StagedLoop(interpreter, block, environment, trips, condition, carried).stage()
+        return staged().stage()
     try:
         return _unroll(interpreter, block, environment, trips, carried, limited=True)
     except _TooLongError:
         pass
     try:
-        return StagedLoop(interpreter, block, environment, trips, condition, carried).stage()
+        return staged().stage()
     except UnsupportedError:
         if trips == FOREVER:
             raise

@@ -20,8 +20,9 @@ from exporter.conversion import branches
 from exporter.conversion.binding import choose
 from exporter.conversion.facts import rank_of
 from exporter.conversion.objects import ListValue, OptionalValue, Value
-from exporter.conversion.operators import call_operator, functional_name
+from exporter.conversion.operators import MissingSymbolicError, call_operator, functional_name
 from exporter.conversion.tensors import TensorRef
+from exporter.conversion.undecided_numbers import each_number
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt, resolved
 from exporter.onnx_graph.values import SymBool, Tensor
@@ -63,7 +64,7 @@ def _call_of_ranks(
     That is tried only where the operator can't be converted without.
     """
     g = interpreter.g
-    call = partial(call_operator, interpreter, kind, args, kwargs)
+    call = partial(_call_of_numbers, interpreter, kind, args, kwargs)
     tensors = [t for value in (*args, *kwargs.values()) for t in _unranked(g, value)]
     decision = interpreter.facts.decision_on(tensors) if tensors else None
     if decision is None:
@@ -83,6 +84,22 @@ def _call_of_ranks(
     if list(_unranked(g, result)):
         branches.note_decided(interpreter, decision, again, result)
     return result
+
+
+def _call_of_numbers(
+    interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
+) -> Value:
+    """Convert a call; with each number that it must know, if it can't be converted without."""
+    try:
+        return call_operator(interpreter, kind, args, kwargs)
+    except MissingSymbolicError:
+        raise
+    except UnsupportedError:
+        again = partial(call_decided, interpreter, kind)
+        result = each_number(interpreter, kind, args, kwargs, again)
+        if result is NotImplemented:
+            raise
+        return result
 
 
 def _rank_decision(interpreter: Interpreter, tensors: Sequence[Tensor]) -> SymBool | None:

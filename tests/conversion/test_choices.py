@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from exporter.errors import ExportError
 from tests.conversion.harness import check, check_state, converted, loaded, refuses, run, script
 
 X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
@@ -375,6 +374,23 @@ def test_a_union_that_a_branch_decides() -> None:
     check(program, (X, 1), (X, 2), (X, -1))
 
 
+def test_an_int_and_a_float_of_a_union() -> None:
+    """They stay what they are, in a branch and in a loop."""
+
+    def program(x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        value: int | float = n
+        if n > 2:
+            value = 2.5
+        last: int | float = n
+        for i in range(n):
+            if i == 1:
+                last = 0.5
+        x = x * value if isinstance(value, float) else x + 100
+        return x, x * last if isinstance(last, float) else x - 1
+
+    check(program, (X, 1), (X, 3), (X, 0), (X, 2))
+
+
 def how_big(value: Any) -> int:
     if isinstance(value, int):
         return value
@@ -391,16 +407,3 @@ def test_any_that_a_branch_decides() -> None:
         return how_big(value)
 
     check(program, (X, 1), (X, 2))
-
-
-def test_no_operator_for_an_option() -> None:
-    """An operator must convert for each option: the error is that of the one for which it fails."""
-
-    def program(x: Tensor, c: bool) -> Tensor:
-        axes = [0]
-        if c:
-            axes = [1]
-        return x.permute(axes[0], 1 - axes[0])
-
-    with pytest.raises(ExportError):
-        converted(script(program), (X, True))
