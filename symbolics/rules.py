@@ -230,7 +230,8 @@ def reduced_dims(self: Tensor, dim: int | Sequence[int] | None) -> list[int] | N
     """
     if dim is None or (isinstance(dim, (list, tuple)) and len(dim) == 0):
         return None if self.rank is None else list(range(self.rank))
-    dims = [dim] if isinstance(dim, int) else list(dim)
+    # A lone number may be one of run time, which is no int.
+    dims = list(dim) if isinstance(dim, Sequence) else [dim]
     if self.rank == 0:
         wrapped_dims(dims, 0)
         return []
