@@ -125,7 +125,7 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
 
 def apart(a: Form, b: Form) -> tuple[Form, Form]:
     """The forms of what is declared a Union: there an int stays one where it meets a float."""
-    if {_number_kind(a), _number_kind(b)} == {"int", "float"}:
+    if {number_kind(a), number_kind(b)} == {"int", "float"}:
         return ChoiceForm((a,)), ChoiceForm((b,))
     return a, b
 
