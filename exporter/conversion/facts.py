@@ -86,6 +86,14 @@ class Facts:
             decided = _Decided(decision, tensor, then, other)
             self._decided.setdefault(decision.condition, []).append(decided)
 
+    def pass_on(self, decision: SymBool, tensor: Tensor, other: Tensor) -> None:
+        """Another tensor has the shape of one of which a condition decides."""
+        if decision.condition is None or other.shape is not None:
+            return
+        for decided in list(self._decided.get(decision.condition, ())):
+            if decided.tensor is tensor and other is not tensor:
+                self.decide_shape(decision, other, decided.then, decided.other)
+
     def decision_on(self, tensors: Sequence[Tensor]) -> SymBool | None:
         """The condition that decides how many dims one of these tensors has."""
         for decided in itertools.chain.from_iterable(self._decided.values()):

@@ -21,6 +21,7 @@ import onnx_ir as ir
 
 from exporter.conversion import growing_lists, numbers
 from exporter.conversion.aliasing import Families, LoopTies, Position, families_of
+from exporter.conversion.branches import precondition
 from exporter.conversion.effects import Effects, put_state, state_of
 from exporter.conversion.forms import Form, form_of
 from exporter.conversion.joining import apart, grounded, output_types, rebuild, tensors_of, widen
@@ -29,11 +30,11 @@ from exporter.conversion.list_forms import unstacked
 from exporter.conversion.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.sharing import LoopKin
 from exporter.conversion.tensors import Cell, TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.control_flow import emit_loop, takes_sequences
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
-from exporter.onnx_graph.symbolic import Dim, sym_max
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import SymBool, Tensor
 
 if TYPE_CHECKING:
@@ -106,7 +107,11 @@ class StagedLoop:
         self.read_lists: set[Mutable] = set()
 
     def stage(self) -> Sequence[Value]:
-        """Find a plan that holds for every trip, then emit."""
+        """Find a plan that holds for every trip, then emit.
+
+        A body that is sure to fail is one that is not run: then the loop has no trips.
+        """
+        node, noted = self.interpreter.node, len(self.interpreter.preconditions)
         plan = _Plan([form_of(self.interpreter, v) for v in self.carried])
         self.kin.note(dict(enumerate(plan.forms)))
         first = True
@@ -120,6 +125,12 @@ class StagedLoop:
                 self.read_lists.update(plan.growing)
                 plan.growing = ()
                 continue
+            except RaisedError as error:
+                if not isinstance(self.condition, SymBool) and is_ge(self.trips, 1):
+                    raise
+                self.interpreter.node = self.g.source = node
+                self.interpreter.preconditions[noted:] = [precondition(node, error.message)]
+                return self.carried
             if found.outputs is not None and not first and not found.new_ties:
                 return self._emit(found, plan)
             plan, first = self._next_plan(plan, found, first), False

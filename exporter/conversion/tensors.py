@@ -17,10 +17,14 @@ from typing import Any
 from exporter.conversion.journal import Journal, Mutable
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, Shape
+from exporter.onnx_graph.symbolic import Dim, Shape, sym_max
 from exporter.onnx_graph.values import Tensor
 
 __all__ = ["Cell", "TensorRef", "View", "dense_strides"]
+
+
+# So many values of a view, taken from states of its base, are kept.
+KEPT = 4
 
 
 class Cell(Mutable):
@@ -99,7 +103,7 @@ class TensorRef(Mutable):
     only the few operators change that give a tensor other dims in place (`unsqueeze_`).
     """
 
-    __slots__ = ("_current", "_taken_from", "_views", "base", "cell", "strides", "view")
+    __slots__ = ("_taken", "_views", "base", "cell", "strides", "view")
 
     def __init__(self, cell: Cell, base: TensorRef | None = None, view: View | None = None) -> None:
         super().__init__()
@@ -110,8 +114,7 @@ class TensorRef(Mutable):
         self.base = base
         self.view = view
         self.strides: Shape | None = None
-        self._current: Tensor | None = None
-        self._taken_from: Tensor | None = None
+        self._taken: tuple[tuple[Tensor, Tensor], ...] = ()
 
     def snapshot(self) -> Any:
         """What the handle points to."""
@@ -124,7 +127,7 @@ class TensorRef(Mutable):
         self.base, self.view, self.strides = state
         if self.base is not None:
             self.base._views.append(self)
-        self._current = self._taken_from = None
+        self._taken = ()
 
     def origin(self) -> TensorRef:
         """The tensor as it is now, for when the handle is going to be changed.
@@ -133,7 +136,7 @@ class TensorRef(Mutable):
         """
         origin = TensorRef(self.cell, self.base, self.view)
         origin.strides = self.strides
-        origin._current, origin._taken_from = self._current, self._taken_from
+        origin._taken = self._taken
         origin._views, self._views = self._views, []
         for view in origin._views:
             view.base = origin
@@ -177,14 +180,20 @@ class TensorRef(Mutable):
             return self.cell.read()
         assert self.view is not None
         base = self.base.read(g)
-        if self._current is None or self._taken_from is not base or not g.scope.sees(self._current):
-            self._current = self.view.take(g, base)
-            self._taken_from = base
-        return self._current
+        for state, value in self._taken:
+            if state is base and g.scope.sees(value):
+                return value
+        value = self.view.take(g, base)
+        self.seed(base, value)
+        return value
 
     def seed(self, base: Tensor, value: Tensor) -> None:
-        """Note a value already taken from this state of the base."""
-        self._taken_from, self._current = base, value
+        """Note a value already taken from this state of the base.
+
+        What a branch writes is undone, and the base is again what it was: so is what is known of
+        the value that was taken from it before.
+        """
+        self._taken = ((base, value), *self._taken[: KEPT - 1])
 
     def write(self, g: Builder, journal: Journal, value: Tensor) -> None:
         """Replace the value, in the base too where this is a view."""
@@ -203,5 +212,5 @@ def dense_strides(shape: Shape) -> Shape:
     for size in reversed(shape):
         strides.append(step)
         # A dim of size 0 counts as 1, as in PyTorch.
-        step = step * (1 if isinstance(size, int) and size == 0 else size)
+        step = step * sym_max(size, 1)
     return tuple(reversed(strides))

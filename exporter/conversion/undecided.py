@@ -77,11 +77,16 @@ def _call_of_ranks(
         named = {k: resolved(v) if isinstance(v, SymInt) else v for k, v in kwargs.items()}
         return call_decided(interpreter, kind, known, named)
 
+    written = list(_unranked(g, args[0])) if args else []
     try:
         result = call()
     except UnsupportedError:
         return branches.stage_calls(interpreter, decision, again, again)
-    if list(_unranked(g, result)):
+    if isinstance(result, TensorRef) and result is args[0]:
+        # Written in place: the dims are as before, and calling it again would write twice.
+        for before in written:
+            interpreter.facts.pass_on(decision, before, result.read(g))
+    elif list(_unranked(g, result)):
         branches.note_decided(interpreter, decision, again, result)
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx_ir as ir
@@ -11,6 +11,9 @@ import onnx_ir as ir
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.signatures import Signature
 from exporter.onnx_graph.values import SymScalar, Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
 
 __all__ = [
     "count_from_front",
@@ -37,14 +40,23 @@ def count_from_front(
 
 
 def reduced_from_front(
-    args: Sequence[object], arguments: Mapping[str, object]
+    g: Builder, op_type: str, args: Sequence[object], arguments: Mapping[str, object]
 ) -> dict[str, object]:
     """The named arguments of a reduction, with axes that count from the front.
 
-    onnxruntime 1.31 forgets the axes that count from the end where the input is empty.
+    onnxruntime 1.31 forgets the axes that count from the end where the input is empty. Where the
+    number of dims is not known they are computed, from the opset on that takes them as an input.
     """
     result = dict(arguments)
-    rank = args[0].rank if args and isinstance(args[0], Tensor) else None
+    data = args[0] if args and isinstance(args[0], Tensor) else None
+    rank = None if data is None else data.rank
+    axes = result.get("axes")
+    if data is not None and data.shape is None and isinstance(axes, (list, tuple)):
+        if min(axes, default=0) < 0 and g.opset >= (13 if op_type == "ReduceSum" else 18):
+            computed = g.Add(g.Size(g.Shape(data)), list(axes))
+            from_end = np.less(axes, 0)
+            result["axes"] = computed if from_end.all() else g.Where(from_end, computed, list(axes))
+        return result
     for name in ("axis", "axes"):
         axes = result.get(name)
         if not rank or axes is None:

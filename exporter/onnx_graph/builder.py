@@ -31,6 +31,7 @@ from exporter.onnx_graph import (  # noqa: F401
     propagation,
     quantized,
     reshaping,
+    sequences,
     shapes,
     size_nodes,
 )
@@ -117,7 +118,7 @@ class Builder:
     ) -> Any:
         """The operator as the target opset has it: `op` without lowerings, which call this."""
         if op_type.startswith(("Reduce", "Arg")):
-            kwargs = reduced_from_front(args, kwargs)
+            kwargs = reduced_from_front(self, op_type, args, kwargs)
         signature, placed = place(op_type, domain, self.opset, args, kwargs)
         inputs, outer_dtypes = self._tensors(signature, placed.inputs)
         attributes = {
@@ -137,6 +138,8 @@ class Builder:
             r if dtype is None else self.cast(r, dtype)
             for r, dtype in zip(results, detour, strict=True)
         ]
+        if outer_dtypes and shapes.OutputType.of(results[0]).is_sequence:
+            results = [sequences.cast(self, results[0], *outer_dtypes.values())]
         return results[0] if outputs == 1 else tuple(results)
 
     def _tensors(

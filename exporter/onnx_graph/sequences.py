@@ -1,6 +1,7 @@
 """ONNX Sequences whose length is only known at run time: what takes a `Loop` over their items.
 
     built(g, start, n, item)     start with item(0), ..., item(n - 1) behind it
+    cast(g, sequence, dtype)     the items in another dtype
     mapped(g, n, step)           step(0), ..., step(n - 1), stacked: one tensor for each result
 
 Outer tensors and sequences are just used in the functions. A sequence may leave a `Loop` from
@@ -22,7 +23,7 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["built", "mapped"]
+__all__ = ["built", "cast", "mapped"]
 
 
 def built(g: Builder, start: Tensor, trips: Dim, item: Callable[[Tensor], Tensor]) -> Tensor:
@@ -37,6 +38,15 @@ def built(g: Builder, start: Tensor, trips: Dim, item: Callable[[Tensor], Tensor
         longer = g.SequenceInsert(sequence, item(index))
     body = (scope, [trip, going, held], [condition, longer])
     return emit_loop(g, g.scalar(trips), None, [start], body, [type_])[0]
+
+
+def cast(g: Builder, self: Tensor, dtype: ir.DataType) -> Tensor:
+    """A sequence with its items in another dtype."""
+
+    def item(index: Tensor) -> Tensor:
+        return g.cast(g.SequenceAt(self, index), dtype)
+
+    return built(g, g.SequenceEmpty(dtype=dtype), g.integer(g.SequenceLength(self)), item)
 
 
 def mapped(g: Builder, trips: Dim, step: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from exporter.errors import RaisedError
 from exporter.onnx_graph.indexing_rules import INDEXING_RULES
 from exporter.onnx_graph.reshaping import rest
 from exporter.onnx_graph.spatial_rules import SPATIAL_RULES
@@ -36,6 +37,8 @@ def broadcast(*shapes: Shape | None) -> PartialShape:
         dims = {s[i] for s in shapes if s is not None and -i <= len(s)}
         dims.discard(1)
         fixed = [d for d in dims if isinstance(d, int)]
+        if len(fixed) > 1:
+            raise RaisedError(f"tensors of sizes {fixed[0]} and {fixed[1]} don't broadcast")
         # A size that certainly is above 1 decides as a known one does.
         above = [d for d in dims if isinstance(d, SymInt) and is_ge(d, 2)]
         if not dims:

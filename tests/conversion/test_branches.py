@@ -472,3 +472,12 @@ class Replaced(nn.Module):
 
 def test_an_attribute_that_one_branch_replaces_and_the_other_changes() -> None:
     check(Replaced(), (POS, True), (POS, False), freeze_state=True)
+
+
+def test_a_branch_that_writes_more_dims_than_there_are_is_dropped() -> None:
+    def program(x, y):
+        if x.sum() > 100:
+            y.mul_(x)
+        return y.sort(0)[0]
+
+    check(program, (torch.ones(2, 2), POS[:2]), (-torch.ones(2, 2), NEG[:2]))

@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -485,3 +486,17 @@ def test_modules_as_an_interface_by_name_and_by_index() -> None:
 
     check(Steps(), (torch.ones(2), "less"))
     check(Steps(), (torch.ones(2), "twice"))
+
+
+@pytest.mark.parametrize("opset", [13, 20])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.float16, torch.int16])
+def test_lists_of_run_time_length_keep_any_dtype(dtype: torch.dtype, opset: int) -> None:
+    """onnxruntime splits tensors of few dtypes into a sequence."""
+
+    def program(x):
+        parts = list(x.unbind(0))
+        parts.append(x[0])
+        return parts
+
+    x = torch.arange(6).reshape(3, 2).to(dtype)
+    check(program, (x,), (x[:1],), dynamic=True, opset_version=opset)

@@ -416,3 +416,14 @@ def test_a_loop_variable_read_after_the_loop() -> None:
         return x, i
 
     check_loop(program, (FLAT, 3), (FLAT, 0))
+
+
+def test_a_loop_whose_body_is_sure_to_fail_has_no_trips() -> None:
+    def program(x, n: int):
+        y = x.sum()
+        for _ in range(n):
+            y = y[:1]
+        return y
+
+    result = check(program, (torch.rand(3), 0), (torch.rand(3), -1))
+    assert "a slice of a 0-d tensor" in result.report.preconditions[0]

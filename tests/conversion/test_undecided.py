@@ -141,3 +141,23 @@ def test_a_rank_that_stays_open() -> None:
 
     calls = [(torch.randn(n, 3),) for n in (1, 2, 4)]
     check(program, *calls, dynamic_axes={"x": {0: "n"}})
+
+
+def test_writes_where_a_size_decides_the_rank() -> None:
+    def program(x, n: int):
+        x.squeeze_(-2)
+        x *= n
+        x[:] += 1
+        x.mul_(x.sum())
+        return x, x.sum(-1)
+
+    calls = [(torch.rand(size, 4), 2) for size in (3, 1, 0)]
+    check(program, *calls, dynamic=True, input_names=["x", "n"])
+
+
+def test_reductions_of_empty_tensors_of_unknown_rank() -> None:
+    def program(x):
+        y = x.squeeze(0)
+        return y.sum(-1), y.prod(-1), y.sum([-1], keepdim=True)
+
+    check(program, *((torch.rand(size, 4),) for size in (3, 1, 0)), dynamic=True)

@@ -461,3 +461,11 @@ def test_as_strided_without_known_strides() -> None:
         return torch.as_strided(y, [2], [1])
 
     refuses(program, M, True, match="whose place in memory is not known")
+
+
+def test_strides_of_empty_tensors() -> None:
+    def program(x):
+        return x.stride(0), x.stride(1), x.transpose(0, 2).stride(2)
+
+    shapes = ((2, 3, 4), (0, 3, 4), (2, 0, 4), (2, 3, 0), (1, 1, 1))
+    check(program, *((torch.rand(shape),) for shape in shapes), dynamic=True)

@@ -55,3 +55,14 @@ def test_no_bounds() -> None:
         return torch.clamp(x)
 
     refuses(clamp, EDGES, match="min and max are both None", mode="script")
+
+
+def test_large_integers() -> None:
+    """onnxruntime's Max, Min and Clip go wrong where the lower halves of int64 look negative."""
+    large = torch.tensor([0, 5, -7, 2**31, 2**31 - 1, -(2**31) - 1, 2**32 + 5, 2**63 - 1, -(2**63)])
+
+    def program(a, b):
+        bounded = torch.clamp(a, -3, 2**31 + 1), a.clamp(min=3), a.clamp(max=b), a.relu()
+        return torch.maximum(a, b), torch.minimum(a, b), *bounded
+
+    check(program, large[:, None], large, opsets=ALL_OPSETS)

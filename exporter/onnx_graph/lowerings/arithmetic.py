@@ -38,25 +38,35 @@ def tensors(g: Builder, *operands: Operand) -> list[Tensor]:
     return [g.constant(o, dtype) for o in operands]
 
 
-@lowering("Max", before=12)
+@lowering("Max", before=ALWAYS)
 def max_by_where(g: Builder, *operands: Operand) -> Tensor:
-    """Max and Min take integers from opset 12 on; before, the larger of two is selected."""
+    """The larger of two integers is selected where there is no Max for them, or not a right one."""
     return _extreme(g, "Max", "Greater", operands)
 
 
-@lowering("Min", before=12)
+@lowering("Min", before=ALWAYS)
 def min_by_where(g: Builder, *operands: Operand) -> Tensor:
-    """The smaller of two integers is selected."""
+    """The smaller of two integers is selected; see `max_by_where`."""
     return _extreme(g, "Min", "Less", operands)
 
 
 def _extreme(g: Builder, op_type: str, test: str, operands: Sequence[Operand]) -> Tensor:
     result, *rest = tensors(g, *operands)
-    if result.dtype in FLOATS:
+    sizes = all(operand.elements is not None for operand in (result, *rest))
+    if sizes or _has_extremes(g, result.dtype):
         return g.native(op_type, result, *rest)  # type: ignore[no-any-return]
     for other in rest:
         result = g.Where(g.op(test, result, other), result, other)
     return result
+
+
+def _has_extremes(g: Builder, dtype: ir.DataType) -> bool:
+    """Whether Max, Min and Clip are right for a dtype: integers come with opset 12.
+
+    onnxruntime 1.31 compares the lower halves of int64 numbers as if they had a sign: the larger of
+    0 and 2**31 would be 0. So these are only used for sizes, which are below that.
+    """
+    return dtype in FLOATS or (g.opset >= 12 and dtype != D.INT64)
 
 
 @lowering("Clip", before=ALWAYS)
@@ -69,7 +79,7 @@ def clip_by_extremes(
     an infinity there.
     """
     both = min is not None and max is not None
-    if both and (g.opset >= 12 or (g.opset == 11 and input.dtype in FLOATS)):
+    if both and g.opset >= 11 and _has_extremes(g, input.dtype):
         return g.native("Clip", input, min, max)  # type: ignore[no-any-return]
     if min is not None:
         input = g.Max(input, min)
