@@ -42,7 +42,12 @@ def number_dtype(value: Number, dtype: int | None = None) -> ir.DataType:
 
 def filled(g: Builder, size: Sequence[Dim] | Tensor, value: Number, dtype: ir.DataType) -> Tensor:
     """A tensor of one number."""
-    dims = size if isinstance(size, Tensor) else g.constant(list(size), INT64)
+    if isinstance(size, Tensor):
+        dims = size
+    else:
+        for dim in size:
+            g.at_least(dim, 0)
+        dims = g.constant(list(size), INT64)
     if isinstance(value, (bool, int, float)) and not is_complex(dtype):
         array = g.constant(value, dtype).require_array().reshape(1)
         return g.ConstantOfShape(dims, value=ir.Tensor(array, dtype=dtype))
@@ -304,6 +309,8 @@ def arange_start_step(
     target = onnx_dtype(dtype) if dtype is not None else INT64 if integers else FLOAT
     if integers:
         whole = [int(v) if isinstance(v, bool) else v for v in (start, end, step)]
+        if whole[0] == 0 and whole[2] == 1:
+            g.at_least(whole[1], 0)  # type: ignore[arg-type]
         return g.cast(integer_range(g, *whole), target)  # type: ignore[arg-type]
     if not is_float(target) and isinstance(start, (int, float)) and isinstance(step, (int, float)):
         # PyTorch counts in doubles but then adds truncated steps to the truncated start.

@@ -114,7 +114,9 @@ def _pack_padded_sequence(
     lengths = g.cast(lengths, INT64)
     valid = validity(g, time, lengths)
     sizes = g.ReduceSum(g.cast(valid, INT64), axes=[1], keepdims=False)
-    longest = g.integer(g.Gather(lengths, g.constant(0, INT64), axis=0))
+    # The first one; but this is how programs ask for it, and what they ask twice is one size.
+    longest = g.integer(g.ReduceMax(lengths, axes=[0], keepdims=False))
+    g.at_least(longest, 0)
     # The reshape changes nothing, but says that the size is the longest length itself.
     batch_sizes = g.reshape(g.Slice(sizes, [0], [longest], [0]), [longest])
     return packed_like(g, Packed(x, lengths, valid), batch_sizes), batch_sizes
@@ -148,6 +150,8 @@ def _pad_packed_sequence(
             end = [0] * rank + [g.constant(wanted, INT64)] + [0] * (rank - 1)
             x = g.Pad(x, g.constant(end), g.constant(padding_value, x.dtype))
         x = g.Slice(x, [0], [wanted], [0])
+        # The reshape changes nothing, but says that no length is beyond what there is.
+        x = g.reshape(x, [wanted, *x.require_shape()[1:]])
     if batch_first:
         x = g.Transpose(x, perm=[1, 0, *range(2, rank)])
     return x, sequence.lengths

@@ -184,14 +184,17 @@ def _written_row(g: Builder, base: Tensor, source: Tensor, index: Dim) -> Tensor
 
 
 def _spliced(g: Builder, base: Tensor, source: Tensor, dim: int, start: Dim, end: Dim) -> Tensor:
-    """`base` up to `start`, then `source`, then `base` from `end` on; empty pieces are left out."""
+    """`base` up to `start`, then `source`, then `base` from `end` on; empty pieces are left out.
+
+    The sizes of the pieces add up to that of the base, whatever has become of them as expressions.
+    """
     size = g.size(base, dim)
     pieces = [source]
     if start != 0:
         pieces.insert(0, slice_tensor(g, base, dim, 0, start))
     if end not in (size, int64_max):
         pieces.append(slice_tensor(g, base, dim, end))
-    return g.Concat(*pieces, axis=dim) if len(pieces) > 1 else source
+    return g.sized_as(g.Concat(*pieces, axis=dim), base) if len(pieces) > 1 else source
 
 
 def _beside(g: Builder, vector: Tensor, dims: int) -> Tensor:

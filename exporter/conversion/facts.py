@@ -52,6 +52,7 @@ class Facts:
 
     def __init__(self, g: Builder) -> None:
         self._g = g
+        g.narrow = lambda symbol, lower: self._set_bounds(symbol, lower, symbol.upper)
         self._undo: list[Callable[[], None]] = []
         self._decided: dict[Condition, list[_Decided]] = {}
 

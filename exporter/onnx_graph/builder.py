@@ -44,6 +44,7 @@ from exporter.onnx_graph.arguments import (
 )
 from exporter.onnx_graph.call import Call
 from exporter.onnx_graph.lowerings import find_lowering
+from exporter.onnx_graph.node_keys import computation_key
 from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, place
@@ -84,6 +85,8 @@ class Builder:
         self.steps: dict[ir.Value, tuple[Call, list[Tensor]]] = {}
         # Declared sizes that turned out to be fixed: where, by symbol and size.
         self.pinned: dict[tuple[Symbol, int], object] = {}
+        # Notes a symbol's lower bound for as long as it holds.
+        self.narrow: Callable[[Symbol, int], None] | None = None
 
     # ------------------------------------------------------------ operators
 
@@ -277,6 +280,14 @@ class Builder:
             tensor.value, shapes.OutputType(tensor.dtype, shape), str(tensor.value.name)
         )
 
+    def sized_as(self, tensor: Tensor, other: Tensor) -> Tensor:
+        """The tensor with the dims of another one, which it has though its operator can't tell."""
+        if tensor.value is None or tensor.quantization is not None or tensor.shape == other.shape:
+            return tensor
+        return self.typed(
+            tensor.value, shapes.OutputType(tensor.dtype, other.shape), str(tensor.value.name)
+        )
+
     # ------------------------------------------------------------ names and symbols
 
     def unique(self, name: str, *, out: bool = False) -> str:
@@ -310,6 +321,12 @@ class Builder:
             symbol.sources.append((source, axis))
         return SymInt.of(symbol)
 
+    def at_least(self, value: Dim, lower: int) -> None:
+        """Note what holds from here on, since the program fails otherwise."""
+        symbol = value.as_symbol() if isinstance(value, SymInt) else None
+        if symbol is not None and self.narrow is not None:
+            self.narrow(symbol, lower)
+
     def integer(self, tensor: Tensor) -> Dim:
         """The value of a 0-d (or one-element) integer tensor as a Python int or an expression."""
         if tensor.elements is not None and len(tensor.elements) == 1:
@@ -321,13 +338,20 @@ class Builder:
         if cached is not None and cached.elements is not None:
             return cached.elements[0]
         scalar = self.cast(self.reshape(tensor, []), ir.DataType.INT64)
-        result = self.symbol("value", scalar, lower=None)
+        # Programs ask again for what they know: int(lengths.max()) for each mask that they make.
+        computation = ("integer of", computation_key(scalar.value))
+        cached = self.scope.cached(computation)
+        if cached is None or cached.elements is None:
+            result = self.symbol("value", scalar, lower=None)
+            cached = Tensor(
+                ir.DataType.INT64, (), elements=(result,), value=scalar.value, scope=scalar.scope
+            )
+            self.scope.cache[computation] = cached
         # The cache entry holds the tensor, so that its id stays taken.
-        self.scope.cache[key] = Tensor(
-            ir.DataType.INT64, (), elements=(result,), value=scalar.value, scope=scalar.scope
-        )
+        self.scope.cache[key] = cached
         self.scope.cache[("keep", id(tensor))] = tensor
-        return result
+        assert cached.elements is not None
+        return cached.elements[0]
 
     # ------------------------------------------------------------ constants
 

@@ -85,6 +85,7 @@ Atom: TypeAlias = Symbol | Apply
 Monomial: TypeAlias = tuple[Atom, ...]
 Dim: TypeAlias = Union[int, "SymInt"]
 Shape: TypeAlias = tuple[Dim, ...]
+Bounds: TypeAlias = tuple[int | None, int | None]
 
 
 class SymInt:
@@ -142,16 +143,21 @@ class SymInt:
         """Whether more than sums and products of symbols are in it."""
         return any(atom.__class__ is Apply for monomial in self.terms for atom in monomial)
 
-    def with_values(self, values: Mapping[Symbol, Dim]) -> Dim:
-        """The expression with some symbols replaced."""
+    def with_values(self, values: Mapping[Symbol, Dim], seen: dict[int, Dim] | None = None) -> Dim:
+        """The expression with some symbols replaced; `seen` as in `bounds`."""
         if not any(symbol in values for symbol in self.symbols()):
             return self
-        total: Dim = 0
+        seen = {} if seen is None else seen
+        total = seen.get(id(self))
+        if total is not None:
+            return total
+        total = 0
         for monomial, factor in self.terms.items():
             product: Dim = factor
             for atom in monomial:
-                product = product * _atom_with_values(atom, values)
+                product = product * _atom_with_values(atom, values, seen)
             total = total + product
+        seen[id(self)] = total
         return total
 
     def __str__(self) -> str:
@@ -263,16 +269,24 @@ class SymInt:
 
     # ------------------------------------------------------------ bounds
 
-    def bounds(self) -> tuple[int | None, int | None]:
-        """The smallest and the largest value, None where there is no bound."""
+    def bounds(self, seen: dict[int, Bounds] | None = None) -> Bounds:
+        """The smallest and the largest value, None where there is no bound.
+
+        `seen` has those of the expressions inside that were met, for they share their parts.
+        """
+        seen = {} if seen is None else seen
+        found = seen.get(id(self))
+        if found is not None:
+            return found
         low: int | None = 0
         high: int | None = 0
         for monomial, factor in self.terms.items():
-            least, most = _monomial_bounds(monomial)
+            least, most = _monomial_bounds(monomial, seen)
             if factor < 0:
                 least, most = most, least
             low = None if low is None or least is None else low + factor * least
             high = None if high is None or most is None else high + factor * most
+        seen[id(self)] = low, high
         return low, high
 
 
@@ -284,10 +298,12 @@ def resolved(value: Dim) -> Dim:
     return value.with_values(known) if known else value
 
 
-def _atom_with_values(atom: Atom, values: Mapping[Symbol, Dim]) -> Dim:
+def _atom_with_values(atom: Atom, values: Mapping[Symbol, Dim], seen: dict[int, Dim]) -> Dim:
     if isinstance(atom, Symbol):
         return values.get(atom, SymInt.of(atom))
-    arguments = [a.with_values(values) if isinstance(a, SymInt) else a for a in atom.arguments]
+    arguments = [
+        a.with_values(values, seen) if isinstance(a, SymInt) else a for a in atom.arguments
+    ]
     if atom.operator == "floordiv":
         return arguments[0] // arguments[1]
     return arguments[0] if atom.operator == "let" else _extreme(atom.operator, arguments)
@@ -383,11 +399,11 @@ def _order(atom: Atom) -> tuple[str, int]:
     return str(atom), id(atom) if isinstance(atom, Symbol) else 0
 
 
-def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
+def _monomial_bounds(monomial: Monomial, seen: dict[int, Bounds]) -> Bounds:
     low: int | None = 1
     high: int | None = 1
     for atom in monomial:
-        least, most = _atom_bounds(atom)
+        least, most = _atom_bounds(atom, seen)
         if least is None or least < 0 or low is None:
             return (least, most) if len(monomial) == 1 else (None, None)
         low = low * least
@@ -395,16 +411,12 @@ def _monomial_bounds(monomial: Monomial) -> tuple[int | None, int | None]:
     return low, high
 
 
-def _dim_bounds(value: Dim) -> tuple[int | None, int | None]:
-    return value.bounds() if isinstance(value, SymInt) else (value, value)
-
-
-def _atom_bounds(atom: Atom) -> tuple[int | None, int | None]:
+def _atom_bounds(atom: Atom, seen: dict[int, Bounds]) -> Bounds:
     if isinstance(atom, Symbol):
         if atom.values is not None and all(isinstance(v, int) for v in atom.values):
             return min(atom.values), max(atom.values)  # type: ignore[return-value]  # all are ints
         return atom.lower, atom.upper
-    bounds = [_dim_bounds(a) for a in atom.arguments]
+    bounds = [a.bounds(seen) if isinstance(a, SymInt) else (a, a) for a in atom.arguments]
     if atom.operator == "let":
         return bounds[0]
     if atom.operator == "floordiv":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from exporter.onnx_graph.symbolic import MAX_TEXT, Dim, Symbol, SymInt
+from exporter.onnx_graph.symbolic import MAX_TEXT, Dim, Symbol, SymInt, is_ge, sym_max, sym_min
 
 
 def test_shared_parts() -> None:
@@ -30,3 +30,15 @@ def test_text() -> None:
     n, m = SymInt.of(Symbol("n")), SymInt.of(Symbol("m"))
     assert str(3 + n * m * 2 - m) == "-m + 2*m*n + 3"
     assert str((n + 1) // 2) == "((n + 1) // (2))"
+
+
+def test_shared_parts_are_looked_at_once() -> None:
+    """What is nested forty deep, each level twice in the next, has 2**40 paths through it."""
+    n = SymInt.of(Symbol("n"))
+    value: Dim = n
+    for i in range(40):
+        value = sym_min(sym_max(value - i - 1, 0) + value // 2, value)
+    assert isinstance(value, SymInt)
+    assert is_ge(value, 0) is True
+    (symbol,) = n.symbols()
+    assert value.with_values({symbol: 0}) == 0

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 
 import onnx_ir as ir
 
-from exporter.onnx_graph.signatures import NOT_DETERMINISTIC
+from exporter.onnx_graph.node_keys import node_key
 
 __all__ = ["CommonSubexpressionPass"]
 
@@ -41,7 +41,7 @@ def _merge(graph: ir.Graph, scopes: list[Seen]) -> bool:
         ]
         for body in bodies:
             modified |= _merge(body, [*scopes, {}])
-        key = None if bodies else _key(node)
+        key = None if bodies else node_key(node)
         if key is None:
             continue
         earlier = next((s[key] for s in scopes if key in s), None)
@@ -53,21 +53,3 @@ def _merge(graph: ir.Graph, scopes: list[Seen]) -> bool:
             graph.remove(node, safe=True)
             modified = True
     return modified
-
-
-def _key(node: ir.Node) -> Hashable | None:
-    if node.op_type in NOT_DETERMINISTIC and not node.domain:
-        return None
-    attributes = []
-    for name, attribute in sorted(node.attributes.items()):
-        value = attribute.value
-        if attribute.type == ir.AttributeType.TENSOR:
-            if value.nbytes > 1024:
-                return None
-            value = (value.dtype, tuple(value.shape), value.tobytes())
-        elif isinstance(value, (list, tuple)):
-            value = tuple(value)
-        elif attribute.type in (ir.AttributeType.TYPE_PROTO, ir.AttributeType.TYPE_PROTOS):
-            return None  # an empty Optional, which has no inputs that could be the same
-        attributes.append((name, attribute.type, value))
-    return node.op_identifier(), len(node.outputs), tuple(node.inputs), tuple(attributes)
