@@ -339,8 +339,12 @@ def to_arrays(value: Any) -> Any:
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    if tensor.layout is not torch.strided or tensor.is_quantized:
-        raise InputError(f"a {'quantized' if tensor.is_quantized else 'sparse'} tensor as argument")
+    if tensor.is_quantized:
+        raise InputError(
+            "a quantized tensor as argument, which no ONNX input is; quantize it in the module"
+        )
+    if tensor.layout is not torch.strided:
+        raise InputError("a sparse tensor as argument")
     tensor = tensor.detach().cpu().resolve_conj().resolve_neg()
     if tensor.dtype in _EXTENSION_TYPES:
         as_integer, numpy_type = _EXTENSION_TYPES[tensor.dtype]

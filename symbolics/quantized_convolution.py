@@ -46,10 +46,31 @@ def convolved(g: Builder, x: Tensor, numbers: Tensor, packed: PackedConv, dims: 
     )
 
 
+def reshaped(g: Builder, x: Tensor, shape: Sequence[Dim]) -> Tensor:
+    """A weight in another shape; one that is a constant keeps its name."""
+    if x.array is None:
+        return g.reshape(x, shape)
+    return g.constant(x.array.reshape([int(d) for d in shape]), name=x.name)
+
+
+def named(g: Builder, x: Tensor, name: str) -> Tensor:
+    """A constant under a name in its module, if it came out of the state of one as an item.
+
+    PyTorch's convolutions are stored as a tuple, of which the items have but numbers.
+    """
+    plain = x if x.quantization is None else x.quantization.integers
+    if plain.array is None or plain.name is None or not plain.name.rpartition(".")[2].isdigit():
+        return x
+    path = f"{g.module_path}.{name}" if g.module_path else name
+    again = g.constant(plain.array, name=path)
+    return again if x.quantization is None else quantized.carried(again, x)
+
+
 def _without_height(g: Builder, weight: Tensor) -> Tensor:
     """A two-dimensional kernel of height 1 as a one-dimensional one; channels stay where they are."""
     meaning = quantized.meaning_of(weight)
-    integers = g.Squeeze(meaning.integers, axes=[2])
+    first, second, _, *rest = weight.require_shape()
+    integers = reshaped(g, meaning.integers, [first, second, *rest])
     return quantized.whole(integers, meaning.scale, meaning.zero_point, meaning.axis)
 
 
@@ -186,10 +207,12 @@ def pack(
 
     A one-dimensional kernel becomes a two-dimensional one of height 1, as PyTorch packs it.
     """
+    weight, bias = named(g, weight, "weight"), None if bias is None else named(g, bias, "bias")
     meaning = quantized.meaning_of(weight)
     lists = [tuple(int(n) for n in numbers) for numbers in settings]
     if weight.require_rank() == 3:
-        integers = g.Unsqueeze(meaning.integers, axes=[2])
+        first, second, *rest = weight.require_shape()
+        integers = reshaped(g, meaning.integers, [first, second, 1, *rest])
         weight = quantized.whole(integers, meaning.scale, meaning.zero_point, meaning.axis)
         lists = [(neutral, *numbers) for neutral, numbers in zip((1, 0, 0, 1), lists, strict=True)]
     stride, padding, output_padding, dilation = lists

@@ -119,6 +119,12 @@ class Binder:
     def bind(self, name: str, declared: Type, given: object) -> Argument:
         """What a parameter, or a part of one, gets; an `InputError` if its type can't take it."""
         if isinstance(given, TensorData):
+            if given.quantization is not None:
+                # What a traced module was given.
+                raise InputError(
+                    f"the argument {name} is a quantized tensor, which no ONNX input is; "
+                    "quantize it in the module, and trace that"
+                )
             given = TensorSpec(given.dtype.name.lower(), given.shape)
         if isinstance(given, Fixed):
             return self._default(name, declared, given.value)

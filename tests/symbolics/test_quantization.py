@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+import exporter
+from exporter.errors import ExportError
 from tests.symbolics.harness import refuses
 from tests.symbolics.quantizing import agree, quietly
 
@@ -170,3 +174,20 @@ def test_channels_need_opset_13() -> None:
         match="per channel, at opset 12; opset 13 has that",
         opset=12,
     )
+
+
+def test_a_trace_of_quantized_tensors_is_refused(tmp_path: Path) -> None:
+    """Its archive says what it was traced with."""
+    with quietly():
+        q = quantize(floats(2), 0.1, 3, torch.quint8)
+        torch.jit.trace(Dequantized(), q).save(tmp_path / "model.pt")
+    with pytest.raises(ExportError, match="the argument q is a quantized tensor"):
+        exporter.export(tmp_path / "model.pt")
+
+
+class Dequantized(torch.nn.Module):
+    """Of a quantized argument."""
+
+    def forward(self, q: torch.Tensor) -> torch.Tensor:
+        """Its numbers."""
+        return q.dequantize()

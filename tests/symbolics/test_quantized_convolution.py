@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+from torch.ao import quantization
 
+import exporter
 from tests.symbolics.harness import refuses
 from tests.symbolics.quantizing import ENGINES, agree, engine, quietly
 
@@ -164,3 +167,16 @@ def test_settings() -> None:
     """They are numbers of the program."""
     with quietly():
         agree(torch.jit.script(Asked()), torch.zeros(1), opsets=(20,))
+
+
+def test_names() -> None:
+    """Initializers are called what PyTorch calls the weights of the module."""
+    with engine("fbgemm"), quietly():
+        model = nn.Sequential(quantization.QuantStub(), nn.Conv1d(6, 4, 3), nn.Conv1d(4, 3, 1))
+        model.qconfig = quantization.get_default_qconfig("fbgemm")
+        quantization.prepare(model.eval(), inplace=True)(images(2, 6, 7))
+        quantization.convert(model, inplace=True)
+        model = nn.Sequential(*model, torch.ao.nn.quantized.DeQuantize())
+        exported = exporter.export(torch.jit.script(model), (images(2, 6, 7),))
+    names = {name for name in exported.model.graph.initializers if not name.startswith("constant")}
+    assert {"1.weight", "1.bias/quantized", "2.weight", "2.bias/quantized"} <= names
