@@ -1,10 +1,12 @@
 """Lists of run-time length that become longer, shorter, or are put in another order."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from tests.conversion.harness import check, check_loop, operators
+import exporter
+from tests.conversion.harness import check, check_loop, compare, leaves, loaded, operators, script
 from tests.conversion.sized_lists import X, at_sizes
 
 
@@ -231,3 +233,26 @@ def test_a_rotating_list_unrolled_and_as_a_loop() -> None:
         return torch.stack(xs)
 
     check_loop(program, (X,), (X[:2],), (X[:1],), dynamic=True)
+
+
+@pytest.mark.parametrize("opset", [13, 20])
+def test_a_list_that_the_model_takes(opset: int) -> None:
+    """An input that is a Sequence, of items of several sizes."""
+
+    def program(xs: list[Tensor], i: int):
+        ys = xs[1:] + xs[::-1]
+        xs.append(ys[i])
+        first = xs.pop(0)
+        sums: list[Tensor] = []
+        for a, b in zip(ys, xs):
+            sums.append(a.sum() + b.sum())
+        return ys, first, xs, torch.stack(sums), torch.cat(ys)
+
+    scripted = script(program)
+    given = exporter.SequenceSpec("float32", ("n", 3))
+    session = loaded(exporter.export(scripted, (given, 1), opset_version=opset))
+    for count in (2, 5, 3):
+        xs = [torch.rand(k + 1, 3) for k in range(count)]
+        feeds = {"xs": [x.numpy() for x in xs], "i": np.asarray(1)}
+        found = list(leaves(session.run(None, feeds)))
+        compare(list(leaves(scripted(list(xs), 1))), found, f"{count} items", 1e-5, 1e-6)
