@@ -40,6 +40,7 @@ from exporter.conversion.objects import (
     type_name,
 )
 from exporter.conversion.operators import item
+from exporter.conversion.out_arguments import out_arguments
 from exporter.conversion.prims import PRIMS
 from exporter.conversion.strings import OPAQUE, RunTimeText
 from exporter.conversion.tensors import TensorRef
@@ -231,7 +232,7 @@ class Interpreter:
                     f"{kind} of a text that shows a value only known at run time ({a!r})"
                 )
         function = BUILTINS.get(kind)
-        if function is not None:
+        if function is not None and not (kwargs and out_arguments(kind, kwargs)):
             result = function(self, *args, **kwargs)
             if result is not NotImplemented:
                 return result

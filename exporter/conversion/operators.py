@@ -16,6 +16,7 @@ import onnx_ir as ir
 from exporter.conversion.binding import choose
 from exporter.conversion.numbers import boolean
 from exporter.conversion.objects import ListValue, RuntimeList, Value
+from exporter.conversion.out_arguments import out_arguments
 from exporter.conversion.storage import on_storage
 from exporter.conversion.strides import regrouped, view_strides
 from exporter.conversion.tensors import TensorRef, View
@@ -123,8 +124,9 @@ def call_operator(
     if found is not None:
         overload, bound = found
         return _call(interpreter, kind, overload, bound)
-    if "out" in kwargs or _has_out_tuple(kwargs):
-        return _call_out(interpreter, kind, args, kwargs)
+    targets = out_arguments(kind, kwargs)
+    if targets:
+        return _call_out(interpreter, kind, args, kwargs, targets)
     functional = functional_name(kind)
     if kind in _METADATA and isinstance(args[0], TensorRef):
         assert functional is not None
@@ -132,7 +134,9 @@ def call_operator(
         args[0].become(view, interpreter.journal)
         return args[0]
     if functional is not None and args and isinstance(args[0], TensorRef):
-        found = choose(overloads(functional), args, kwargs)
+        # The functional form takes the same arguments in the same order, but for this one.
+        bound_args = args[::-1] if kind == "aten::polygamma_" else args
+        found = choose(overloads(functional), bound_args, kwargs)
         if found is not None:
             overload, bound = found
             result = _run(interpreter, overload, bound)
@@ -143,19 +147,17 @@ def call_operator(
     raise MissingSymbolicError(kind, interpreter.describe_call(kind, args, kwargs))
 
 
-def _has_out_tuple(kwargs: Mapping[str, Value]) -> bool:
-    return any(name in kwargs for name in ("values", "indices")) and any(
-        isinstance(v, TensorRef) for v in kwargs.values()
-    )
-
-
 def _call_out(
-    interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
+    interpreter: Interpreter,
+    kind: str,
+    args: Sequence[Value],
+    kwargs: Mapping[str, Value],
+    names: Sequence[str],
 ) -> Value:
-    names = [n for n in ("out", "values", "indices", "out0", "out1", "out2") if n in kwargs]
     rest = {k: v for k, v in kwargs.items() if k not in names}
-    result = call_operator(interpreter, kind, args, rest)
-    results = result if isinstance(result, tuple) else (result,)
+    result = interpreter.call(kind, args, rest)
+    several = isinstance(result, (tuple, ListValue))
+    results = interpreter.items(result) if several else [result]
     targets = [kwargs[n] for n in names]
     if len(targets) == 1 and isinstance(targets[0], (tuple, ListValue)):
         targets = interpreter.items(targets[0])
