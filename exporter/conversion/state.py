@@ -348,6 +348,8 @@ def _leaves(name: str, form: Form, value: Value) -> Iterator[_Leaf]:
     if form == KEPT:
         return
     if isinstance(form, _CONTAINERS):
+        if isinstance(value, ListValue) and value.runtime is not None:
+            return  # a type of the run before, which this run does not bear out
         for key, inner, item in zip(_keys(form), form.items, parts(value), strict=True):
             yield from _leaves(f"{name}.{key}", inner, item)
     else:

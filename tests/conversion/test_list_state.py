@@ -143,3 +143,25 @@ def test_the_file_of_the_initial_state(tmp_path: Path, monkeypatch: pytest.Monke
 def test_before_sequences_leave_branches() -> None:
     with pytest.raises(UnsupportedError, match="opset 12 lets no sequence"):
         exporter.export(script(Window()), (X,), opset_version=12)
+
+
+class Ring(nn.Module):
+    """The last three inputs; the next one's place is state, too."""
+
+    rows: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = [torch.zeros(2, 2) for _ in range(3)]
+        self.at = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.rows[self.at] = x
+        self.at = (self.at + 1) % 3
+        return torch.stack(self.rows).sum(0)
+
+
+def test_an_item_at_a_place_that_is_state(tmp_path: Path) -> None:
+    """Which item is written is only known at run time."""
+    calls = [(X * i,) for i in range(1, 6)]
+    streamed(Ring(), calls, tmp_path / "ring.onnx", state=["rows", "at"])
