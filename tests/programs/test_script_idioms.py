@@ -4,7 +4,7 @@ Each is converted live and from an archive, at an old and the default opset, its
 the model, and compared with the scripted program on calls that take its different ways.
 """
 
-# ruff: noqa: B007, B905, C406, E741, SIM108  programs as people write them
+# ruff: noqa: B007, B905, C406, E741, F841, SIM108  programs as people write them
 
 from pathlib import Path
 from typing import Any
