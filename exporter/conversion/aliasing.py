@@ -5,53 +5,74 @@ tensor in the graph, but in the program it is one of those that it was joined fr
 values may be one and the same tensor on some path. Such cells are made twins: as long as none of
 them is written all is well, and reading one after another was written is an error instead of a
 guess.
+
+Where handles are joined by their places (`either`), what they share is exact; there only what was
+made on a path can be a twin.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from exporter.conversion.either import Outside, own_cells
 from exporter.conversion.journal import Journal, Mutable
 from exporter.conversion.objects import (
     ChoiceValue,
     DictValue,
     ListValue,
-    NamedTuple,
     ObjectValue,
     OptionalValue,
+    RuntimeList,
     Value,
 )
+from exporter.conversion.objects import NamedTuple as NamedTupleValue
 from exporter.conversion.tensors import Cell, TensorRef
 
-__all__ = ["Families", "LoopTies", "Position", "cells_of", "families_of", "tie"]
+__all__ = ["Families", "Family", "LoopTies", "Position", "cells_of", "families_of", "tie"]
 
-Families: TypeAlias = list[list[Cell]]
-"""For each tensor in a value, in order: its cell, and those that may share its memory."""
+
+class Family(NamedTuple):
+    """The storages that a tensor may share: all, and those that its places don't tell of."""
+
+    all: list[Cell]
+    own: list[Cell]
+
+
+Families: TypeAlias = list[Family]
+"""One for each tensor in a value, in order."""
+
+_Holder: TypeAlias = TensorRef | RuntimeList
 
 
 def cells_of(value: Value) -> Iterator[Cell]:
-    """The cells of the tensors in a value, in order; a list of run-time length has one."""
+    """The cells of the tensors in a value, in order."""
+    for holder in _holders(value):
+        yield from holder.cells()
+
+
+def _holders(value: Value) -> Iterator[_Holder]:
+    """The tensors in a value, in order; a list of run-time length counts as one."""
     if isinstance(value, TensorRef):
-        yield value.cell
+        yield value
     elif isinstance(value, ListValue) and value.growing is not None:
         return
     elif isinstance(value, ListValue) and value.runtime is not None:
         if value.runtime.kind == "tensor":
-            yield value.runtime.cell
+            yield value.runtime
     elif isinstance(value, OptionalValue):
-        yield from cells_of(value.value)
+        yield from _holders(value.value)
     elif isinstance(value, ChoiceValue):
         for option in value.options:
-            yield from cells_of(option)
+            yield from _holders(option)
     else:
         for item in _items(value):
-            yield from cells_of(item)
+            yield from _holders(item)
 
 
 def _items(value: Value) -> Sequence[Value]:
-    if isinstance(value, NamedTuple):
+    if isinstance(value, NamedTupleValue):
         return value.values
     if isinstance(value, tuple):
         return value
@@ -64,9 +85,33 @@ def _items(value: Value) -> Sequence[Value]:
     return ()
 
 
-def families_of(value: Value) -> Families:
+def families_of(value: Value, outside: Outside | None = None) -> Families:
     """The cells of a value with their twins. To be taken before the path is undone."""
-    return [[cell, *cell.twins] for cell in cells_of(value)]
+    families = []
+    for holder in _holders(value):
+        cells = list(holder.cells())
+        own = cells
+        if outside is not None and isinstance(holder, TensorRef):
+            own = own_cells(holder, outside)
+        families.append(Family(_with_twins(cells), _with_twins(own)))
+    return families
+
+
+def _with_twins(cells: Sequence[Cell]) -> list[Cell]:
+    return list(dict.fromkeys(member for cell in cells for member in (cell, *cell.twins)))
+
+
+def _made(holder: _Holder, start: int) -> list[Cell]:
+    """The cells of a joined tensor that the places of its handle don't tell of."""
+    cells = list(holder.cells())
+    return [cell for cell in cells if cell.born >= start] if _is_placed(holder, start) else cells
+
+
+def _is_placed(holder: _Holder, start: int) -> bool:
+    """Whether a joined tensor was joined by its places; one that was not has a new cell."""
+    if not isinstance(holder, TensorRef):
+        return False
+    return holder.born < start or holder.choice is not None or holder.base is not None
 
 
 def tie(
@@ -80,23 +125,30 @@ def tie(
     for path in paths:
         holders: dict[Cell, list[Cell]] = {}
         for value, families in zip(joined, path, strict=True):
-            for made, family in _matched(list(cells_of(value)), families):
+            for cells, family in _matched(list(_holders(value)), families, start):
                 for cell in family:
-                    holders.setdefault(cell, []).append(made)
+                    holders.setdefault(cell, []).extend(cells)
         for cell, made_from in holders.items():
             same = dict.fromkeys([*made_from, cell] if cell.born < start else made_from)
             for one, other in combinations(same, 2):
                 one.pair(other, journal)
 
 
-def _matched(cells: list[Cell], families: Families) -> Iterator[tuple[Cell, list[Cell]]]:
-    """Each joined cell with the family it was joined from, or with all if the structure changed."""
-    if len(cells) == len(families):
-        yield from zip(cells, families, strict=True)
+def _matched(
+    holders: list[_Holder], families: Families, start: int
+) -> Iterator[tuple[list[Cell], list[Cell]]]:
+    """The cells of each joined tensor with the family that it was joined from.
+
+    With all families, if the structure has changed.
+    """
+    if len(holders) == len(families):
+        for holder, family in zip(holders, families, strict=True):
+            placed = _is_placed(holder, start)
+            yield _made(holder, start), family.own if placed else family.all
     else:
-        for cell in cells:
+        for holder in holders:
             for family in families:
-                yield cell, family
+                yield _made(holder, start), family.all
 
 
 Position: TypeAlias = int | Mutable
@@ -119,12 +171,20 @@ class LoopTies:
         self.start = start
         self._ties: set[tuple[_Leaf, _Leaf | Cell]] = set()
 
-    def note(self, families: dict[Position, Families]) -> bool:
-        """Add the ties of a path by the families of its values; whether any is new."""
+    def note(
+        self, families: dict[Position, Families], carried: Mapping[Position, Value] | None = None
+    ) -> bool:
+        """Add the ties of a path by the families of its values; whether any is new.
+
+        `carried` are the values that stood for these in the trip: what they tell by their places
+        is no news.
+        """
         holders: dict[Cell, list[_Leaf]] = {}
         for position, found in families.items():
+            stands = list(_holders((carried or {}).get(position)))
             for i, family in enumerate(found):
-                for cell in family:
+                placed = len(stands) == len(found) and _is_placed(stands[i], self.start)
+                for cell in family.own if placed else family.all:
                     holders.setdefault(cell, []).append((position, i, len(found)))
         count = len(self._ties)
         for cell, leaves in holders.items():
@@ -138,16 +198,17 @@ class LoopTies:
         leaves = (leaf for tie in self._ties for leaf in tie if not isinstance(leaf, Cell))
         return any(leaf[0] is position for leaf in leaves)
 
-    def apply(self, journal: Journal, values: dict[Position, Value]) -> None:
+    def apply(self, journal: Journal, values: Mapping[Position, Value]) -> None:
         """Tie values at these positions, among each other and to outer cells."""
-        cells = {position: list(cells_of(value)) for position, value in values.items()}
+        found = {position: list(_holders(value)) for position, value in values.items()}
 
         def at(leaf: _Leaf | Cell) -> list[Cell]:
             if isinstance(leaf, Cell):
                 return [leaf]
             position, index, count = leaf
-            found = cells.get(position, [])
-            return [found[index]] if len(found) == count else found
+            holders = found.get(position, [])
+            chosen = [holders[index]] if len(holders) == count else holders
+            return [cell for holder in chosen for cell in _made(holder, self.start)]
 
         for one, other in self._ties:
             for a in at(one):

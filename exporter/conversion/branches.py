@@ -22,6 +22,7 @@ import numpy as np
 
 from exporter.conversion.aliasing import Families, families_of, tie
 from exporter.conversion.effects import Effects, put_state, state_of
+from exporter.conversion.either import Either, Outside
 from exporter.conversion.forms import (
     ChoiceForm,
     DictForm,
@@ -41,7 +42,6 @@ from exporter.conversion.joining import (
     output_types,
     rebuild,
     tensors_of,
-    visible_shape,
     widen,
 )
 from exporter.conversion.journal import Frame, Mutable
@@ -49,6 +49,7 @@ from exporter.conversion.numbers import as_tensor, logical_not
 from exporter.conversion.objects import ChoiceValue, ListValue, OptionalValue, Value
 from exporter.conversion.sharing import relate
 from exporter.conversion.tensors import TensorRef
+from exporter.conversion.visible import visible_shape
 from exporter.errors import RaisedError
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
@@ -70,6 +71,7 @@ class _Side:
     """One staged branch: its graph, results and effects, and what is needed to describe them."""
 
     index: int
+    outside: Outside | None
     scope: Scope
     frame: Frame
     results: list[Value]
@@ -110,12 +112,13 @@ def _stage(
     order: Sequence[int],
     unions: Collection[int] = (),
 ) -> Sequence[Value]:
+    outside = _outside(interpreter)
     sides: dict[int, _Side] = {}
     node = interpreter.node
     noted = len(interpreter.preconditions)
     for index in order:
         try:
-            sides[index] = _stage_side(interpreter, runs[index], index, condition)
+            sides[index] = _stage_side(interpreter, runs[index], index, condition, outside)
         except RaisedError as error:
             interpreter.node = interpreter.g.source = node
             interpreter.preconditions[noted:] = [precondition(node, error.message)]
@@ -133,11 +136,13 @@ def stage_calls(
     other: Callable[[], Value],
 ) -> Value:
     """What one of two calls gives; see `stage`."""
+    outside = _outside(interpreter)
     sides: list[_Side] = []
     noted = len(interpreter.preconditions)
     for index, call in enumerate((then, other)):
+        run = partial(_alone, call)
         try:
-            sides.append(_stage_side(interpreter, partial(_alone, call), index, condition))
+            sides.append(_stage_side(interpreter, run, index, condition, outside))
         except RaisedError as error:
             interpreter.preconditions[noted:] = [_stripped(error.message)]
             interpreter.facts.assume(condition.condition, index == 1)
@@ -147,6 +152,12 @@ def stage_calls(
 
 def _alone(call: Callable[[], Value]) -> list[Value]:
     return [call()]
+
+
+def _outside(interpreter: Interpreter) -> Outside | None:
+    if not interpreter.places:
+        return None
+    return Outside(interpreter.journal.now(), interpreter.g.scope)
 
 
 def note_decided(
@@ -163,6 +174,8 @@ def _note_shapes(
     """Remember the shapes of tensors whose number of dims the condition decides."""
     if isinstance(then, TensorForm) and isinstance(other, TensorForm):
         if not isinstance(value, TensorRef) or None in (then.shape, other.shape):
+            return
+        if value.choice is not None:
             return
         tensor = value.read(interpreter.g)
         if tensor.shape is None:
@@ -201,8 +214,10 @@ def _stage_side(
     run: Callable[[], Sequence[Value]],
     index: int,
     condition: SymBool,
+    outside: Outside | None = None,
 ) -> _Side:
     journal = interpreter.journal
+    outer = interpreter.g.scope
     frame = journal.open()
     depth = len(interpreter.frames)
     try:
@@ -214,18 +229,28 @@ def _stage_side(
             results = [
                 r.here() if isinstance(r, (OptionalValue, ChoiceValue)) else r for r in run()
             ]
-            effects = Effects.of(frame)
-            forms = [form_of(interpreter, r) for r in results]
-            state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
-            families = [families_of(r) for r in results]
-            state_families = {m: families_of(s) for m, s in effects.states.items()}
-            frozen = [freeze(interpreter, r) for r in results]
-            effects.states = {m: freeze(interpreter, s) for m, s in effects.states.items()}
+            effects = Effects.of(frame, outer)
+            forms = [form_of(interpreter, r, outside) for r in results]
+            state_forms = {m: form_of(interpreter, s, outside) for m, s in effects.states.items()}
+            families = [families_of(r, outside) for r in results]
+            state_families = {m: families_of(s, outside) for m, s in effects.states.items()}
+            frozen = [freeze(interpreter, r, outside) for r in results]
+            effects.states = {m: freeze(interpreter, s, outside) for m, s in effects.states.items()}
     finally:
         del interpreter.frames[depth:]
         journal.undo(frame)
     return _Side(
-        index, scope, frame, results, frozen, forms, effects, state_forms, families, state_families
+        index,
+        outside,
+        scope,
+        frame,
+        results,
+        frozen,
+        forms,
+        effects,
+        state_forms,
+        families,
+        state_families,
     )
 
 
@@ -248,16 +273,34 @@ def _join(
     for sides in side_forms:
         known = _without_empty(interpreter, condition, then, other, *sides)
         forms.append(widen(*grounded(*known, start), g.scope))
+    hidden = [(s, c) for s in (then, other) for c in s.effects.choices(g.scope)]
+    for side, choice in hidden:
+        flag = choice.condition
+        pairs.append((flag, False) if side is then else (False, flag))
+        forms.append(NumberForm("bool"))
     joined = _emit(interpreter, condition, then.scope, other.scope, pairs, forms)
+    for _, choice in hidden[::-1]:
+        choice.condition = joined.pop()
     for side in (then, other):
         side.effects.tie(interpreter.journal)
     for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
         put_state(interpreter, mutable, state)
+    _join_handles(interpreter, condition, then.effects, other.effects)
     for value, sides in zip(joined, side_forms, strict=True):
         _note_shapes(interpreter, condition, value, *sides)
         relate(value, sides, start)
     tie(interpreter.journal, joined, paths, start)
     return joined[: len(then.results)]
+
+
+def _join_handles(
+    interpreter: Interpreter, condition: SymBool, then: Effects, other: Effects
+) -> None:
+    """Let a tensor that a branch gave other dims have them where its condition holds."""
+    for handle in dict.fromkeys([*then.handles, *other.handles]):
+        before = handle.origin()
+        sides = [effects.handles.get(handle, before) for effects in (then, other)]
+        handle.become_one_of(Either(interpreter, condition, *sides), interpreter.journal)
 
 
 @dataclass
@@ -281,19 +324,24 @@ def _state_left(
     try:
         for changed, state in side.effects.states.items():
             put_state(interpreter, changed, state)
+        for handle, at_end in side.effects.handles.items():
+            interpreter.journal.touch(handle)
+            handle.restore(at_end.snapshot())
+        side.effects.tie_cells(interpreter.journal)
         with interpreter.g.inside(side.scope):
             before = state_of(mutable)
-            form = _form_if(interpreter, before, condition, side.index == 0)
-            return _State(freeze(interpreter, before), form, families_of(before))
+            form = _form_if(interpreter, before, condition, side)
+            families = families_of(before, side.outside)
+            return _State(freeze(interpreter, before, side.outside), form, families)
     finally:
         interpreter.journal.undo(frame)
 
 
-def _form_if(interpreter: Interpreter, value: Value, condition: SymBool, holds: bool) -> Form:
+def _form_if(interpreter: Interpreter, value: Value, condition: SymBool, side: _Side) -> Form:
     """The form of what a branch left as it was, by what is known there."""
     with interpreter.facts.scope():
-        interpreter.facts.assume(condition.condition, holds)
-        return form_of(interpreter, value)
+        interpreter.facts.assume(condition.condition, side.index == 0)
+        return form_of(interpreter, value, side.outside)
 
 
 def _without_empty(
@@ -331,7 +379,8 @@ def _resolved_shape(form: TensorForm) -> tuple[Dim | None, ...] | None:
 
 def _is_outer(interpreter: Interpreter, ref: TensorRef, side: _Side) -> bool:
     """Whether a tensor was there before the branches, and this one did not write it."""
-    if ref.cell.born >= side.frame.start or ref.cell in side.effects.states:
+    start = side.frame.start
+    if ref.born >= start or any(c.born >= start or c in side.effects.states for c in ref.cells()):
         return False
     if ref.base is not None and ref.base.read(interpreter.g).shape is None:
         # A view that only this branch, which knows the number of dims, can take.
@@ -407,7 +456,7 @@ def _as_condition(
     assert a.array is not None
     assert b.array is not None
     if bool(a.array) == bool(b.array):
-        return None
+        return a
     chosen = condition if bool(a.array) else logical_not(interpreter, condition)
     return chosen.tensor if isinstance(chosen, SymBool) else None
 

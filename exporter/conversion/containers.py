@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from exporter.conversion import choices, dicts, list_contents, list_edits, runtime_lists
+from exporter.conversion import choices, dicts, either, list_contents, list_edits, runtime_lists
 from exporter.conversion.builtin import builtin
 from exporter.conversion.list_contents import index_of
 from exporter.conversion.numbers import equal, logical_not
@@ -74,6 +74,8 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
         if isinstance(key, SymInt):
             if runtime_lists.kind_of(self.items, self.element_type) is None:
                 return _any_item(interpreter, self.items, key)
+            if _is_placed(interpreter, self):
+                return either.item_at(interpreter, self.items, key)
             return runtime_lists.get(interpreter, runtime_lists.convert(interpreter, self), key)
         return self.items[_index(key, len(self.items))]
     if isinstance(self, (tuple, str)):
@@ -91,6 +93,14 @@ def _any_item(interpreter: Interpreter, items: Sequence[Value], key: SymInt) -> 
     """An item of what no run-time list can hold: objects, strings, tuples, lists."""
     item = choices.item_at(interpreter, key, items)
     return choices.each_way(interpreter, item, lambda option: [option])[0]
+
+
+def _is_placed(interpreter: Interpreter, self: ListValue, *items: Value) -> bool:
+    """Whether it is told apart which tensor of a list is at an index of run time."""
+    if not interpreter.places or self.runtime is not None:
+        return False
+    held = (*self.items, *items)
+    return 0 < len(held) <= either.MOST_PLACES and all(isinstance(i, TensorRef) for i in held)
 
 
 def _submodule(interpreter: Interpreter, self: ObjectValue, key: Value) -> Value:
@@ -129,7 +139,9 @@ def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) ->
     if isinstance(key, SymInt) and runtime_lists.kind_of([value], None) is None:
         return _set_any_item(interpreter, self, key, value)
     interpreter.journal.touch(self)
-    if self.runtime is not None or isinstance(key, SymInt):
+    if isinstance(key, SymInt) and _is_placed(interpreter, self, value):
+        self.items = either.with_item(interpreter, self.items, key, value)
+    elif self.runtime is not None or isinstance(key, SymInt):
         self.runtime = list_edits.set_at(
             interpreter, runtime_lists.convert(interpreter, self), key, value
         )

@@ -24,6 +24,7 @@ from exporter.conversion.results import Outputs
 from exporter.conversion.signature import DynamicAxes, Inputs
 from exporter.conversion.specs import TensorSpec
 from exporter.conversion.state import InitialState, States, StateType, snapshot
+from exporter.conversion.tensors import SharedMemoryError
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Node
@@ -72,6 +73,21 @@ class Conversion:
 
 
 def convert(request: Request) -> Conversion:
+    """Stage a method; where it writes to what may share memory, again and more exactly.
+
+    To tell which of several tensors a name stands for (see `either`) costs nodes in the graph, and
+    few programs need it.
+    """
+    try:
+        return _converted(request, places=False)
+    except SharedMemoryError as error:
+        try:
+            return _converted(request, places=True)
+        except UnsupportedError:
+            raise error from None
+
+
+def _converted(request: Request, *, places: bool) -> Conversion:
     """Stage a method, again where it turns out to have state; see `state`."""
     archive = request.archive
     program = Program(
@@ -83,7 +99,7 @@ def convert(request: Request) -> Conversion:
     types: dict[str, StateType] = {}
     shared: dict[str, str] = {}
     for _ in range(STATE_ROUNDS):
-        attempt = _Attempt(request, program, function, types, shared)
+        attempt = _Attempt(request, program, function, types, shared, places=places)
         attempt.run()
         if request.freeze_state:
             return attempt.finish()
@@ -108,12 +124,14 @@ class _Attempt:
         function: Function,
         types: dict[str, StateType],
         shared: dict[str, str],
+        *,
+        places: bool,
     ) -> None:
         self.request = request
         self.function = function
         self.types = types
         self.g = Builder(request.opset, fold=request.fold)
-        self.interpreter = Interpreter(self.g, program, request.options)
+        self.interpreter = Interpreter(self.g, program, request.options, places=places)
         self.inputs = Inputs(self.g, request.input_names, request.dynamic_axes)
         self.arguments, self.notes = self._bound(program)
         self.given = {cell: cell.value for a in self.arguments for cell in cells_of(a)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.conversion.either import Either, choices_in, handle_at_end
 from exporter.conversion.journal import Container, Frame, Journal, Mutable
 from exporter.conversion.objects import (
     DictValue,
@@ -19,7 +20,7 @@ from exporter.conversion.objects import (
     Value,
 )
 from exporter.conversion.tensors import Cell, TensorRef
-from exporter.errors import UnsupportedError
+from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
 
@@ -73,18 +74,27 @@ def _grows_here(grown: ListValue, frame: Frame) -> bool:
 class Effects:
     """What a staged block changed of what is older than it: states, and how cells are tied.
 
-    `lost` are the containers of which it can't be told any more what they hold.
+    `handles` are the tensors that it gave other dims in place, as they were at its end, `lost` the
+    containers of which it can't be told any more what they hold.
     """
 
     states: dict[Mutable, Value]
+    handles: dict[TensorRef, TensorRef]
     poisoned: dict[Cell, str]
     twins: list[tuple[Cell, Cell]]
     lost: list[Container]
+    start: int
+
+    def choices(self, outer: Scope) -> list[Either]:
+        """What decides on the tensors of other dims by conditions that `outer` doesn't see."""
+        found = [c for handle in self.handles.values() for c in choices_in(handle, self.start)]
+        return [choice for choice in found if not outer.sees(choice.condition.tensor)]
 
     @staticmethod
-    def of(frame: Frame) -> Effects:
-        """The effects so far of the innermost frame."""
+    def of(frame: Frame, outer: Scope) -> Effects:
+        """The effects so far of the innermost frame; `outer` is the graph around the block's."""
         states: dict[Mutable, Value] = {}
+        handles: dict[TensorRef, TensorRef] = {}
         poisoned: dict[Cell, str] = {}
         twins: list[tuple[Cell, Cell]] = []
         lost: list[Container] = []
@@ -93,9 +103,8 @@ class Effects:
                 lost.append(mutable)
                 continue
             if isinstance(mutable, TensorRef):
-                raise UnsupportedError(
-                    "a branch or loop that changes the dims of a tensor outside it in place"
-                )
+                handles[mutable] = handle_at_end(mutable, frame.start, outer)
+                continue
             if isinstance(mutable, Cell):
                 if mutable.poison is not None:
                     poisoned[mutable] = mutable.poison
@@ -109,10 +118,16 @@ class Effects:
                     )
                 continue
             states[mutable] = state_of(mutable)
-        return Effects(states, poisoned, twins, lost)
+        return Effects(states, handles, poisoned, twins, lost, frame.start)
 
     def tie(self, journal: Journal) -> None:
-        """Put back, after the block was undone, which cells may share memory or are lost."""
+        """Put back, after the block was undone, what may share memory or is lost."""
+        self.tie_cells(journal)
+        for container in self.lost:
+            journal.lose(container)
+
+    def tie_cells(self, journal: Journal) -> None:
+        """Put back which cells may share memory or are lost."""
         for cell, twin in self.twins:
             if twin not in cell.twins:
                 cell.pair(twin, journal)
@@ -120,5 +135,3 @@ class Effects:
             if cell.poison is None:
                 journal.touch(cell)
                 cell.poison = reason
-        for container in self.lost:
-            journal.lose(container)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import onnx_ir as ir
 
 from exporter.conversion import runtime_lists
+from exporter.conversion.either import OWN, Home, Outside, home_of, identity_of
 from exporter.conversion.objects import (
     BoundMethod,
     ChoiceValue,
@@ -28,7 +29,8 @@ from exporter.conversion.objects import (
 )
 from exporter.conversion.quantized_forms import QuantizedForm, quantized_form
 from exporter.conversion.tensors import TensorRef
-from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.conversion.visible import OpenShape, PossibleShapes
+from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
 
 if TYPE_CHECKING:
@@ -40,14 +42,13 @@ __all__ = [
     "ChoiceForm",
     "DictForm",
     "Form",
+    "HandleForm",
     "ListForm",
     "NumberForm",
     "ObjectForm",
-    "OpenShape",
     "OptionalForm",
     "Plain",
     "QuantizedForm",
-    "PossibleShapes",
     "RuntimeForm",
     "TensorForm",
     "TupleForm",
@@ -55,11 +56,8 @@ __all__ = [
     "form_of",
     "freeze",
     "number_kind",
+    "tensor_form",
 ]
-
-
-OpenShape: TypeAlias = tuple[Dim | None, ...] | None
-PossibleShapes: TypeAlias = tuple[tuple[Dim | None, ...], ...] | None
 
 
 @dataclass(frozen=True)
@@ -102,13 +100,28 @@ class NumberForm:
 class TensorForm:
     """A tensor; dims that differ are None. `source` is the value described, for identity.
 
-    Where the number of dims differs, `possible` are the shapes that it may have (None: any).
+    `home` says where the tensor is (see `either`), if that was asked for. Where the number of dims
+    differs, `possible` are the shapes that it may have (None: any).
     """
 
     dtype: ir.DataType
     shape: OpenShape
     source: TensorRef | Tensor | None = field(default=None, compare=False)
     possible: PossibleShapes = None
+    home: Home | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class HandleForm:
+    """A name for one of several tensors; `value` is what they have in common."""
+
+    home: Home
+    value: TensorForm
+
+    @property
+    def has_own(self) -> bool:
+        """Whether the tensor may be one that only its path has."""
+        return OWN in self.home.places
 
 
 @dataclass(frozen=True)
@@ -184,6 +197,7 @@ Form: TypeAlias = (
     | NumberForm
     | TensorForm
     | QuantizedForm
+    | HandleForm
     | TupleForm
     | ListForm
     | RuntimeForm
@@ -194,6 +208,13 @@ Form: TypeAlias = (
 )
 
 
+def tensor_form(form: Form) -> TensorForm | None:
+    """What is known of a tensor's value, if the form is that of one."""
+    if isinstance(form, HandleForm):
+        return form.value
+    return form if isinstance(form, TensorForm) else None
+
+
 def _is_record(value: Value) -> bool:
     return type(value).__name__ in ("Device", "EnumMember")
 
@@ -201,13 +222,17 @@ def _is_record(value: Value) -> bool:
 # ---------------------------------------------------------------- describing
 
 
-def form_of(interpreter: Interpreter, value: Value) -> Form:
-    """What a value is. Tensors are read, so this must run where they are visible."""
+def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = None) -> Form:
+    """What a value is. Tensors are read, so this must run where they are visible.
+
+    With `outside`, it is said of tensors also where they are, as seen from there.
+    """
     if isinstance(value, TensorRef):
         tensor = value.read(interpreter.g)
         if tensor.quantization is not None:
             return quantized_form(tensor, value)
-        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible)
+        home = None if outside is None else home_of(value, outside)
+        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible, home)
     if isinstance(value, Tensor):
         if value.quantization is not None:
             return quantized_form(value, value)
@@ -215,10 +240,10 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
     if isinstance(value, (SymInt, SymFloat, SymBool)):
         return Plain(value)
     if isinstance(value, NamedTuple):
-        items = tuple(form_of(interpreter, v) for v in value.values)
+        items = tuple(form_of(interpreter, v, outside) for v in value.values)
         return TupleForm(items, value.type_name, tuple(value.fields))
     if isinstance(value, tuple):
-        return TupleForm(tuple(form_of(interpreter, v) for v in value))
+        return TupleForm(tuple(form_of(interpreter, v, outside) for v in value))
     if isinstance(value, ListValue):
         if value.runtime is not None:
             dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
@@ -226,46 +251,51 @@ def form_of(interpreter: Interpreter, value: Value) -> Form:
             kind, shared = value.runtime.kind, value.runtime.shared
             stacked = isinstance(value.runtime, TensorRows) and value.runtime.ends is None
             return RuntimeForm(kind, dtype, shape, value.element_type, value, shared, stacked)
-        items = tuple(form_of(interpreter, v) for v in value.items)
+        items = tuple(form_of(interpreter, v, outside) for v in value.items)
         return ListForm(items, value.element_type, value)
     if isinstance(value, DictValue):
-        items = tuple(form_of(interpreter, v) for v in value.items.values())
+        items = tuple(form_of(interpreter, v, outside) for v in value.items.values())
         return DictForm(tuple(value.items), items, value)
     if isinstance(value, ObjectValue) and value.type.kind != "module":
-        items = tuple(form_of(interpreter, v) for v in value.attributes.values())
+        items = tuple(form_of(interpreter, v, outside) for v in value.attributes.values())
         return ObjectForm(value.type, tuple(value.attributes), items, value)
     if isinstance(value, OptionalValue):
-        return OptionalForm(form_of(interpreter, value.value))
+        return OptionalForm(form_of(interpreter, value.value, outside))
     if isinstance(value, ChoiceValue):
-        return ChoiceForm(tuple(form_of(interpreter, v) for v in value.options), value)
+        return ChoiceForm(tuple(form_of(interpreter, v, outside) for v in value.options), value)
     return Plain(value)
 
 
-def freeze(interpreter: Interpreter, value: Value) -> Value:
+def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = None) -> Value:
     """The value as it is now, out of reach of the undoing of what the block wrote."""
     if isinstance(value, TensorRef):
-        return TensorRef.fresh(value.read(interpreter.g))
+        copy = TensorRef.fresh(value.read(interpreter.g))
+        if outside is not None:
+            copy.described = identity_of(value, outside)
+        return copy
     if isinstance(value, NamedTuple):
-        fields = {k: freeze(interpreter, v) for k, v in value.fields.items()}
+        fields = {k: freeze(interpreter, v, outside) for k, v in value.fields.items()}
         return NamedTuple(value.type_name, fields)
     if isinstance(value, tuple):
-        return tuple(freeze(interpreter, v) for v in value)
+        return tuple(freeze(interpreter, v, outside) for v in value)
     if isinstance(value, ListValue):
-        frozen = ListValue([freeze(interpreter, v) for v in value.items], value.element_type)
+        frozen = ListValue(
+            [freeze(interpreter, v, outside) for v in value.items], value.element_type
+        )
         if value.runtime is not None:
             frozen.runtime = runtime_lists.frozen(interpreter.g, value.runtime)
         return frozen
     if isinstance(value, DictValue):
-        return DictValue({k: freeze(interpreter, v) for k, v in value.items.items()})
+        return DictValue({k: freeze(interpreter, v, outside) for k, v in value.items.items()})
     if isinstance(value, ObjectValue) and value.type.kind != "module":
-        attributes = {k: freeze(interpreter, v) for k, v in value.attributes.items()}
+        attributes = {k: freeze(interpreter, v, outside) for k, v in value.attributes.items()}
         frozen_object = ObjectValue(value.type, attributes)
         frozen_object.origin = value.origin
         return frozen_object
     if isinstance(value, OptionalValue):
-        return OptionalValue(value.present, freeze(interpreter, value.value))
+        return OptionalValue(value.present, freeze(interpreter, value.value, outside))
     if isinstance(value, ChoiceValue):
-        options = tuple(freeze(interpreter, v) for v in value.options)
+        options = tuple(freeze(interpreter, v, outside) for v in value.options)
         return ChoiceValue(value.picked, options, value.ruled_out)
     return value
 
@@ -286,8 +316,9 @@ def described(form: Form) -> str:
     """A form in words, for messages."""
     if isinstance(form, Plain):
         return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
-    if isinstance(form, TensorForm):
-        return f"a {form.dtype.name} tensor"
+    tensor = tensor_form(form)
+    if tensor is not None:
+        return f"a {tensor.dtype.name} tensor"
     if isinstance(form, QuantizedForm):
         return f"a quantized {form.dtype.name} tensor"
     if isinstance(form, ChoiceForm):

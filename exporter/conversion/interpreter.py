@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from exporter.conversion import (
+    branches,
     choices,
     containers,
     context_managers,  # noqa: F401
@@ -91,6 +92,8 @@ class Interpreter:
     preconditions: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     node: Node | None = None
+    # Whether names that stand for one of several tensors are told apart; see `either`.
+    places: bool = False
 
     def __post_init__(self) -> None:
         """Start with no facts."""
@@ -249,6 +252,12 @@ class Interpreter:
     def builtin(self, kind: str, *args: Value) -> Value:
         """Call an operator on values, from within a builtin."""
         return self.call(kind, args, {})
+
+    def either(
+        self, condition: SymBool, then: Callable[[], Value], other: Callable[[], Value]
+    ) -> Value:
+        """What one of two calls gives, as the run decides."""
+        return branches.stage_calls(self, condition, then, other)
 
     # ------------------------------------------------------------ values
 

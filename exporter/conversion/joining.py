@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.conversion import choices, list_forms, numbers
+from exporter.conversion import choices, either, list_forms, numbers
 from exporter.conversion.forms import (
     ChoiceForm,
     DictForm,
     Form,
+    HandleForm,
     ListForm,
     NumberForm,
     ObjectForm,
-    OpenShape,
     OptionalForm,
     Plain,
-    PossibleShapes,
     QuantizedForm,
     RuntimeForm,
     TensorForm,
     TupleForm,
     number_kind,
+    tensor_form,
 )
 from exporter.conversion.objects import (
     UNINITIALIZED,
@@ -44,6 +44,7 @@ from exporter.conversion.objects import (
 )
 from exporter.conversion.quantized_forms import quantized_form
 from exporter.conversion.tensors import TensorRef
+from exporter.conversion.visible import OpenShape, PossibleShapes, visible_dim, visible_shape
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
@@ -61,7 +62,6 @@ __all__ = [
     "parts",
     "rebuild",
     "tensors_of",
-    "visible_shape",
     "widen",
 ]
 
@@ -92,8 +92,8 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
                 return OptionalForm(_visible(inner, outer))
     if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
         return OptionalForm(widen(_inner(a), _inner(b), outer))
-    if isinstance(a, TensorForm) and isinstance(b, TensorForm):
-        return _widen_tensors(a, b, outer)
+    if isinstance(a, (TensorForm, HandleForm)) and isinstance(b, (TensorForm, HandleForm)):
+        return _widen_handles(a, b, outer)
     if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm) and a.fits(b):
         return a.with_shape(_widen_shapes(a.shape, b.shape, outer), b)
     kinds = number_kind(a), number_kind(b)
@@ -155,8 +155,9 @@ def _alike(a: Form, b: Form) -> bool:
         return kinds[0] == kinds[1]
     if isinstance(a, Plain) and isinstance(b, Plain):
         return a.same(b)
-    if isinstance(a, TensorForm) and isinstance(b, TensorForm):
-        return a.dtype == b.dtype
+    tensors = tensor_form(a), tensor_form(b)
+    if tensors[0] is not None and tensors[1] is not None:
+        return tensors[0].dtype == tensors[1].dtype
     if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm):
         return a.fits(b)
     if isinstance(a, TupleForm) and isinstance(b, TupleForm):
@@ -221,7 +222,7 @@ def _identical(a: Form, b: Form) -> Form | None:
         return a
     source = getattr(a, "source", None)
     if source is not None and source is getattr(b, "source", None):
-        return Plain(source)
+        return None if _has_home(a) and _has_home(b) else Plain(source)
     for one, other in ((a, b), (b, a)):
         source = getattr(other, "source", None)
         if isinstance(one, Plain) and source is not None and one.value is source:
@@ -231,10 +232,12 @@ def _identical(a: Form, b: Form) -> Form | None:
 
 def _visible(form: Form, outer: Scope) -> Form:
     """A form without what is only visible in a body: dims that are read there."""
+    if isinstance(form, HandleForm) or (isinstance(form, TensorForm) and form.home is not None):
+        return _widen_handles(form, form, outer)
     if isinstance(form, TensorForm):
         if form.shape is None:
             return TensorForm(form.dtype, None, possible=_visible_shapes(form.possible, outer))
-        return TensorForm(form.dtype, tuple(_visible_dim(d, outer) for d in form.shape))
+        return TensorForm(form.dtype, tuple(visible_dim(d, outer) for d in form.shape))
     if isinstance(form, QuantizedForm):
         return form.with_shape(visible_shape(form.shape, outer))
     if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
@@ -248,7 +251,7 @@ def _visible(form: Form, outer: Scope) -> Form:
     if isinstance(form, RuntimeForm):
         shape = form.shape
         if shape is not None:
-            shape = tuple(_visible_dim(d, outer) for d in shape)
+            shape = tuple(visible_dim(d, outer) for d in shape)
         stacked = form.stacked and shape is not None and None not in shape
         return replace(form, shape=shape, source=None, stacked=stacked)
     if isinstance(form, OptionalForm):
@@ -258,28 +261,10 @@ def _visible(form: Form, outer: Scope) -> Form:
     return form
 
 
-def _visible_dim(dim: Dim | None, outer: Scope) -> Dim | None:
-    if isinstance(dim, SymInt):
-        for symbol in dim.symbols():
-            if not any(_readable(outer, *source) for source in symbol.sources):
-                return None
-    return dim
-
-
-def _readable(outer: Scope, tensor: Tensor, axis: int | None) -> bool:
-    """Whether a size can be read; of a tensor of unknown rank it can be on some paths only."""
-    return outer.sees(tensor) and (axis is None or tensor.shape is not None)
-
-
 def _visible_shapes(possible: PossibleShapes, outer: Scope) -> PossibleShapes:
     if possible is None:
         return None
-    return tuple(tuple(_visible_dim(d, outer) for d in shape) for shape in possible)
-
-
-def visible_shape(shape: OpenShape, outer: Scope) -> OpenShape:
-    """A shape without the dims that are only known inside of a body."""
-    return None if shape is None else tuple(_visible_dim(d, outer) for d in shape)
+    return tuple(tuple(visible_dim(d, outer) for d in shape) for shape in possible)
 
 
 def _either(a: TensorForm, b: TensorForm, outer: Scope) -> PossibleShapes:
@@ -292,9 +277,27 @@ def _either(a: TensorForm, b: TensorForm, outer: Scope) -> PossibleShapes:
         for shape in own:
             met = shapes.get(len(shape), shape)
             shapes[len(shape)] = tuple(
-                _visible_dim(x, outer) if x == y else None for x, y in zip(met, shape, strict=True)
+                visible_dim(x, outer) if x == y else None for x, y in zip(met, shape, strict=True)
             )
     return tuple(shapes.values()) if len(shapes) <= MOST_SHAPES else None
+
+
+def _has_home(form: Form) -> bool:
+    return isinstance(form, TensorForm) and form.home is not None
+
+
+def _widen_handles(
+    a: TensorForm | HandleForm, b: TensorForm | HandleForm, outer: Scope
+) -> TensorForm | HandleForm:
+    """Tensors by where they are, if that is known of both, else by value."""
+    values = [form.value if isinstance(form, HandleForm) else form for form in (a, b)]
+    value = _widen_tensors(values[0], values[1], outer)
+    if a.home is None or b.home is None:
+        return value
+    places = either.joined_places(a.home.places, b.home.places, outer)
+    if len(places) > either.MOST_PLACES or places == (either.OWN,):
+        return value
+    return HandleForm(either.Home(places, a.home.outside), value)
 
 
 def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
@@ -313,7 +316,7 @@ def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
     """What two shapes have in common; None where they have another number of dims."""
     if a is None or b is None or len(a) != len(b):
         return None
-    return tuple(_visible_dim(x, outer) if x == y else None for x, y in zip(a, b, strict=True))
+    return tuple(visible_dim(x, outer) if x == y else None for x, y in zip(a, b, strict=True))
 
 
 def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
@@ -352,6 +355,10 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
         yield numbers.as_tensor(g, value, _DTYPES[form.kind])
     elif isinstance(form, TensorForm):
         yield value.read(g) if isinstance(value, TensorRef) else value
+    elif isinstance(form, HandleForm):
+        yield from either.place_tensors(interpreter, value, form.home)
+        if form.has_own:
+            yield value.read(g)
     elif isinstance(form, QuantizedForm):
         yield from form.tensors(g, value.read(g) if isinstance(value, TensorRef) else value)
     elif isinstance(form, RuntimeForm):
@@ -390,9 +397,10 @@ def _is_of(g: Builder, value: Value, form: Form) -> bool:
         return form.same(Plain(value))
     if isinstance(form, NumberForm):
         return number_kind(Plain(value)) == form.kind
-    if isinstance(form, TensorForm):
+    kind = tensor_form(form)
+    if kind is not None:
         tensor = value.read(g) if isinstance(value, TensorRef) else value
-        same = isinstance(tensor, Tensor) and tensor.dtype == form.dtype
+        same = isinstance(tensor, Tensor) and tensor.dtype == kind.dtype
         return same and tensor.quantization is None
     if isinstance(form, QuantizedForm):
         tensor = value.read(g) if isinstance(value, TensorRef) else value
@@ -444,6 +452,10 @@ def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
         yield g.constant(0, _DTYPES["int"])
         for option in form.options:
             yield from _placeholder(interpreter, option)
+    elif isinstance(form, HandleForm):
+        yield from either.placeholders(interpreter, form.home)
+        if form.has_own:
+            yield from _placeholder(interpreter, form.value)
     elif not isinstance(form, Plain):
         for inner in form.items:
             yield from _placeholder(interpreter, inner)
@@ -471,6 +483,10 @@ def output_types(form: Form) -> Iterator[OutputType]:
         yield OutputType(_DTYPES["int"], ())
         for option in form.options:
             yield from output_types(option)
+    elif isinstance(form, HandleForm):
+        yield from either.place_types(form.home)
+        if form.has_own:
+            yield from output_types(form.value)
     else:
         for inner in form.items:
             yield from output_types(inner)
@@ -501,6 +517,8 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         picked = g.integer(next(tensors))
         options = tuple(rebuild(interpreter, option, tensors) for option in form.options)
         return choices.picked_from(picked, options)
+    if isinstance(form, HandleForm):
+        return either.rebuilt(interpreter, form.home, tensors, form.value.possible)
     items = [rebuild(interpreter, inner, tensors) for inner in form.items]
     if isinstance(form, TupleForm):
         if form.type_name is not None:

@@ -22,19 +22,20 @@ from exporter.conversion.forms import (
     ChoiceForm,
     DictForm,
     Form,
+    HandleForm,
     ListForm,
     ObjectForm,
-    OpenShape,
     OptionalForm,
     Plain,
     RuntimeForm,
-    TensorForm,
     TupleForm,
     described,
     number_kind,
+    tensor_form,
 )
 from exporter.conversion.objects import UNINITIALIZED, ListValue, RuntimeList, TensorRows, Value
-from exporter.conversion.tensors import TensorRef
+from exporter.conversion.tensors import Cell, TensorRef
+from exporter.conversion.visible import OpenShape
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
@@ -96,15 +97,23 @@ def _shares(form: ListForm | RuntimeForm) -> bool:
     """Whether two tensors of a list may be one."""
     if isinstance(form, RuntimeForm):
         return form.shared
-    refs = [getattr(i, "source", None) or getattr(i, "value", None) for i in form.items]
-    cells = [ref.cell for ref in refs if isinstance(ref, TensorRef)]
-    return runtime_lists.overlap([{cell, *cell.twins} for cell in cells])
+    return runtime_lists.overlap([_family(item) for item in form.items])
+
+
+def _family(form: Form) -> set[Cell]:
+    """The storages that a tensor may share, as far as its form tells."""
+    if isinstance(form, HandleForm):
+        roots = [place.root for place in form.home.places if place.root is not None]
+        return {cell for root in roots for cell in runtime_lists.family(root)}
+    ref = getattr(form, "source", None) or getattr(form, "value", None)
+    return runtime_lists.family(ref) if isinstance(ref, TensorRef) else set()
 
 
 def _shapes(form: ListForm | RuntimeForm) -> list[OpenShape]:
     if isinstance(form, RuntimeForm):
         return [form.shape]
-    return [i.shape if isinstance(i, TensorForm) else None for i in form.items]
+    found = map(tensor_form, form.items)
+    return [None if tensor is None else tensor.shape for tensor in found]
 
 
 def _kind(form: ListForm | RuntimeForm) -> str | None:
@@ -128,7 +137,7 @@ def _items(*forms: ListForm | RuntimeForm) -> str:
 
 
 def _is_tensor(form: Form) -> bool:
-    return isinstance(form, TensorForm) or (
+    return tensor_form(form) is not None or (
         isinstance(form, Plain) and isinstance(form.value, TensorRef)
     )
 
@@ -136,7 +145,7 @@ def _is_tensor(form: Form) -> bool:
 def _dtypes(form: ListForm | RuntimeForm) -> list[ir.DataType]:
     if isinstance(form, RuntimeForm):
         return [] if form.dtype is None else [form.dtype]
-    return [i.dtype for i in form.items if isinstance(i, TensorForm)]
+    return [tensor.dtype for tensor in map(tensor_form, form.items) if tensor is not None]
 
 
 # ---------------------------------------------------------------- as one ONNX value

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion import growing_lists, numbers
-from exporter.conversion.aliasing import Families, LoopTies, Position, families_of
+from exporter.conversion.aliasing import Families, LoopTies, Position, cells_of, families_of
 from exporter.conversion.branches import precondition
 from exporter.conversion.effects import Effects, put_state, state_of
+from exporter.conversion.either import Outside
 from exporter.conversion.forms import Form, form_of
 from exporter.conversion.joining import apart, grounded, output_types, rebuild, tensors_of, widen
 from exporter.conversion.journal import Container, Frame, Mutable
@@ -100,11 +101,15 @@ class StagedLoop:
         self.carried = list(carried)
         self.unions = unions
         self.outer = self.g.scope
-        self.ties = LoopTies(interpreter.journal.now())
-        self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
-        self.kin = LoopKin(self.ties.start)
+        start = interpreter.journal.now()
+        self.ties = LoopTies(start)
+        self.outside = Outside(start, self.outer) if interpreter.places else None
+        if self.outside is None:
+            self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
+        self.kin = LoopKin(start)
         # Lists that turned out to be used otherwise than by appending.
         self.read_lists: set[Mutable] = set()
+        self.initial_states: dict[Mutable, Value] = {}
 
     def stage(self) -> Sequence[Value]:
         """Find a plan that holds for every trip, then emit.
@@ -112,7 +117,7 @@ class StagedLoop:
         A body that is sure to fail is one that is not run: then the loop has no trips.
         """
         node, noted = self.interpreter.node, len(self.interpreter.preconditions)
-        plan = _Plan([form_of(self.interpreter, v) for v in self.carried])
+        plan = _Plan([self._form(v) for v in self.carried], fixed=self._fixed_at_first())
         self.kin.note(dict(enumerate(plan.forms)))
         first = True
         for _ in range(ROUNDS):
@@ -136,6 +141,22 @@ class StagedLoop:
             plan, first = self._next_plan(plan, found, first), False
         raise UnsupportedError("what this loop carries does not settle into one form")
 
+    def _form(self, value: Value) -> Form:
+        return form_of(self.interpreter, value, self.outside)
+
+    def _families(self, value: Value) -> Families:
+        return families_of(value, self.outside)
+
+    def _fixed_at_first(self) -> frozenset[int]:
+        """Where handles are told apart, a tensor is taken to stay the same until it doesn't."""
+        if self.outside is None:
+            return frozenset()
+        return frozenset(
+            i
+            for i, value in enumerate(self.carried)
+            if isinstance(value, TensorRef) and not value.read(self.g).known
+        )
+
     def _next_plan(self, plan: _Plan, found: _Round, first: bool) -> _Plan:
         fixed = plan.fixed
         if first:
@@ -153,9 +174,10 @@ class StagedLoop:
             if before is None and self._may_grow(mutable):
                 growing.append(mutable)  # type: ignore[arg-type]
                 continue
-            if before is None:
+            if before is None and self.outside is None:
                 self.ties.note({mutable: families_of(state_of(mutable))})
-            start = before or form_of(self.interpreter, state_of(mutable))
+            self.initial_states.setdefault(mutable, state_of(mutable))
+            start = before or self._form(state_of(mutable))
             states[mutable] = self._met(start, form)
             self.kin.note({mutable: start})
         self.kin.note(dict(enumerate(found.forms)))
@@ -197,24 +219,26 @@ class StagedLoop:
         counter, count = self._input("i", OutputType(ir.DataType.INT64, ()))
         condition, _ = self._input("condition", OutputType(ir.DataType.BOOL, ()))
         inputs = [counter, condition]
-        entering = self._enter(plan, inputs)
+        entering, held = self._enter(plan, inputs)
         index = g.symbol("i", count, None, lower=0)
         self.environment.update(zip(self.block.inputs, [index, *entering], strict=True))
         again, *leaving = interpreter.run_block(self.block, self.environment)
         same = [a is b for a, b in zip(entering, leaving, strict=True)]
         going = numbers.truth(interpreter, again)
-        effects = Effects.of(frame)
+        effects = Effects.of(frame, self.outer)
+        if effects.handles:
+            raise UnsupportedError("a loop that changes the dims of a tensor outside it in place")
         # Not those that stood for a carried one in an earlier round, and are kin of it still.
         effects.lost = [c for c in effects.lost if c.born < self.ties.start]
         forms = [
-            old if i in plan.fixed and same[i] else form_of(interpreter, v)
+            old if i in plan.fixed and same[i] else self._form(v)
             for i, (old, v) in enumerate(zip(plan.forms, leaving, strict=True))
         ]
         newly_lost = not plan.lost.issuperset(effects.lost)
         for mutable in plan.states:
             if mutable not in effects.lost:
                 effects.states.setdefault(mutable, state_of(mutable))
-        state_forms = {m: form_of(interpreter, s) for m, s in effects.states.items()}
+        state_forms = {m: self._form(s) for m, s in effects.states.items()}
         scans = [
             growing_lists.appended(interpreter, self._before(m, frame), m.growing or (), self.outer)
             for m in plan.growing
@@ -229,22 +253,44 @@ class StagedLoop:
             for mutable, form in plan.states.items():
                 outputs += list(tensors_of(interpreter, state_of(mutable), form))
         carry_on = numbers.as_tensor(g, going)
-        new_ties = self._note_ties(plan, leaving, effects) or newly_lost
+        new_ties = self._note_ties(plan, leaving, effects, held) or newly_lost
         return _Round(
             scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans, new_ties
         )
 
-    def _note_ties(self, plan: _Plan, leaving: Sequence[Value], effects: Effects) -> bool:
+    def _note_ties(
+        self,
+        plan: _Plan,
+        leaving: Sequence[Value],
+        effects: Effects,
+        held: dict[Position, Value],
+    ) -> bool:
         """What a trip leaves may share memory; whether that is news."""
-        families: dict[Position, Families] = {i: families_of(v) for i, v in enumerate(leaving)}
+        families: dict[Position, Families] = {i: self._families(v) for i, v in enumerate(leaving)}
         families |= {
-            m: families_of(s) for m, s in effects.states.items() if not isinstance(m, Cell)
+            m: self._families(s) for m, s in effects.states.items() if not isinstance(m, Cell)
         }
         for grown in plan.growing:
-            families[grown] = [f for item in grown.growing or () for f in families_of(item)]
-        return self.ties.note(families)
+            families[grown] = [f for item in grown.growing or () for f in self._families(item)]
+        news = self.ties.note(families, held)
+        if self.outside is not None:
+            # What the initial values share depends on which of them are told apart by places.
+            news = self.ties.note(self._initial_families(plan), held) or news
+        return news
 
-    def _enter(self, plan: _Plan, inputs: list[ir.Value]) -> list[Value]:
+    def _initial_families(self, plan: _Plan) -> dict[Position, Families]:
+        """The families of what the first trip starts with."""
+        families: dict[Position, Families] = {
+            i: self._families(v) for i, v in enumerate(self.carried)
+        }
+        for mutable, state in self.initial_states.items():
+            if mutable in plan.states and not isinstance(mutable, Cell):
+                families[mutable] = self._families(state)
+        return families
+
+    def _enter(
+        self, plan: _Plan, inputs: list[ir.Value]
+    ) -> tuple[list[Value], dict[Position, Value]]:
         """The carried values and states at the start of a trip, as inputs of the body."""
         entering: list[Value] = []
         for i, (initial, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
@@ -264,7 +310,7 @@ class StagedLoop:
         for grown in plan.growing:
             self.interpreter.journal.touch(grown)
             grown.growing = []
-        return entering
+        return entering, held
 
     @staticmethod
     def _before(grown: ListValue, frame: Frame) -> ListValue:
@@ -299,15 +345,14 @@ class StagedLoop:
         """An appended tensor that a later trip writes in place would change in the list, too."""
         written = {m for m in frame.before if m in plan.states}
         for value, out in zip(entering, leaving, strict=True):
-            if not isinstance(value, TensorRef) or value.cell not in frame.before:
-                continue
-            if value.cell.value is not frame.before[value.cell][0]:
-                written.add(value.cell)
-                if isinstance(out, TensorRef):
-                    written.add(out.cell)
+            for cell in cells_of(value) if isinstance(value, TensorRef) else ():
+                if cell in frame.before and cell.value is not frame.before[cell][0]:
+                    written.add(cell)
+                    if isinstance(out, TensorRef):
+                        written.update(out.cells())
         for grown in plan.growing:
             for item in grown.growing or ():
-                if isinstance(item, TensorRef) and item.cell in written:
+                if isinstance(item, TensorRef) and not written.isdisjoint(item.cells()):
                     raise UnsupportedError(
                         "a tensor is appended to a list and written in place in a later trip"
                     )

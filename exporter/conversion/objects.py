@@ -8,7 +8,7 @@ that the run picks, a `ChoiceValue`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +153,10 @@ class RuntimeList:
         """The sequence or 1-D tensor."""
         return self.cell.read()
 
+    def cells(self) -> Iterator[Cell]:
+        """The storages that this may be a part of."""
+        yield self.cell
+
     def __repr__(self) -> str:
         return f"{self.kind}s of run-time length"
 
@@ -256,6 +260,10 @@ class TensorRows(RuntimeList):
         self.ends = ends
         self.whole = whole
         self.unpacked: Callable[[int], Value] | None = None
+
+    def cells(self) -> Iterator[Cell]:
+        """The storages that the tensor may be a part of."""
+        return self.ref.cells()
 
     @property
     def value(self) -> Tensor:

@@ -130,6 +130,10 @@ def call_operator(
     functional = functional_name(kind)
     if kind in _METADATA and isinstance(args[0], TensorRef):
         assert functional is not None
+        choice = args[0].choice
+        if choice is not None:
+            choice.each(lambda ref: call_operator(interpreter, kind, [ref, *args[1:]], kwargs))
+            return args[0]
         view = call_operator(interpreter, functional, [args[0].origin(), *args[1:]], kwargs)
         args[0].become(view, interpreter.journal)
         return args[0]
@@ -182,13 +186,14 @@ def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
             value = g.constant(np.broadcast_to(value.array, old.static_shape).copy())
         if value.rank == old.rank and value.array is None and value.quantization is None:
             # In-place results have the shape of what they are written to.
-            value = Tensor(
-                value.dtype,
-                old.shape,
-                value=g.value(value),
-                scope=value.scope if value.value is not None else g.scope,
-            )
+            value = retyped(g, value, old.shape)
     target.write(g, interpreter.journal, value)
+
+
+def retyped(g: Builder, value: Tensor, shape: Shape | None) -> Tensor:
+    """A tensor of which more is known than its operator tells: it has this shape."""
+    scope = value.scope if value.value is not None else g.scope
+    return Tensor(value.dtype, shape, value=g.value(value), scope=scope)
 
 
 def stored_as(g: Builder, value: Tensor, old: Tensor) -> Tensor:
@@ -407,7 +412,8 @@ def _aliased(
             # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
             unsure = base.is_contiguous(g) is None if kind == "aten::contiguous" else not known
             if unsure:
-                copy.cell.descend(base.cell, interpreter.journal)
+                for cell in base.cells():
+                    copy.cell.descend(cell, interpreter.journal)
             return copy
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
@@ -438,7 +444,9 @@ def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape 
 
 def _same_elements(base: TensorRef) -> TensorRef:
     """A view of all of a tensor."""
-    ref = TensorRef(base.cell, base, View(lambda _, tensor: tensor, lambda _, _tensor, new: new))
+    view = View(lambda _, tensor: tensor, lambda _, _tensor, new: new)
+    view.operator, view.with_arguments = "the same", lambda _: view
+    ref = TensorRef(base.cell, base, view)
     ref.strides = base.strides
     return ref
 
@@ -453,20 +461,26 @@ def _view(
     value: Tensor,
     index: int | None,
 ) -> TensorRef:
-    named = _python_names(rest)
+    def made(given: Mapping[str, Any]) -> View:
+        named = _python_names(dict(given))
 
-    def take(g: Any, tensor: Tensor) -> Tensor:
-        result = _invoke(g, overload, {source: tensor, **rest})
-        return result if index is None else result[index]  # type: ignore[no-any-return]
+        def take(g: Any, tensor: Tensor) -> Tensor:
+            result = _invoke(g, overload, {source: tensor, **given})
+            return result if index is None else result[index]  # type: ignore[no-any-return]
 
-    def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:
-        if overload.write is not None:
-            extra = {} if index is None else {"index": index}
-            return overload.write(g, tensor, new, **named, **extra)  # type: ignore[no-any-return]
-        return scatter_through_indices(g, tensor, new, take)
+        def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:
+            if overload.write is not None:
+                extra = {} if index is None else {"index": index}
+                return overload.write(g, tensor, new, **named, **extra)  # type: ignore[no-any-return]
+            return scatter_through_indices(g, tensor, new, take)
 
-    ref = TensorRef(base.cell, base, View(take, put))
-    ref.seed(base.read(interpreter.g), value)
+        view = View(take, put)
+        view.operator = (overload.schema.qualified_name, index)
+        view.arguments, view.with_arguments = given, made
+        return view
+
+    ref = TensorRef(base.cell, base, made(rest))
+    ref.seed(value)
     ref.strides = view_strides(kind, base, interpreter.g, rest, value, index)
     return ref
 

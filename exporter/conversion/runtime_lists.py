@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "DTYPES", "common_shape", "convert", "descend", "element", "empty", "frozen", "get", "in_rows",
-    "kind_of", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence", "stacked",
+    "DTYPES", "common_shape", "convert", "descend", "element", "empty", "family", "frozen", "get",
+    "in_rows", "kind_of", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence",
+    "stacked",
     "tie_to_sources",
 ]  # fmt: skip
 
@@ -97,11 +98,16 @@ def tie_to_sources(
     interpreter: Interpreter, self: RuntimeList, sources: Sequence[RuntimeList | TensorRef]
 ) -> None:
     """A list may share memory with what its items come from, two items with each other."""
-    families = [{s.cell, *s.cell.twins} for s in sources]
+    families = [family(source) for source in sources]
     inherited = any(isinstance(s, RuntimeList) and s.shared for s in sources)
     self.shared = self.shared or inherited or overlap(families)
-    for source in sources:
-        self.cell.descend(source.cell, interpreter.journal)
+    for cell in dict.fromkeys(cell for source in sources for cell in source.cells()):
+        self.cell.descend(cell, interpreter.journal)
+
+
+def family(source: RuntimeList | TensorRef) -> set[Cell]:
+    """All storages that a list or tensor may share memory with, its own included."""
+    return {member for cell in source.cells() for member in (cell, *cell.twins)}
 
 
 def overlap(families: Sequence[set[Cell]]) -> bool:
@@ -220,7 +226,8 @@ def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
         return item
     # Not a view of the list: another item may be the same tensor.
     copy = TensorRef.fresh(item.read(g), dense=False)
-    copy.cell.descend(self.cell, interpreter.journal)
+    for cell in self.cells():
+        copy.cell.descend(cell, interpreter.journal)
     return copy
 
 

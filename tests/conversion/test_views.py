@@ -239,7 +239,7 @@ def test_results_of_both_branches_are_one_tensor() -> None:
     check(program, (FLAT,), (-FLAT,))
 
 
-def test_reading_an_uncertain_alias_is_refused() -> None:
+def test_reading_an_uncertain_alias() -> None:
     def program(x):
         y = x + 1
         z = y
@@ -248,7 +248,7 @@ def test_reading_an_uncertain_alias_is_refused() -> None:
         z.add_(1)
         return y
 
-    refuses(program, FLAT, match="may share memory with one that was written in place")
+    check(program, (FLAT,), (-FLAT,))
 
 
 def test_reading_two_names_of_one_result_is_refused() -> None:
@@ -323,14 +323,14 @@ def test_a_view_at_size_zero() -> None:
     check(program, (M,), (torch.ones(0, 0),), (torch.ones(0, 3),), dynamic=True)
 
 
-def test_dims_changed_in_place_in_a_branch_are_refused() -> None:
+def test_dims_changed_in_place_in_a_branch() -> None:
     def program(x):
         y = x + 0
         if x.sum() > 0:
             y.t_()
         return y
 
-    refuses(program, M, match="changes the dims of a tensor outside it in place")
+    check(program, (M,), (-M,))
 
 
 def test_an_index_that_fails_is_a_branch_that_is_not_taken() -> None:
@@ -364,7 +364,7 @@ def test_a_list_that_a_loop_reorders_holds_a_tensor_that_is_written() -> None:
         a.add_(1)
         return l[0]
 
-    refuses(program, M, M, 3, match="may share memory with one that was written in place")
+    check_loop(program, (M, M, 3), (M, M, 0), (M, M, 4))
 
 
 def test_carried_tensors_that_change_places_are_written() -> None:
@@ -381,7 +381,7 @@ def test_carried_tensors_that_change_places_are_written() -> None:
             a, b = b, a + i
         return a, b
 
-    refuses(program, M, M, 3, match="may share memory", unroll_trips=0)
+    check_loop(program, (M, M, 3), (M, M, 0), (M, M, 4))
     check_loop(fresh, (M, M, 3), (M, M, 0), (M, M, 4))
 
 
