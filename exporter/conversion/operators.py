@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["MissingSymbolicError", "call_operator", "has_symbolic", "item", "stored_as"]
+__all__ = ["METADATA", "MissingSymbolicError", "call_operator", "has_symbolic", "item", "stored_as"]
 
 # A view where strides allow it, else a copy.
 _VIEW_OR_COPY = {
@@ -76,7 +76,7 @@ _NEW_HANDLE = {"aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::v
 # Views, though their schemas say that they are copies.
 _UNDECLARED_VIEWS = {"aten::unsafe_chunk", "aten::unsafe_split", "aten::unsafe_split_with_sizes"}
 # These leave the elements alone and change what dims the tensor itself has.
-_METADATA = {
+METADATA = {
     "aten::unsqueeze_",
     "aten::squeeze_",
     "aten::t_",
@@ -128,7 +128,7 @@ def call_operator(
     if targets:
         return _call_out(interpreter, kind, args, kwargs, targets)
     functional = functional_name(kind)
-    if kind in _METADATA and isinstance(args[0], TensorRef):
+    if kind in METADATA and isinstance(args[0], TensorRef):
         assert functional is not None
         choice = args[0].choice
         if choice is not None:

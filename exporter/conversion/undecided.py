@@ -82,11 +82,12 @@ def _call_of_ranks(
         result = call()
     except UnsupportedError:
         return branches.stage_calls(interpreter, decision, again, again)
+    # A call that writes has done so: it can't be tried again to see what it gives.
     if isinstance(result, TensorRef) and result is args[0]:
-        # Written in place: the dims are as before, and calling it again would write twice.
-        for before in written:
+        # An operator that gives the tensor itself other dims is not about the dims of before.
+        for before in written if kind not in METADATA else ():
             interpreter.facts.pass_on(decision, before, result.read(g))
-    elif list(_unranked(g, result)):
+    elif "out" not in kwargs and list(_unranked(g, result)):
         branches.note_decided(interpreter, decision, again, result)
     return result
 
