@@ -58,6 +58,9 @@ SHARED_BY_CONTENT = 1024
 
 Argument = Tensor | Number | Sequence[Any] | np.ndarray | None
 
+# protobuf reads messages 100 deep; a body is three: node, attribute and graph.
+DEEPEST = 31
+
 
 class Builder:
     """Builds one ONNX model; see the module's docstring.
@@ -81,6 +84,7 @@ class Builder:
         self._taken: set[str] = set()
         self._shared: dict[object, ir.Value] = {}
         self._symbols: set[str] = set()
+        self._depth = 0
         # What each value was made by, for gradients: the call and all its results.
         self.steps: dict[ir.Value, tuple[Call, list[Tensor]]] = {}
         # Declared sizes that turned out to be fixed: where, by symbol and size.
@@ -479,11 +483,17 @@ class Builder:
     @contextmanager
     def body(self, name: str) -> Iterator[Scope]:
         """Emit into a new graph inside the current one."""
+        if self._depth == DEEPEST:
+            raise UnsupportedError(
+                f"If and Loop in one another more than {DEEPEST} deep: no runtime reads such a file"
+            )
         outer, path = self.scope, self.module_path
         self.scope = Scope(outer, name)
+        self._depth += 1
         try:
             yield self.scope
         finally:
+            self._depth -= 1
             self.scope, self.module_path = outer, path
 
     @contextmanager
