@@ -39,7 +39,8 @@ def on_storage(
     while owner.base is not None:
         owner = owner.base
     g = interpreter.g
-    if owner.is_contiguous(g) is not True or is_complex(owner.read(g).dtype):
+    one_of_several = owner.choice is not None
+    if one_of_several or owner.is_contiguous(g) is not True or is_complex(owner.read(g).dtype):
         raise UnsupportedError(
             "as_strided of a tensor whose place in memory is not known; ONNX has no strides"
         )
