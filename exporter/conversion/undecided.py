@@ -20,7 +20,12 @@ from exporter.conversion import branches
 from exporter.conversion.binding import choose
 from exporter.conversion.facts import rank_of
 from exporter.conversion.objects import ListValue, OptionalValue, Value
-from exporter.conversion.operators import MissingSymbolicError, call_operator, functional_name
+from exporter.conversion.operators import (
+    METADATA,
+    MissingSymbolicError,
+    call_operator,
+    functional_name,
+)
 from exporter.conversion.tensors import TensorRef
 from exporter.conversion.undecided_numbers import each_number
 from exporter.errors import UnsupportedError
