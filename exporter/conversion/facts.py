@@ -55,6 +55,7 @@ class Facts:
         g.narrow = lambda symbol, lower: self._set_bounds(symbol, lower, symbol.upper)
         self._undo: list[Callable[[], None]] = []
         self._decided: dict[Condition, list[_Decided]] = {}
+        self._assumed: dict[Condition, bool] = {}
 
     @contextmanager
     def scope(self) -> Iterator[None]:
@@ -103,11 +104,22 @@ class Facts:
                 return decided.decision
         return None
 
+    def assumed(self, condition: Condition | None) -> bool | None:
+        """What a branch or a check has said of this very condition; None if nothing."""
+        return None if condition is None else self._assumed.get(condition)
+
     def assume(self, condition: Condition | None, holds: bool) -> None:
         """From here on the condition holds, or (`holds` False) it does not."""
+        if condition is not None and condition not in self._assumed:
+            self._assumed[condition] = holds
+
+            def forget() -> None:
+                del self._assumed[condition]
+
+            self._undo.append(forget)
         for decided in self._decided.get(condition, ()) if condition is not None else ():
             if decided.tensor.shape is None:
-                self._set_shape(decided.tensor, decided.then if holds else decided.other)
+                self.settle_shape(decided.tensor, decided.then if holds else decided.other)
         if isinstance(condition, Not):
             self.assume(condition.inner, not holds)
         elif isinstance(condition, (And, Or)) and holds == isinstance(condition, And):
@@ -168,9 +180,10 @@ class Facts:
         tensor.possible = left
         if len(left) > 1:
             return
-        self._set_shape(tensor, left[0])
+        self.settle_shape(tensor, left[0])
 
-    def _set_shape(self, tensor: Tensor, shape: PartialShape) -> None:
+    def settle_shape(self, tensor: Tensor, shape: PartialShape) -> None:
+        """A tensor of unknown rank has this shape, as what is assumed says."""
         if shape is None:
             return
         for symbol, answer in _answers(tensor, shape).items():

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from exporter.conversion import branches
 from exporter.conversion.binding import choose
-from exporter.conversion.facts import rank_of
 from exporter.conversion.objects import ListValue, OptionalValue, Value
 from exporter.conversion.operators import (
     METADATA,
@@ -37,6 +36,7 @@ from symbolics.registry import overloads
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.onnx_graph.builder import Builder
+    from exporter.onnx_graph.shapes import PartialShape
 
 __all__ = ["call_decided"]
 
@@ -114,18 +114,32 @@ def _call_of_numbers(
 
 
 def _rank_decision(interpreter: Interpreter, tensors: Sequence[Tensor]) -> SymBool | None:
-    """Which of two shapes a tensor has, as `squeeze` of a size of run time leaves it.
+    """Whether a size of run time is 1, where `squeeze` has left one of two shapes.
 
-    It is the question for the number of dims; it decides over what comes of the tensor, too.
+    A view is taken again in a branch, so it is another tensor there; the question is the same.
     """
+    facts = interpreter.facts
     for tensor in tensors:
         shapes = tensor.possible or ()
-        if len(shapes) == 2 and not any(None in shape for shape in shapes):
-            rank = rank_of(interpreter.g, tensor)
-            decision = interpreter.equal(rank, len(shapes[0]))
-            assert isinstance(decision, SymBool)
-            interpreter.facts.decide_shape(decision, tensor, *shapes)
+        if len(shapes) != 2 or (size := _squeezed(*shapes)) is None:
+            continue
+        decision = interpreter.equal(size, 1)
+        known = facts.assumed(decision.condition) if isinstance(decision, SymBool) else decision
+        if known is not None:
+            facts.settle_shape(tensor, shapes[0 if known else 1])
+        elif isinstance(decision, SymBool):
+            facts.decide_shape(decision, tensor, *shapes)
             return decision
+    return None
+
+
+def _squeezed(shape: PartialShape, full: PartialShape) -> SymInt | None:
+    """The size that the second shape has and the first has not."""
+    if shape is None or full is None or len(full) != len(shape) + 1:
+        return None
+    for i, size in enumerate(full):
+        if isinstance(size, SymInt) and (*full[:i], *full[i + 1 :]) == tuple(shape):
+            return size
     return None
 
 
