@@ -50,6 +50,8 @@ _VIEW_OR_COPY = {
     "aten::ravel",
     "aten::contiguous",
 }
+# Results with the channels last in memory: whether a reshape of them is a view is not known.
+_CHANNELS_LAST = ("quantized::conv", "quantized::batch_norm")
 # The argument itself, where there is nothing to do.
 _SELF_OR_COPY = {
     "aten::to",
@@ -334,7 +336,7 @@ def _call(
     results = result if isinstance(result, tuple) and len(returns) > 1 else (result,)
     if len(results) != len(returns):
         raise TypeError(f"{schema.qualified_name} gives {len(returns)} values, not {len(results)}")
-    dense = all(
+    dense = not kind.startswith(_CHANNELS_LAST) and all(
         v.is_contiguous(interpreter.g) is True for v in bound.values() if isinstance(v, TensorRef)
     )
     wrapped = []

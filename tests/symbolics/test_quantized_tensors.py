@@ -262,6 +262,31 @@ def test_state(tmp_path: Path) -> None:
         np.testing.assert_allclose(y, wanted.numpy(), atol=1e-6)
 
 
+class Flat(torch.nn.Module):
+    """A write to a reshape of a convolution's result, which has the channels last in memory."""
+
+    def __init__(self, later: bool) -> None:
+        super().__init__()
+        weight = torch.quantize_per_tensor(torch.ones(2, 3, 1, 1), 0.1, 0, torch.qint8)
+        self.packed = torch.ops.quantized.conv2d_prepack(weight, None, [1, 1], [0, 0], [1, 1], 1)
+        self.later = later
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The reshape is a copy there; the convolution's result is read afterwards, or not."""
+        q = torch.quantize_per_tensor(x, 0.0371, 101, torch.quint8)
+        y = torch.ops.quantized.conv2d(q, self.packed, 0.05, 100)
+        z = y.flatten(1).relu_().dequantize()
+        return z.sum() + y.dequantize().sum() if self.later else z
+
+
+def test_channels_last() -> None:
+    """What may be a view or a copy is not guessed."""
+    with quietly():
+        agree(torch.jit.script(Flat(False)), images(2, 3, 4, 4), opsets=(20,))
+        later = torch.jit.script(Flat(True))
+        refuses(later, images(2, 3, 4, 4), match="may share memory", mode="script")
+
+
 def test_moves_need_no_numbers() -> None:
     """Views act on the integers."""
     found = op_types(lambda x: through(lambda q: q.permute(0, 2, 1))(x)[1], images(2, 3, 4))
