@@ -294,7 +294,10 @@ class Interpreter:
         if isinstance(key, TensorRef):
             key = item(self, key)
         if isinstance(key, (SymInt, SymScalar, ChoiceValue, RunTimeText)):
-            raise UnsupportedError("a dict key that is only known at run time")
+            raise UnsupportedError(
+                "a dict key that is only known at run time; ONNX has no dicts, so which keys "
+                "there are must be known when the model is made"
+            )
         return key
 
     def equal(self, a: Value, b: Value) -> bool | SymBool:

@@ -109,7 +109,10 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
         return _widen_lists(a, b, outer)
     if isinstance(a, DictForm) and isinstance(b, DictForm):
         if a.keys != b.keys:
-            raise UnsupportedError("the keys of a dict depend on the data")
+            raise UnsupportedError(
+                "the keys of a dict depend on the data; ONNX has no dicts: enter the same keys, in "
+                "the same order, on all paths"
+            )
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
         return DictForm(a.keys, items)
     if (
