@@ -20,7 +20,7 @@ from exporter.conversion.out_arguments import out_arguments
 from exporter.conversion.storage import on_storage
 from exporter.conversion.strides import regrouped, view_strides
 from exporter.conversion.tensors import TensorRef, View
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.symbolic import Shape, SymInt
 from exporter.onnx_graph.values import SymFloat, Tensor, is_number
@@ -181,12 +181,19 @@ def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
     g = interpreter.g
     old = target.read(g)
     value = stored_as(g, value, old)
+    if value.rank is not None and old.rank is not None and value.rank > old.rank:
+        raise RaisedError(
+            f"the program raises: a result with {value.rank} dims is written in place to a tensor "
+            f"with {old.rank}"
+        )
     if value.shape != old.shape:
         if value.rank is not None and old.rank is not None and value.rank < old.rank:
             value = g.Expand(value, g.shape(old))
         elif value.array is not None and old.static_shape is not None:
             value = g.constant(np.broadcast_to(value.array, old.static_shape).copy())
-        if value.rank == old.rank and value.array is None and value.quantization is None:
+        if value.rank is None and old.shape is not None:
+            value = g.assume(value, old.shape)
+        elif value.rank == old.rank and value.array is None and value.quantization is None:
             # In-place results have the shape of what they are written to.
             value = retyped(g, value, old.shape)
     target.write(g, interpreter.journal, value)

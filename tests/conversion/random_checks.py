@@ -30,20 +30,35 @@ class Outcome:
 
 
 class _Apart(TorchDispatchMode):
-    """What is written in place is given copies to read.
+    """Runs a program as it is meant, or fails.
 
-    Where an operator reads an element that it writes itself, the result depends on the order that
-    PyTorch's kernel goes by: `x[::2] -= x[0]`.
+    What is written in place is given copies to read: where an operator reads an element that it
+    writes itself, the result depends on the order that PyTorch's kernel goes by (`x[::2] -= x[0]`).
+    And an index out of range is an error in a tensor without elements, too: PyTorch lets it pass,
+    onnxruntime does not.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         declared = func._schema.arguments
+        _check_indices(func._schema.name, args)
         if func._schema.is_mutable:
             args = [
                 a.clone() if isinstance(a, torch.Tensor) and not d.is_write else a
                 for a, d in zip(args, declared, strict=False)
             ]
         return func(*args, **(kwargs or {}))
+
+
+def _check_indices(name: str, args: Any) -> None:
+    if not name.startswith(("aten::index", "aten::gather", "aten::scatter")) or args[0].numel():
+        return
+    # One tensor of indices for each dim, or a dim and its indices.
+    given = enumerate(args[1]) if isinstance(args[1], list) else [(args[1], args[2])]
+    for dim, index in given:
+        if index is not None and index.dtype == torch.int64 and index.numel():
+            size = args[0].shape[dim] if args[0].dim() else 1
+            if index.max() >= size or index.min() < -size:
+                raise IndexError(f"{name} of an empty tensor")
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ class Expressions:
             f"{a}.reshape({a}.size(0) * {a}.size(1), -1)", self.own(f"{a}.expand_as({b})"), f"{a}.view(-1, 1)",
             self.own(f"{a}.unsqueeze(0).expand([{self.integer()}] + list({a}.shape))"),
             self.own(f"{a}.expand(2, -1, -1)"), f"{a}.unflatten({dim}, [-1, 1])", f"{a}.unflatten({dim}, [1, {a}.size({dim})])",
-            self.own(f"{a}.unfold({dim}, {min(size, 2)}, 1)"), self.own(f"{a}.unfold({dim}, 1, 2)"),
+            f"{a}.unfold({dim}, {min(size, 2)}, 1).clone()", self.own(f"{a}.unfold({dim}, 1, 2)"),
             f"{a}.repeat({[1] * max(len(shape) - 1, 0) + [2]})", f"{a}.tile([2])", f"{a}.reshape([{a}.numel()])",
             f"{a}.repeat_interleave(2, {dim})", f"{a}.new_zeros({b}.shape)", f"{a}.roll({self.integer()}, {dim})",
             f"{a}.rot90()", f"torch.broadcast_to({a}, {b}.shape).clone()", f"{a}[:{b}.size(0)]", f"{a}[{b}.size(0) - 1:]",
@@ -277,7 +277,7 @@ class Expressions:
             f"int({a}.sum())", f"{a}.dim()", f"min({n}, 2)", f"-{n}", f"abs({n} - 2)", f"{a}.numel()", f"1 if flag else {n}",
             f"int({a}.sum().item())", f"int({r})", f"max({n}, {m})", f"{n} - {m}", f"{a}.shape[{self.dim(a)}] * {n}",
             f"-{n} // 2", f"-{n} % 3", f"len({a})", f"{a}.size(0) // 2", f"int(flag) + {n}", f"int(round({r}))", f"{n} & 1",
-            f"{n} if {n} > {m} else {m}", f"{a}.stride(0)", f"int({a}.max())", f"{n} << 1",
+            f"{n} if {n} > {m} else {m}", f"int({a}.max())", f"{n} << 1",
         ]  # fmt: skip
         for values in self.scope.of("ints"):
             choices += [

@@ -161,3 +161,16 @@ def test_reductions_of_empty_tensors_of_unknown_rank() -> None:
         return y.sum(-1), y.prod(-1), y.sum([-1], keepdim=True)
 
     check(program, *((torch.rand(size, 4),) for size in (3, 1, 0)), dynamic=True)
+
+
+def test_a_write_of_what_a_branch_gives_other_dims() -> None:
+    """What is written to keeps its dims; PyTorch fails where they would become more."""
+
+    def program(x, y, n: int):
+        if n > 2:
+            x = torch.stack([x, x])
+        y.mul_(x)
+        y[:1].add_(x[0])
+        return y.sort(0)[0], y.stride(0)
+
+    check(program, (torch.rand(3), torch.rand(3), 1), (torch.rand(3), torch.rand(3), 2))
