@@ -15,7 +15,7 @@ from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.convolution import convolution
 from symbolics.quantization import chosen_parameters, scale_of, zero_point_of
-from symbolics.quantized_linear import quantized_bias, requantized_input
+from symbolics.quantized_linear import dequantized_input, quantized_bias
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import D
 
@@ -86,7 +86,7 @@ def static(
     added: Tensor | None = None,
 ) -> Tensor:
     """A convolution of integers, plus another quantized tensor if there is one, rounded once."""
-    y = convolved(g, x, requantized_input(g, x), packed, dims)
+    y = convolved(g, x, dequantized_input(g, x), packed, dims)
     if added is not None:
         y = g.Add(y, quantized.dequantized(g, added))
     if relu:

@@ -15,7 +15,7 @@ from symbolics.quantization import chosen_parameters, scale_of, zero_point_of
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import FLOAT, D
 
-__all__ = ["dynamic_linear", "quantized_bias", "requantized_input"]
+__all__ = ["dynamic_linear", "quantized_bias", "dequantized_input"]
 
 # Beyond this a bias in 32 bits would saturate.
 _LIMIT = 2**31 - 1
@@ -58,7 +58,7 @@ def linear_unpack(g: Builder, W_prepack: PackedLinear) -> tuple[Tensor, Tensor |
 # ---------------------------------------------------------------- quantized inputs
 
 
-def requantized_input(g: Builder, x: Tensor) -> Tensor:
+def dequantized_input(g: Builder, x: Tensor) -> Tensor:
     """A quantized input as floats, an error for one that is not quantized as a whole."""
     if quantized.meaning_of(x).axis is not None:
         raise Unsupported("an input that is quantized per channel")
@@ -118,7 +118,7 @@ def linear(
     x, outer = rows_of(g, X)
     bias = quantized_bias(g, x, packed.weight, packed.bias)
     weight = quantized.dequantized(g, packed.weight)
-    y = g.Gemm(requantized_input(g, x), weight, bias, transB=1)
+    y = g.Gemm(dequantized_input(g, x), weight, bias, transB=1)
     if activation is not None:
         y = activation(y)
     result = quantized.quantized(g, y, scale_of(g, scale), zero_point_of(g, zero_point), X.dtype)

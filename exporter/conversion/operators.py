@@ -294,15 +294,22 @@ def _invoke(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
         if form is not None:
             return form(g, overload.function, named)
         result = overload.function(g, **named)
-        if isinstance(result, Tensor) and result.quantization is None and not _is_about(overload):
+        if (
+            isinstance(result, Tensor)
+            and result.quantization is None
+            and not _takes_quantized(overload)
+        ):
             raise UnsupportedError("a quantized tensor as argument; dequantize() it before")
         return result
     return overload.function(g, **named)
 
 
-def _is_about(overload: Overload) -> bool:
-    """Whether an operator is one for quantized tensors, so that it may make floats of them."""
-    return overload.text.startswith("quantized::")
+def _takes_quantized(overload: Overload) -> bool:
+    """Whether an operator knows of quantized tensors and may make others of them.
+
+    Those of ATen are written for floats. Others are for quantized tensors, or the user's own.
+    """
+    return not overload.text.startswith("aten::")
 
 
 def _is_quantized(value: object) -> bool:
