@@ -46,20 +46,19 @@ _ATEN = {
     "ndtri": "special_ndtri",
     "shift_left": "bitwise_left_shift.Tensor",
     "shift_right_arithmetic": "bitwise_right_shift.Tensor",
-    "spherical_bessel_j0": "special_spherical_bessel_j0",
     "zeta": "special_zeta",
 }
 _OF_ONE = (
     "abs acos acosh asin asinh atan atanh bessel_i0 bessel_i0e bessel_i1 bessel_i1e bessel_j0 "
     "bessel_j1 bitwise_not ceil conj_physical cos cosh digamma erf erf_inv erfc erfcx exp exp2 "
     "expm1 floor isfinite lgamma log log10 log1p log2 ndtri neg reciprocal round rsqrt sign "
-    "signbit sin sinh spherical_bessel_j0 sqrt tan tanh trunc"
+    "signbit sin sinh sqrt tan tanh trunc"
 )
 _OF_TWO = (
-    "add.Tensor atan2 bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor eq.Tensor fmax fmin "
+    "atan2 bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor eq.Tensor fmax fmin "
     "fmod.Tensor gcd ge.Tensor gt.Tensor hypot igamma igammac le.Tensor lt.Tensor maximum minimum "
     "mul.Tensor ne.Tensor remainder.Tensor shift_left shift_right_arithmetic "
-    "sub.Tensor zeta"
+    "zeta"
 )
 
 
@@ -75,6 +74,24 @@ def _register(names: str, arguments: str) -> None:
 
 _register(_OF_ONE, "Tensor self")
 _register(_OF_TWO, "Tensor self, Tensor other")
+
+
+@symbolic("prims::add(Tensor self, Tensor other) -> Tensor")
+def add(g: Builder, self: Tensor, other: Tensor) -> Tensor:
+    """The sum."""
+    return arithmetic.add_tensor(g, self, other)
+
+
+@symbolic("prims::sub(Tensor self, Tensor other) -> Tensor")
+def sub(g: Builder, self: Tensor, other: Tensor) -> Tensor:
+    """The difference."""
+    return arithmetic.sub_tensor(g, self, other)
+
+
+@symbolic("prims::spherical_bessel_j0(Tensor self) -> Tensor")
+def spherical_bessel_j0(g: Builder, self: Tensor) -> Tensor:
+    """See `bessel`."""
+    return overloads("aten::special_spherical_bessel_j0")[0].function(g, self)
 
 
 @symbolic("prims::div(Tensor self, Tensor other) -> Tensor")
@@ -171,15 +188,16 @@ def device_put(g: Builder, a: Tensor, device: object, non_blocking: bool = False
     return a
 
 
-@symbolic("prims::view_of(Tensor(a) a) -> Tensor(a)")
 @symbolic("prims::clone(Tensor self, *, MemoryFormat? memory_format=None) -> Tensor")
-def clone(
-    g: Builder, self: Tensor | None = None, *, memory_format: object = None, a: Tensor | None = None
-) -> Tensor:
+def clone(g: Builder, self: Tensor, *, memory_format: object = None) -> Tensor:
     """The same values."""
-    tensor = self if self is not None else a
-    assert tensor is not None
-    return tensor
+    return self
+
+
+@symbolic("prims::view_of(Tensor(a) a) -> Tensor(a)")
+def view_of(g: Builder, a: Tensor) -> Tensor:
+    """All of the tensor."""
+    return a
 
 
 @symbolic("prims::copy_strided(Tensor a, SymInt[] stride) -> Tensor")
