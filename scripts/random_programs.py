@@ -49,7 +49,9 @@ def main() -> int:
             if options.reduce:
                 shown = reduced(program, outcome, unroll=not options.loops)
             text = outcome_of(shown, unroll=not options.loops).text or outcome.text
-            print(f"--- seed {seed - 1}: {text[:800]}\n{shown.source()}", flush=True)
+            print(
+                f"--- seed {seed - 1}: {text[:800]}\n{shown.setting}\n{shown.source()}", flush=True
+            )
     print(dict(kinds))
     for reason, count in reasons.most_common():
         print(f"{count:6d}  {reason}")

@@ -19,13 +19,15 @@ COUNT = int(os.environ.get("RANDOM_PROGRAMS", "100"))
     suppress_health_check=list(HealthCheck),
     database=None,
 )
-@given(st.integers(0, 2**32))
-def test_random_programs(seed: int) -> None:
+@given(st.integers(0, 2**32), st.booleans())
+def test_random_programs(seed: int, unroll: bool) -> None:
     program = random_program(random.Random(seed))
     if program is None:
         return
-    outcome = outcome_of(program)
+    outcome = outcome_of(program, unroll=unroll)
     if outcome.kind == "different":
-        small = reduced(program, outcome)
-        raise AssertionError(f"{outcome_of(small).text}\n{small.source()}")
+        small = reduced(program, outcome, unroll=unroll)
+        raise AssertionError(
+            f"{outcome_of(small, unroll=unroll).text}\n{small.setting}\n{small.source()}"
+        )
     assert isinstance(outcome, Outcome)
