@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, FLOAT, INT64, D, is_complex
+from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_complex
 
 __all__ = ["identity", "is_vector", "linalg_inv", "solved", "swapped"]
 
@@ -281,6 +283,9 @@ def _linalg_det(g: Builder, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @symbolic("aten::linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)")
 def linalg_slogdet(g: Builder, A: Tensor) -> tuple[Tensor, Tensor]:
     """The determinant's sign, and the logarithm of its absolute value, which can't overflow."""
+    if g.fold and A.array is not None and A.dtype in (FLOAT, DOUBLE):
+        known, size = np.linalg.slogdet(A.array)
+        return g.constant(np.asarray(known)), g.constant(np.asarray(size))
     lu, _, pivots = _factored(g, A)
     diagonal = _diagonal(g, lu)
     sign = _over_last(g, "ReduceProd", g.Sign(diagonal))
@@ -342,9 +347,19 @@ def _corner(g: Builder, matrix: Tensor) -> Tensor:
 
 @symbolic("aten::linalg_inv(Tensor A) -> Tensor")
 def linalg_inv(g: Builder, A: Tensor) -> Tensor:
-    """The inverse; of a singular matrix inf and NaN."""
+    """The inverse; of a singular matrix inf and NaN.
+
+    That of a parameter, as the 1x1 convolutions of flows have it, is computed here.
+    """
     size, _ = _last_two(A, "the inverse")
-    return A if size == 0 else solved(g, A, identity(g, size, A.dtype))
+    if size == 0:
+        return A
+    if g.fold and A.array is not None and A.dtype in (FLOAT, DOUBLE):
+        try:
+            return g.constant(np.linalg.inv(A.array))
+        except np.linalg.LinAlgError:
+            pass  # the matrix is singular
+    return solved(g, A, identity(g, size, A.dtype))
 
 
 @symbolic("aten::inverse(Tensor self) -> Tensor")

@@ -134,3 +134,14 @@ def test_triangular_solve(upper, transpose) -> None:
 
 def test_sizes_that_must_be_known() -> None:
     refuses(torch.linalg.svdvals, torch.randn(3, 3), match="size is only known", dynamic=True)
+
+
+def test_of_a_parameter() -> None:
+    """Inverse and determinant of a constant leave no loop; a singular one is not computed here."""
+    matrix, singular = torch.randn(2, 3, 3), torch.ones(2, 2)
+
+    def program(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return x @ torch.inverse(matrix), *torch.slogdet(matrix)
+
+    check(program, torch.randn(2, 3, 3), opsets=(20,), mode="trace")
+    check(lambda x: x * torch.slogdet(singular)[1], torch.randn(2), opsets=(20,), mode="trace")
