@@ -27,7 +27,7 @@ from exporter.conversion.operators import (
 )
 from exporter.conversion.tensors import TensorRef
 from exporter.conversion.undecided_numbers import each_number
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt, resolved
 from exporter.onnx_graph.values import SymBool, Tensor
 from exporter.torchscript.types import BoolType, OptionalType
@@ -93,7 +93,11 @@ def _call_of_ranks(
         for before in written if kind not in METADATA else ():
             interpreter.facts.pass_on(decision, before, result.read(g))
     elif "out" not in kwargs and list(_unranked(g, result)):
-        branches.note_decided(interpreter, decision, again, result)
+        try:
+            branches.note_decided(interpreter, decision, again, result)
+        except RaisedError:
+            # With one of the two numbers of dims the program fails, so it is the other.
+            return branches.stage_calls(interpreter, decision, again, again)
     return result
 
 

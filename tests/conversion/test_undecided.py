@@ -174,3 +174,18 @@ def test_a_write_of_what_a_branch_gives_other_dims() -> None:
         return y.sort(0)[0], y.stride(0)
 
     check(program, (torch.rand(3), torch.rand(3), 1), (torch.rand(3), torch.rand(3), 2))
+
+
+def test_a_number_of_dims_that_fails_is_not_the_one() -> None:
+    """The branch that slices `x` stays, though a 0-d `x` can't be sliced."""
+
+    def program(x, y, n: int, flag: bool):
+        for _ in range(n):
+            if flag:
+                x[1::3] = 7.0
+            else:
+                x = y
+        return x
+
+    x, y = torch.arange(3.0), torch.tensor(1.0)
+    check(program, (x, y, 1, True), (x, y, 1, False), (x, y, 2, True), (x, y, 0, True))
