@@ -30,6 +30,7 @@ from symbolics.views import (
     slice_range,
     slice_tensor,
     strided_index,
+    unfold,
     wrapped_index,
 )
 
@@ -395,7 +396,37 @@ def write_strided(
 ) -> Tensor:
     """Elements by their place in memory; `base` must be all of its storage, in row-major order."""
     offset = 0 if storage_offset is None else storage_offset
-    index = strided_index(g, size, stride, offset)
-    places = g.Unsqueeze(index, axes=[-1])
-    everything = g.reshape(base, [element_count(g, base)])
-    return g.reshape(g.ScatterND(everything, places, source), base.require_shape())
+    places = strided_index(g, size, stride, offset)
+    return _scattered_changes(g, base, source, places)
+
+
+@view_write("aten::unfold")
+def write_unfold(
+    g: Builder, base: Tensor, source: Tensor, dimension: int, size: int, step: int
+) -> Tensor:
+    """The windows put back by the numbers of the elements that they are taken from."""
+    count = element_count(g, base)
+    numbers = g.reshape(arange(g, count), base.require_shape())
+    return _scattered_changes(g, base, source, unfold(g, numbers, dimension, size, step))
+
+
+def _scattered_changes(g: Builder, base: Tensor, source: Tensor, places: Tensor) -> Tensor:
+    """Elements of a view at their places in the base, where several may be at one place.
+
+    A write to such a view as a whole is refused by PyTorch, but a view of it may show each place
+    once. So only what differs from before was written; the rest goes to a spare place at the end.
+    """
+    count = element_count(g, base)
+    flat = g.reshape(base, [count])
+    index = g.reshape(places, [-1])
+    new = g.reshape(source, [-1])
+    known = index.array
+    if known is None or len(np.unique(known)) < len(known):
+        old = g.Gather(flat, index, axis=0)
+        same = g.Equal(new, old)
+        if base.dtype.is_floating_point():
+            same = g.Or(same, g.And(g.IsNaN(new), g.IsNaN(old)))
+        index = g.Where(same, g.constant(count, INT64), index)
+        flat = g.Concat(flat, g.constant(np.zeros(1, base.dtype.numpy())), axis=0)
+    written = g.ScatterElements(flat, index, new, axis=0)
+    return g.reshape(slice_tensor(g, written, 0, 0, count), base.require_shape())

@@ -492,6 +492,7 @@ def _view(
 
         view = View(take, put)
         view.operator = (overload.schema.qualified_name, index)
+        view.overlaps = kind in ("aten::unfold", "aten::as_strided")
         view.arguments, view.with_arguments = given, made
         return view
 

@@ -94,9 +94,10 @@ class View:
 
     `operator` and `arguments` say which view it is, and `with_arguments` makes the one with others:
     that is what joins two views of one tensor. Without an operator there is nothing to compare.
+    `overlaps` says that an element of the base may be seen in several places.
     """
 
-    __slots__ = ("arguments", "operator", "put", "take", "with_arguments")
+    __slots__ = ("arguments", "operator", "overlaps", "put", "take", "with_arguments")
 
     def __init__(
         self,
@@ -106,6 +107,7 @@ class View:
         self.take = take
         self.put = put
         self.operator: Hashable = None
+        self.overlaps = False
         self.arguments: Mapping[str, Any] = {}
         self.with_arguments: Callable[[Mapping[str, Any]], View] | None = None
 
@@ -318,6 +320,8 @@ class TensorRef(Mutable):
         else:
             assert self.view is not None
             self.base.write(g, journal, self.view.put(g, self.base.read(g), value))
+            if self.view.overlaps:
+                return
         self.seed(value)
 
 

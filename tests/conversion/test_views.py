@@ -469,3 +469,23 @@ def test_strides_of_empty_tensors() -> None:
 
     shapes = ((2, 3, 4), (0, 3, 4), (2, 0, 4), (2, 3, 0), (1, 1, 1))
     check(program, *((torch.rand(shape),) for shape in shapes), dynamic=True)
+
+
+def test_writes_through_views_that_see_an_element_twice() -> None:
+    """Only a view of such a view can be written; what it leaves alone stays as it is."""
+
+    def windows(y):
+        x = y.unfold(0, 2, 1)
+        x.select(2, 1).add_(3)
+        x[0, :, 0] = torch.tensor([1.0, float("nan"), 2.0])
+        return y, x
+
+    def strided(y):
+        x = y.as_strided([4, 2], [1, 1])
+        x[:, 1] += 5
+        return y, x
+
+    rows = torch.arange(15.0).reshape(5, 3)
+    check(windows, (rows,), (rows[:3],), dynamic=True)
+    check(windows, (rows,))
+    check(strided, (rows,))
