@@ -50,15 +50,18 @@ class _Apart(TorchDispatchMode):
 
 
 def _check_indices(name: str, args: Any) -> None:
-    if not name.startswith(("aten::index", "aten::gather", "aten::scatter")) or args[0].numel():
+    if not name.startswith(("aten::index", "aten::gather", "aten::scatter")):
         return
     # One tensor of indices for each dim, or a dim and its indices.
-    given = enumerate(args[1]) if isinstance(args[1], list) else [(args[1], args[2])]
-    for dim, index in given:
-        if index is not None and index.dtype == torch.int64 and index.numel():
-            size = args[0].shape[dim] if args[0].dim() else 1
-            if index.max() >= size or index.min() < -size:
-                raise IndexError(f"{name} of an empty tensor")
+    one_dim = not isinstance(args[1], list)
+    for dim, index in [(args[1], args[2])] if one_dim else enumerate(args[1]):
+        if one_dim and not name.startswith("aten::index") and index.dim() != args[0].dim():
+            raise IndexError(f"{name} with empty indices of other dims")
+        if index is None or index.dtype != torch.int64 or args[0].numel() or not index.numel():
+            continue
+        size = args[0].shape[dim] if args[0].dim() else 1
+        if index.max() >= size or index.min() < -size:
+            raise IndexError(f"{name} of an empty tensor")
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ class Expressions:
         known = [
             f"{a}.view([{numel // max(size, 1)}, {size}])", f"{a}.reshape([{size}, -1])",
             f"{a}.reshape({list(shape[::-1])})", self.own(f"{a}.unsqueeze(0).expand({[2, *shape]})"),
-            f"torch.as_strided({a}, [{max(numel // 2, 1)}], [2])", f"torch.as_strided({a}, [2, {size}], [1, 1])",
+            f"torch.as_strided({a}, [{max(numel // 2, 1)}], [2])", f"torch.as_strided({a}, [2, {size}], [1, 1]).clone()",
             f"torch.as_strided({a}, [{max(size, 1)}], [1], {self.rng.randint(0, 1)})",
         ]  # fmt: skip
         if not self.setting.dynamic and self.maybe(0.4):
