@@ -412,7 +412,7 @@ def _aliased(
         if value is current:
             contiguous = kind != "aten::contiguous" or base.is_contiguous(g)
             if contiguous and kind in _NEW_HANDLE:
-                return _same_elements(base)
+                return base.all_of_it()
             if contiguous:
                 return base
         elif kind not in _NEW_HANDLE:
@@ -456,15 +456,6 @@ def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape 
     if len(steps) != len(strides):
         return False, None
     return True, regrouped(shape, steps, target)
-
-
-def _same_elements(base: TensorRef) -> TensorRef:
-    """A view of all of a tensor."""
-    view = View(lambda _, tensor: tensor, lambda _, _tensor, new: new)
-    view.operator, view.with_arguments = "the same", lambda _: view
-    ref = TensorRef(base.cell, base, view)
-    ref.strides = base.strides
-    return ref
 
 
 def _view(

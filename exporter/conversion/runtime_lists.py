@@ -117,7 +117,9 @@ def overlap(families: Sequence[set[Cell]]) -> bool:
 
 def rows(interpreter: Interpreter, ref: TensorRef, dim: int) -> ListValue:
     """The slices of a tensor along a dim of a size that is only known at run time."""
-    return ListValue.holding(TensorRows(ref, dim, ref.read(interpreter.g)), TensorType())
+    return ListValue.holding(
+        TensorRows(ref.all_of_it(), dim, ref.read(interpreter.g)), TensorType()
+    )
 
 
 def stacked(g: Builder, self: TensorRows) -> Tensor:

@@ -241,6 +241,6 @@ def _pieces(
     unpacked: Unpacked | None,
 ) -> ListValue:
     """Views from each start to its end, which are all of the tensor."""
-    pieces = TensorRows(self, at, self.read(interpreter.g), starts, ends, whole=True)
+    pieces = TensorRows(self.all_of_it(), at, self.read(interpreter.g), starts, ends, whole=True)
     pieces.unpacked = unpacked
     return ListValue.holding(pieces, TensorType())

@@ -243,6 +243,14 @@ class TensorRef(Mutable):
             ref.strides = dense_strides(value.shape)
         return ref
 
+    def all_of_it(self) -> TensorRef:
+        """A view of all of this tensor, which keeps its dims when this one's are changed."""
+        view = View(lambda _, tensor: tensor, lambda _, _tensor, new: new)
+        view.operator, view.with_arguments = "the same", lambda _: view
+        ref = TensorRef(self.cell, self, view)
+        ref.strides = self.strides
+        return ref
+
     def is_contiguous(self, g: Builder) -> bool | None:
         """Whether the elements lie in row-major order; None where that is not known."""
         if self.choice is not None:

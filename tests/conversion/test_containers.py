@@ -500,3 +500,14 @@ def test_lists_of_run_time_length_keep_any_dtype(dtype: torch.dtype, opset: int)
 
     x = torch.arange(6).reshape(3, 2).to(dtype)
     check(program, (x,), (x[:1],), dynamic=True, opset_version=opset)
+
+
+def test_parts_of_a_tensor_whose_dims_change_in_place() -> None:
+    def program(x):
+        rows, pieces = list(x.unbind(0)), list(x.split(2))
+        x.unsqueeze_(0)
+        rows[0].add_(1)
+        pieces[0].mul_(2)
+        return rows, pieces, x
+
+    check(program, *((torch.rand(size, 2),) for size in (3, 1, 4)), dynamic=True)
