@@ -22,7 +22,7 @@ import onnx_ir as ir
 from exporter.conversion import numbers
 from exporter.conversion.operators import retyped, write
 from exporter.conversion.tensors import Cell, TensorRef, View
-from exporter.conversion.visible import PossibleShapes, are_visible, visible_dim
+from exporter.conversion.visible import are_visible, visible_dim
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import decide
 from exporter.onnx_graph.scope import Scope
@@ -31,6 +31,7 @@ from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
 from exporter.onnx_graph.values import SymBool, Tensor
 
 if TYPE_CHECKING:
+    from exporter.conversion.forms import TensorForm
     from exporter.conversion.interpreter import Interpreter
 
 __all__ = [
@@ -448,7 +449,7 @@ def rebuilt(
     interpreter: Interpreter,
     home: Home,
     tensors: Iterator[Tensor],
-    possible: PossibleShapes,
+    value: TensorForm,
 ) -> TensorRef:
     """The handle that these tensors describe; the last is the value of the path's own one."""
     places = home.places
@@ -457,9 +458,9 @@ def rebuilt(
     own: TensorRef | None = None
     cell: Cell | None = None
     if OWN in places:
-        value = next(tensors)
-        value.possible = possible
-        own = TensorRef.fresh(value, dense=False)
+        tensor = next(tensors)
+        tensor.possible = value.possible
+        own = TensorRef.fresh(tensor, dense=value.dense)
         cell = own.cell
     found: TensorRef | None = None
     for flag, ref in zip([True, *flags[::-1]], refs[::-1], strict=True):

@@ -101,7 +101,8 @@ class TensorForm:
     """A tensor; dims that differ are None. `source` is the value described, for identity.
 
     `home` says where the tensor is (see `either`), if that was asked for. Where the number of dims
-    differs, `possible` are the shapes that it may have (None: any).
+    differs, `possible` are the shapes that it may have (None: any). `dense` is a tensor whose
+    elements certainly lie in row-major order, as `reshape` asks.
     """
 
     dtype: ir.DataType
@@ -109,6 +110,7 @@ class TensorForm:
     source: TensorRef | Tensor | None = field(default=None, compare=False)
     possible: PossibleShapes = None
     home: Home | None = field(default=None, compare=False)
+    dense: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,7 +234,8 @@ def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = No
         if tensor.quantization is not None:
             return quantized_form(tensor, value)
         home = None if outside is None else home_of(value, outside)
-        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible, home)
+        dense = value.is_contiguous(interpreter.g) is True
+        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible, home, dense)
     if isinstance(value, Tensor):
         if value.quantization is not None:
             return quantized_form(value, value)

@@ -240,7 +240,8 @@ def _visible(form: Form, outer: Scope) -> Form:
     if isinstance(form, TensorForm):
         if form.shape is None:
             return TensorForm(form.dtype, None, possible=_visible_shapes(form.possible, outer))
-        return TensorForm(form.dtype, tuple(visible_dim(d, outer) for d in form.shape))
+        shape = visible_shape(form.shape, outer)
+        return TensorForm(form.dtype, shape, dense=form.dense)
     if isinstance(form, QuantizedForm):
         return form.with_shape(visible_shape(form.shape, outer))
     if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
@@ -312,7 +313,7 @@ def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
     shape = _widen_shapes(a.shape, b.shape, outer)
     if shape is None:
         return TensorForm(a.dtype, None, possible=_either(a, b, outer))
-    return TensorForm(a.dtype, shape)
+    return TensorForm(a.dtype, shape, dense=a.dense and b.dense)
 
 
 def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
@@ -508,7 +509,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, TensorForm):
         tensor = next(tensors)
         tensor.possible = form.possible
-        return TensorRef.fresh(tensor, dense=False)
+        return TensorRef.fresh(tensor, dense=form.dense)
     if isinstance(form, QuantizedForm):
         return TensorRef.fresh(form.made([next(tensors) for _ in form.parts]), dense=False)
     if isinstance(form, RuntimeForm):
@@ -521,7 +522,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         options = tuple(rebuild(interpreter, option, tensors) for option in form.options)
         return choices.picked_from(picked, options)
     if isinstance(form, HandleForm):
-        return either.rebuilt(interpreter, form.home, tensors, form.value.possible)
+        return either.rebuilt(interpreter, form.home, tensors, form.value)
     items = [rebuild(interpreter, inner, tensors) for inner in form.items]
     if isinstance(form, TupleForm):
         if form.type_name is not None:

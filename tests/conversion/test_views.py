@@ -489,3 +489,34 @@ def test_writes_through_views_that_see_an_element_twice() -> None:
     check(windows, (rows,), (rows[:3],), dynamic=True)
     check(windows, (rows,))
     check(strided, (rows,))
+
+
+def test_results_of_branches_and_loops_are_contiguous_where_all_paths_are() -> None:
+    def branch(x, c: bool):
+        if c:
+            y = x + 1
+        else:
+            y = x * 2
+        z = y.reshape(-1)
+        z += 1
+        return y, z
+
+    def turned(x, c: bool):
+        y = x + 1
+        if c:
+            y = (x * 2).t()
+        z = y.contiguous()
+        z += 1
+        return y
+
+    def loop(x, n: int):
+        y = x + 1
+        for _ in range(n):
+            y = y * 2
+            y.view(-1).add_(1)
+        y.reshape(-1).add_(1)
+        return y
+
+    check(branch, (M, True), (M, False))
+    check_loop(loop, (M, 0), (M, 1), (M, 3))
+    refuses(turned, M, True, match="may share memory")
