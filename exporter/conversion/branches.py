@@ -46,7 +46,7 @@ from exporter.conversion.joining import (
 )
 from exporter.conversion.journal import Frame, Mutable
 from exporter.conversion.numbers import as_tensor, logical_not
-from exporter.conversion.objects import ChoiceValue, ListValue, OptionalValue, Value
+from exporter.conversion.objects import UNINITIALIZED, ChoiceValue, ListValue, OptionalValue, Value
 from exporter.conversion.sharing import relate
 from exporter.conversion.tensors import TensorRef
 from exporter.conversion.visible import visible_shape
@@ -349,8 +349,15 @@ def _without_empty(
 ) -> tuple[Form, Form]:
     """The forms, with one tensor for two of which one is there only where both are empty.
 
-    `if len(x) == 0: x = zeros([len(x), 3])` gives x itself where x has the shape [n, 3].
+    `if len(x) == 0: x = zeros([len(x), 3])` gives x itself where x has the shape [n, 3]. So does
+    what is not set on one side, for it is not looked at after that: a variable of the program
+    where that side returns.
     """
+    for unset, side, kept in ((a, other, b), (b, then, a)):
+        if isinstance(unset, Plain) and unset.value is UNINITIALIZED:
+            source = kept.source if isinstance(kept, TensorForm) else None
+            if isinstance(source, TensorRef) and _is_outer(interpreter, source, side):
+                return Plain(source), Plain(source)
     if isinstance(a, TensorForm) and isinstance(b, TensorForm) and a.dtype == b.dtype:
         for holds, side, kept in ((True, other, b), (False, then, a)):
             source = kept.source

@@ -481,3 +481,16 @@ def test_a_branch_that_writes_more_dims_than_there_are_is_dropped() -> None:
         return y.sort(0)[0]
 
     check(program, (torch.ones(2, 2), POS[:2]), (-torch.ones(2, 2), NEG[:2]))
+
+
+def test_what_an_early_return_leaves_unset() -> None:
+    """Behind it the tensor is the same one, place in memory and all."""
+
+    def program(x: Tensor, size: int) -> Tensor:
+        row = x[0]
+        if row.size(0) < size:
+            return torch.empty((0, 0))
+        count = 1 + (row.size(0) - size) // 2
+        return row.as_strided((count, size), (2 * row.stride(0), row.stride(0)))
+
+    check(program, (torch.randn(1, 9), 4), (torch.randn(1, 3), 4), dynamic_axes={"x": {1: "n"}})
