@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from exporter.conversion import choices, dicts, either, list_contents, list_edits, runtime_lists
+from exporter.conversion import (
+    choices,
+    dicts,
+    either,
+    list_contents,
+    list_edits,
+    options,
+    runtime_lists,
+)
 from exporter.conversion.builtin import builtin
 from exporter.conversion.list_contents import index_of
 from exporter.conversion.numbers import equal, logical_not
@@ -91,7 +99,7 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
 
 def _any_item(interpreter: Interpreter, items: Sequence[Value], key: SymInt) -> Value:
     """An item of what no run-time list can hold: objects, strings, tuples, lists."""
-    item = choices.item_at(interpreter, key, items)
+    item = options.item_at(interpreter, key, items)
     return choices.each_way(interpreter, item, lambda option: [option])[0]
 
 
@@ -112,7 +120,7 @@ def _submodule(interpreter: Interpreter, self: ObjectValue, key: Value) -> Value
         return interpreter.call_method(self, "__getitem__", [key])
     if isinstance(key, SymInt):
         modules = [m for name, m in self.attributes.items() if name.isdecimal()]
-        return choices.item_at(interpreter, key, modules)
+        return options.item_at(interpreter, key, modules)
     if isinstance(key, int):
         modules = [m for name, m in self.attributes.items() if name.isdecimal()]
         return modules[_index(key, len(modules))]
@@ -159,7 +167,7 @@ def _set_any_item(interpreter: Interpreter, self: ListValue, key: SymInt, value:
         self.items[index] = value
         return []
 
-    choices.each_way(interpreter, choices.item_at(interpreter, key, range(len(self.items))), set_at)
+    choices.each_way(interpreter, options.item_at(interpreter, key, range(len(self.items))), set_at)
     return self
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exporter.conversion import branches, choices
+from exporter.conversion import branches, choices, options
 from exporter.conversion.builtin import builtin
 from exporter.conversion.numbers import as_tensor, equal
 from exporter.conversion.objects import DictValue, ListValue, Value
@@ -41,7 +41,7 @@ def entry(interpreter: Interpreter, self: DictValue, key: Value) -> Value:
     if _is_of_run_time(self, key):
         if not self.items:
             raise RaisedError("the program raises: the dict is empty")
-        picked = choices.picked_from(_place(interpreter, self, key), list(self.items.values()))
+        picked = options.picked_from(_place(interpreter, self, key), list(self.items.values()))
         return choices.each_way(interpreter, picked, lambda option: [option])[0]
     key = interpreter.dict_key(key)
     if key not in self.items:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.conversion import choices, either, list_forms, numbers
+from exporter.conversion import either, list_forms, numbers
 from exporter.conversion.forms import (
     ChoiceForm,
     DictForm,
@@ -42,6 +42,7 @@ from exporter.conversion.objects import (
     OptionalValue,
     Value,
 )
+from exporter.conversion.options import picked_from, renumbered
 from exporter.conversion.quantized_forms import quantized_form
 from exporter.conversion.tensors import TensorRef
 from exporter.conversion.visible import OpenShape, PossibleShapes, visible_dim, visible_shape
@@ -379,7 +380,7 @@ def _parts_of_choice(interpreter: Interpreter, value: Value, form: ChoiceForm) -
     if isinstance(value, ChoiceValue):
         places = [_place(g, form, option) for option in value.options]
         held = dict(zip(places, value.options, strict=True))
-        yield choices.renumbered(g, value, places)
+        yield renumbered(g, value, places)
     else:
         place = _place(g, form, value)
         held = {place: value}
@@ -520,7 +521,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, ChoiceForm):
         picked = g.integer(next(tensors))
         options = tuple(rebuild(interpreter, option, tensors) for option in form.options)
-        return choices.picked_from(picked, options)
+        return picked_from(picked, options)
     if isinstance(form, HandleForm):
         return either.rebuilt(interpreter, form.home, tensors, form.value)
     items = [rebuild(interpreter, inner, tensors) for inner in form.items]

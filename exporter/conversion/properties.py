@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.conversion import choices
+from exporter.conversion import choices, options
 from exporter.conversion.branches import stage_calls
 from exporter.conversion.builtin import builtin
 from exporter.conversion.facts import rank_of, size_of
@@ -53,7 +53,7 @@ def size(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
     if dim is None:
         return ListValue(list(tensor.shape), IntType())
     if isinstance(dim, SymInt):
-        sizes = choices.item_at(interpreter, dim, tensor.shape)
+        sizes = options.item_at(interpreter, dim, tensor.shape)
         return choices.each_way(interpreter, sizes, lambda found: [found])[0]
     if not -len(tensor.shape) <= dim < len(tensor.shape):
         raise RaisedError(f"dim {dim} is out of range for {len(tensor.shape)} dims")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from exporter.conversion import branches, choices, numbers
+from exporter.conversion import branches, choices, numbers, options
 from exporter.conversion.binding import choose
 from exporter.conversion.objects import ListValue, Value
 from exporter.conversion.operators import functional_name
@@ -75,7 +75,7 @@ def each_number(
 
         if ways is not None:
             return _each_of(interpreter, number, ways, with_number)[0]
-        dims = choices.item_at(interpreter, number, range(count or 0))
+        dims = options.item_at(interpreter, number, range(count or 0))
         return choices.each_way(interpreter, dims, with_number)[0]
     return NotImplemented
 

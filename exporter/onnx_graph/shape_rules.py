@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.errors import RaisedError
 from exporter.onnx_graph.indexing_rules import INDEXING_RULES
-from exporter.onnx_graph.reshaping import rest
 from exporter.onnx_graph.spatial_rules import SPATIAL_RULES
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
+from exporter.onnx_graph.target_shapes import rest
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.call import Call
