@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from exporter.api import Exported, Report, export, load, register_symbolic
-    from exporter.conversion.specs import OptionalSpec, SequenceSpec, TensorSpec
+    from exporter.conversion.boundary.specs import OptionalSpec, SequenceSpec, TensorSpec
     from exporter.errors import (
         ArchiveError,
         ConversionError,
@@ -51,7 +51,9 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("export", "load", "register_symbolic", "Exported", "Report"), "exporter.api"),
-    **dict.fromkeys(("TensorSpec", "SequenceSpec", "OptionalSpec"), "exporter.conversion.specs"),
+    **dict.fromkeys(
+        ("TensorSpec", "SequenceSpec", "OptionalSpec"), "exporter.conversion.boundary.specs"
+    ),
 }
 
 

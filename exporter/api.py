@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import onnx_ir as ir
 
 from exporter.archive import Archive, open_archive
+from exporter.conversion.boundary.specs import TensorSpec
 from exporter.conversion.convert import Conversion, Request, convert, metadata
 from exporter.conversion.interpreter import Options
-from exporter.conversion.specs import TensorSpec
 from exporter.errors import InputError
 from exporter.onnx_graph import model as models
 from symbolics.registry import symbolic
 
 if TYPE_CHECKING:
-    from exporter.conversion.signature import DynamicAxes
-    from exporter.conversion.state import InitialState
+    from exporter.conversion.boundary.signature import DynamicAxes
+    from exporter.conversion.boundary.state import InitialState
     from exporter.verification import Verification
 
 __all__ = ["Exported", "Report", "export", "load", "register_symbolic"]

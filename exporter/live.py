@@ -20,7 +20,13 @@ import torch
 from torch import nn
 
 from exporter.archive import Device
-from exporter.conversion.specs import Fixed, OptionalSpec, SequenceSpec, TensorSpec, data_type
+from exporter.conversion.boundary.specs import (
+    Fixed,
+    OptionalSpec,
+    SequenceSpec,
+    TensorSpec,
+    data_type,
+)
 from exporter.errors import ConversionError, InputError
 from exporter.live_calls import Adapter
 from exporter.verification.results import Part

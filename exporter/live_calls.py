@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from exporter.conversion.results import part_name
+from exporter.conversion.boundary.results import part_name
 from exporter.errors import InputError
 
 __all__ = ["Adapter"]

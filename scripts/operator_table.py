@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import exporter  # noqa: F401  registers the operators
-from exporter.conversion.builtin import BUILTINS
+from exporter.conversion.builtins.builtin import BUILTINS
 from symbolics.registry import registered
 
 TABLE = Path(__file__).parent.parent / "docs" / "operators.md"
@@ -25,7 +25,7 @@ def table() -> str:
     for overload in registered():
         head = overload.text.split("(", 1)[0]
         name, _, variant = head.partition(".")
-        family = overload.function.__module__.rpartition(".")[2]
+        family = overload.function.__module__.removeprefix("symbolics.").replace(".", "/")
         families[family][name].append(variant)
     names = {name for rows in families.values() for name in rows}
     lines = [

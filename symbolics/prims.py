@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics import (  # noqa: F401  what is looked up below is registered by them
+from symbolics.creation.creation import filled, full_like, integer_range, scalar_tensor
+from symbolics.elementwise import (  # noqa: F401  what is looked up below is registered by them
     arithmetic,
     bessel,
     clamping,
@@ -19,17 +20,14 @@ from symbolics import (  # noqa: F401  what is looked up below is registered by 
     complex_numbers,
     gamma,
     pointwise,
-    reduction,
-    shape,
     special,
-    statistics,
-    views,
 )
-from symbolics.conversion import cast_to
-from symbolics.creation import filled, full_like, integer_range, scalar_tensor
-from symbolics.joining import cat
+from symbolics.reductions import reduction, statistics
 from symbolics.registry import Unsupported, overloads, symbolic
 from symbolics.rules import accumulation_dtype, category, onnx_dtype, wrapped_dim
+from symbolics.views import shape, views  # noqa: F401  what is looked up below is registered by them
+from symbolics.views.conversion import cast_to
+from symbolics.views.joining import cat
 
 __all__: list[str] = []
 

@@ -15,8 +15,8 @@ import onnx.defs
 import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive, ScriptObject, TensorData
 from exporter.conversion import interpreter  # noqa: F401  registers the builtins
-from exporter.conversion.builtin import BUILTINS
-from exporter.conversion.operators import has_symbolic
+from exporter.conversion.builtins.builtin import BUILTINS
+from exporter.conversion.calls.operators import has_symbolic
 from exporter.conversion.prims import PRIMS
 from exporter.errors import ScriptError
 from exporter.onnx_graph.lowerings import find_lowering

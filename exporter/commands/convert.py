@@ -20,7 +20,7 @@ from exporter.torchscript.program import Program
 
 if TYPE_CHECKING:
     from exporter.api import Exported
-    from exporter.conversion.state import InitialState
+    from exporter.conversion.boundary.state import InitialState
     from exporter.verification import Tolerance, Verification
 
 __all__ = ["convert"]

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from exporter.conversion.specs import OptionalSpec, SequenceSpec, Spec, TensorSpec
+from exporter.conversion.boundary.specs import OptionalSpec, SequenceSpec, Spec, TensorSpec
 from exporter.errors import InputError
 
 __all__ = ["constants", "dynamic_axes", "names", "nested", "specs", "tensor_specs"]

@@ -11,20 +11,20 @@ import onnx_ir as ir
 
 import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive
-from exporter.conversion.aliasing import cells_of
-from exporter.conversion.argument_binding import bound_arguments
-from exporter.conversion.hooks import call_module
+from exporter.conversion.boundary.argument_binding import bound_arguments
+from exporter.conversion.boundary.results import Outputs
+from exporter.conversion.boundary.signature import DynamicAxes, Inputs
+from exporter.conversion.boundary.specs import TensorSpec
+from exporter.conversion.boundary.state import InitialState, States, StateType, snapshot
+from exporter.conversion.calls.hooks import call_module
+from exporter.conversion.calls.missing import missing_operators
+from exporter.conversion.calls.operators import MissingSymbolicError
+from exporter.conversion.calls.overloads import method_for
 from exporter.conversion.interpreter import Interpreter, Options
-from exporter.conversion.missing import missing_operators
-from exporter.conversion.module_tree import ModuleTree
-from exporter.conversion.objects import ObjectValue, Value, type_name
-from exporter.conversion.operators import MissingSymbolicError
-from exporter.conversion.overloads import method_for
-from exporter.conversion.results import Outputs
-from exporter.conversion.signature import DynamicAxes, Inputs
-from exporter.conversion.specs import TensorSpec
-from exporter.conversion.state import InitialState, States, StateType, snapshot
-from exporter.conversion.tensors import SharedMemoryError
+from exporter.conversion.values.aliasing import cells_of
+from exporter.conversion.values.module_tree import ModuleTree
+from exporter.conversion.values.objects import ObjectValue, Value, type_name
+from exporter.conversion.values.tensors import SharedMemoryError
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Node

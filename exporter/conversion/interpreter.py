@@ -12,22 +12,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from exporter.conversion import (
-    branches,
-    choices,
+from exporter.conversion.builtins import (  # noqa: F401
     containers,
-    context_managers,  # noqa: F401
-    dicts,  # noqa: F401  for its builtins, as are the others here
-    joined_lists,  # noqa: F401
-    math_functions,  # noqa: F401
+    context_managers,
+    dicts,
+    math_functions,
     numbers,
-    properties,  # noqa: F401
-    runtime_splits,  # noqa: F401
+    properties,
 )
-from exporter.conversion.builtin import BUILTINS
-from exporter.conversion.facts import Facts
-from exporter.conversion.journal import Journal
-from exporter.conversion.objects import (
+from exporter.conversion.builtins.builtin import BUILTINS
+from exporter.conversion.builtins.strings import OPAQUE, RunTimeText
+from exporter.conversion.calls.operators import item
+from exporter.conversion.calls.out_arguments import out_arguments
+from exporter.conversion.control_flow import branches, choices
+from exporter.conversion.control_flow.facts import Facts
+from exporter.conversion.control_flow.undecided import call_decided
+from exporter.conversion.prims import PRIMS
+from exporter.conversion.runtime_lists import joined_lists, runtime_splits  # noqa: F401
+from exporter.conversion.values.journal import Journal
+from exporter.conversion.values.objects import (
     UNINITIALIZED,
     BoundMethod,
     ChoiceValue,
@@ -40,12 +43,7 @@ from exporter.conversion.objects import (
     Value,
     type_name,
 )
-from exporter.conversion.operators import item
-from exporter.conversion.out_arguments import out_arguments
-from exporter.conversion.prims import PRIMS
-from exporter.conversion.strings import OPAQUE, RunTimeText
-from exporter.conversion.tensors import TensorRef
-from exporter.conversion.undecided import call_decided
+from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import ConversionError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.conditions import decide
@@ -316,7 +314,7 @@ class Interpreter:
 
     def describe_call(self, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> str:
         """An operator by its schema where PyTorch has one, else by its argument types."""
-        from exporter.conversion.missing import described  # noqa: PLC0415  imported where it is first needed
+        from exporter.conversion.calls.missing import described  # noqa: PLC0415  imported where it is first needed
 
         return described(kind, args, kwargs)
 

@@ -11,9 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from exporter.archive import ScriptObject, TensorData
-from exporter.conversion import branches, choices, loops, numbers, runtime_lists
-from exporter.conversion.constants import packed_object, tensor_from_archive
-from exporter.conversion.objects import (
+from exporter.conversion.builtins import numbers
+from exporter.conversion.builtins.tolist import tolist
+from exporter.conversion.calls.operators import item
+from exporter.conversion.control_flow import branches, choices, loops
+from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.values.constants import packed_object, tensor_from_archive
+from exporter.conversion.values.objects import (
     UNINITIALIZED,
     BoundMethod,
     ChoiceValue,
@@ -30,9 +34,7 @@ from exporter.conversion.objects import (
     Value,
     type_name,
 )
-from exporter.conversion.operators import item
-from exporter.conversion.tensors import TensorRef
-from exporter.conversion.tolist import tolist
+from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from exporter.archive import Archive, EnumMember
-from exporter.conversion.argument_binding import bound_arguments
-from exporter.conversion.arguments import (
+from exporter.conversion.boundary.argument_binding import bound_arguments
+from exporter.conversion.boundary.arguments import (
     Argument,
     Constant,
     DictNode,
@@ -24,8 +24,8 @@ from exporter.conversion.arguments import (
     RecordNode,
     TupleNode,
 )
-from exporter.conversion.overloads import method_for
-from exporter.conversion.specs import SequenceSpec
+from exporter.conversion.boundary.specs import SequenceSpec
+from exporter.conversion.calls.overloads import method_for
 from exporter.errors import InputError
 from exporter.torchscript.program import Program
 from exporter.verification.samples import Array, Sample, array_for, list_for

@@ -1,0 +1,1 @@
+"""The model's inputs, outputs and state."""

@@ -1,0 +1,1 @@
+"""Operators on Python values, and what asks tensors something."""

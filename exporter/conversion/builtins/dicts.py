@@ -1,0 +1,126 @@
+"""Builtins on dicts alone; `containers` has what they share with lists (length, items, pop).
+
+Their keys are known; which of them is asked for may be up to the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exporter.conversion.builtins.builtin import builtin
+from exporter.conversion.builtins.numbers import as_tensor, equal
+from exporter.conversion.control_flow import branches, choices
+from exporter.conversion.values import options
+from exporter.conversion.values.objects import DictValue, ListValue, Value
+from exporter.errors import RaisedError
+from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.values import SymBool, SymScalar, is_number
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+
+__all__ = ["entry", "has_key", "set_entry"]
+
+
+def _is_of_run_time(self: DictValue, key: Value) -> bool:
+    """Whether a key is a number of the run, and those of the dict are numbers."""
+    return isinstance(key, (SymInt, SymScalar)) and all(map(is_number, self.items))
+
+
+def _place(interpreter: Interpreter, self: DictValue, key: Value) -> Dim:
+    """Where a key of the run is among the known ones; the model fails where it is none of them."""
+    g = interpreter.g
+    known = g.constant(np.array(list(self.items)))
+    found = g.NonZero(g.Equal(known, as_tensor(g, key, known.dtype)))
+    return g.integer(g.Gather(found, g.constant(0), axis=1))
+
+
+def entry(interpreter: Interpreter, self: DictValue, key: Value) -> Value:
+    """`self[key]`."""
+    if _is_of_run_time(self, key):
+        if not self.items:
+            raise RaisedError("the program raises: the dict is empty")
+        picked = options.picked_from(_place(interpreter, self, key), list(self.items.values()))
+        return choices.each_way(interpreter, picked, lambda option: [option])[0]
+    key = interpreter.dict_key(key)
+    if key not in self.items:
+        raise RaisedError(f"the program raises: the dict has no key {key!r}")
+    return self.items[key]
+
+
+def has_key(interpreter: Interpreter, self: DictValue, key: Value) -> bool | SymBool:
+    """`key in self`."""
+    if not _is_of_run_time(self, key):
+        return interpreter.dict_key(key) in self.items
+    found: Value = False
+    for known in self.items:
+        found = interpreter.builtin("aten::__or__", found, equal(interpreter, known, key))
+    return found  # type: ignore[no-any-return]
+
+
+def set_entry(interpreter: Interpreter, self: DictValue, key: Value, value: Value) -> None:
+    """`self[key] = value`."""
+    interpreter.journal.touch(self)
+    self.items[interpreter.dict_key(key)] = value
+
+
+@builtin("aten::dict")
+def make_dict(interpreter: Interpreter, pairs: Value = None) -> Value:
+    """`dict(pairs)`, or a copy of a dict."""
+    if isinstance(pairs, DictValue):
+        return DictValue(dict(pairs.items))
+    found = [interpreter.items(p) for p in interpreter.items(pairs)] if pairs is not None else []
+    return DictValue({interpreter.dict_key(k): v for k, v in found})
+
+
+@builtin("aten::keys")
+def keys(interpreter: Interpreter, self: DictValue) -> Value:
+    """The keys as a list."""
+    return ListValue(list(self.items))
+
+
+@builtin("aten::values")
+def values(interpreter: Interpreter, self: Value) -> Value:
+    """The values as a list."""
+    return ListValue(list(self.items.values())) if isinstance(self, DictValue) else NotImplemented
+
+
+@builtin("aten::items")
+def items(interpreter: Interpreter, self: DictValue) -> Value:
+    """Pairs of key and value as a list."""
+    return ListValue(list(self.items.items()))
+
+
+@builtin("aten::get")
+def get(interpreter: Interpreter, self: DictValue, key: Value, default: Value = None) -> Value:
+    """The value of a key, or a default."""
+    return branches.stage_runs(
+        interpreter,
+        has_key(interpreter, self, key),
+        lambda: [entry(interpreter, self, key)],
+        lambda: [default],
+    )[0]
+
+
+@builtin("aten::setdefault")
+def setdefault(interpreter: Interpreter, self: DictValue, key: Value, default: Value) -> Value:
+    """The value of a key, entered if it is missing."""
+    interpreter.journal.touch(self)
+    return self.items.setdefault(interpreter.dict_key(key), default)
+
+
+@builtin("aten::update")
+def update(interpreter: Interpreter, self: DictValue, other: DictValue) -> Value:
+    """Enter all items of another dict."""
+    interpreter.journal.touch(self)
+    self.items.update(other.items)
+    return None
+
+
+@builtin("aten::popitem")
+def popitem(interpreter: Interpreter, self: DictValue) -> Value:
+    """Remove and return the last item."""
+    interpreter.journal.touch(self)
+    return self.items.popitem()

@@ -1,0 +1,1 @@
+"""Calls of operators: which overload, which arguments, which views and writes."""

@@ -1,0 +1,87 @@
+"""What to say of operators that have no symbolic: their schemas, all of a model together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from exporter.conversion.builtins.builtin import BUILTINS
+from exporter.conversion.calls.binding import bind
+from exporter.conversion.calls.operators import MissingSymbolicError, functional_name, has_symbolic
+from exporter.conversion.prims import PRIMS
+from exporter.conversion.values.objects import ObjectValue, Value, type_name
+from exporter.errors import UnsupportedOperatorError
+from exporter.torchscript.graph import Function, Node
+from exporter.torchscript.graph import Value as IrValue
+from exporter.torchscript.program import Program
+from exporter.torchscript.schemas import schemas_of
+
+__all__ = ["described", "missing_operators"]
+
+
+def described(kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]) -> str:
+    """An operator by the schema that the arguments fit, else by the arguments' types."""
+    for name in (kind, functional_name(kind)):
+        for schema in schemas_of(name) if name else ():
+            bound, _ = bind(schema, args, kwargs)
+            if bound is not None:
+                return str(schema)
+    given = [type_name(a) for a in args]
+    given += [f"{type_name(v)} {k}" for k, v in kwargs.items()]
+    return f"{kind}({', '.join(given)})"
+
+
+def missing_operators(
+    error: MissingSymbolicError, program: Program, root: ObjectValue, method: str
+) -> UnsupportedOperatorError:
+    """One error for all operators without a symbolic that the method's code names."""
+    first = [error.message, *error.notes]
+    others: dict[str, list[str]] = {}
+    for path, function, node in _reachable(program, root, root.type.methods[method], set()):
+        known = node.kind in PRIMS or node.kind in BUILTINS or has_symbolic(node.kind)
+        if known or node.kind == error.kind:
+            continue
+        places = others.setdefault(node.kind, [])
+        source = node.source
+        where = f"{source.filename}:{source.line}" if source else function.name
+        text = f"    {source.text.strip()}" if source and source.text else ""
+        places.append(f"  at   {where}{text}   in {path or 'the model itself'}")
+    notes = list(first[1:])
+    for kind, places in others.items():
+        schemas = schemas_of(kind)
+        notes.append(f"also no symbolic for {schemas[0] if schemas else kind}")
+        notes.extend(places[:3])
+        if len(places) > 3:
+            notes.append(f"  and at {len(places) - 3} more places")
+    notes.append(
+        f'try  register one: exporter.register_symbolic("{error.kind}(...) -> ...", function)   '
+        "(docs: custom operators)"
+    )
+    return UnsupportedOperatorError(first[0], tuple(notes))
+
+
+def _reachable(
+    program: Program, owner: ObjectValue | None, function: Function, seen: set[tuple[int, int]]
+) -> Iterator[tuple[str, Function, Node]]:
+    """(module path, function, node) of all operator nodes of a function and what it calls."""
+    key = (id(function), id(owner))
+    if key in seen:
+        return
+    seen.add(key)
+    path = owner.path if owner else ""
+    known: dict[IrValue, object] = {}
+    inputs = function.graph.block.inputs
+    if owner is not None and inputs:
+        known[inputs[0]] = owner
+    for node in function.graph.walk():
+        receiver = known.get(node.inputs[0]) if node.inputs else None
+        name = str(node.attributes.get("name", ""))
+        if node.kind == "prim::GetAttr" and isinstance(receiver, ObjectValue):
+            if name in receiver.attributes:
+                known[node.outputs[0]] = receiver.attributes[name]
+        elif node.kind == "prim::CallMethod" and isinstance(receiver, ObjectValue):
+            if name in receiver.type.methods:
+                yield from _reachable(program, receiver, receiver.type.methods[name], seen)
+        elif node.kind == "prim::CallFunction" and program.has_function(name):
+            yield from _reachable(program, None, program.function(name), seen)
+        elif not node.kind.startswith("prim::"):
+            yield path, function, node

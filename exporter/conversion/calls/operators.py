@@ -1,0 +1,511 @@
+"""Calls of operators on tensors: overload, symbolic, and what the schema says of views and writes.
+
+The functional form of an operator is the only one that has a symbolic. Derived by rule are
+`add_` (the functional form, then a write to `self`), `add(..., out=t)` (then a write to `t`), and
+views: a result that the schema's alias annotations tie to an argument becomes a view of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.conversion.builtins.numbers import boolean
+from exporter.conversion.calls.binding import choose
+from exporter.conversion.calls.out_arguments import out_arguments
+from exporter.conversion.values.objects import ListValue, RuntimeList, Value
+from exporter.conversion.values.storage import on_storage
+from exporter.conversion.values.strides import regrouped, view_strides
+from exporter.conversion.values.tensors import TensorRef, View
+from exporter.errors import RaisedError, UnsupportedError
+from exporter.onnx_graph import quantized
+from exporter.onnx_graph.symbolic import Shape, SymInt
+from exporter.onnx_graph.values import SymFloat, Tensor, is_number
+from exporter.torchscript.types import (
+    BoolType,
+    FloatType,
+    IntType,
+    ListType,
+    NumberType,
+    OptionalType,
+    TensorType,
+    Type,
+)
+from symbolics.registry import Overload, form_for_quantized, overloads
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
+
+__all__ = ["METADATA", "MissingSymbolicError", "call_operator", "has_symbolic", "item", "stored_as"]
+
+# A view where strides allow it, else a copy.
+_VIEW_OR_COPY = {
+    "aten::reshape",
+    "aten::reshape_as",
+    "aten::flatten",
+    "aten::ravel",
+    "aten::contiguous",
+}
+# Results with the channels last in memory: whether a reshape of them is a view is not known.
+_CHANNELS_LAST = ("quantized::conv", "quantized::batch_norm")
+# The argument itself, where there is nothing to do.
+_SELF_OR_COPY = {
+    "aten::to",
+    "aten::type_as",
+    "aten::dropout",
+    "aten::feature_dropout",
+    "aten::alpha_dropout",
+    "aten::feature_alpha_dropout",
+    "aten::contiguous",
+    "aten::_autocast_to_reduced_precision",
+    "aten::_autocast_to_full_precision",
+    "aten::float",
+    "aten::expand",
+    "aten::expand_as",
+    "aten::broadcast_to",
+    "aten::cpu",
+    "aten::cuda",
+    "aten::view_as",
+}
+
+
+# A view even where there is nothing to do, so that the dims of one stay when the other's change.
+_NEW_HANDLE = {"aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"}
+# Views, though their schemas say that they are copies.
+_UNDECLARED_VIEWS = {"aten::unsafe_chunk", "aten::unsafe_split", "aten::unsafe_split_with_sizes"}
+# These leave the elements alone and change what dims the tensor itself has.
+METADATA = {
+    "aten::unsqueeze_",
+    "aten::squeeze_",
+    "aten::t_",
+    "aten::transpose_",
+    "aten::swapaxes_",
+    "aten::swapdims_",
+    "aten::as_strided_",
+}
+
+
+class MissingSymbolicError(UnsupportedError):
+    """An operator (or overload) that nothing is registered for."""
+
+    def __init__(self, kind: str, described: str) -> None:
+        super().__init__(f"no symbolic for {described}")
+        self.kind = kind
+
+
+def functional_name(kind: str) -> str | None:
+    """The functional operator that an in-place one is derived from, or None."""
+    if kind == "aten::normal_":
+        # `aten::normal` draws a tensor of its own, with other arguments.
+        return "aten::normal_functional"
+    namespace, _, name = kind.partition("::")
+    if name.startswith("__i") and name.endswith("__"):
+        return f"{namespace}::__{name[3:]}"
+    if name.endswith("_") and not name.endswith("__") and name != "_":
+        return f"{namespace}::{name[:-1]}"
+    return None
+
+
+def has_symbolic(kind: str) -> bool:
+    """Whether an operator of this name converts, at least in one overload."""
+    functional = functional_name(kind)
+    return bool(overloads(kind)) or bool(functional and overloads(functional))
+
+
+def call_operator(
+    interpreter: Interpreter, kind: str, args: Sequence[Value], kwargs: Mapping[str, Value]
+) -> Value:
+    """Convert one call; tensors come back as `TensorRef`."""
+    if kind in ("aten::as_strided", "aten::as_strided_copy"):
+        args, kwargs = on_storage(interpreter, args, kwargs)
+    found = choose(overloads(kind), args, kwargs)
+    if found is not None:
+        overload, bound = found
+        return _call(interpreter, kind, overload, bound)
+    targets = out_arguments(kind, kwargs)
+    if targets:
+        return _call_out(interpreter, kind, args, kwargs, targets)
+    functional = functional_name(kind)
+    if kind in METADATA and isinstance(args[0], TensorRef):
+        assert functional is not None
+        choice = args[0].choice
+        if choice is not None:
+            choice.each(lambda ref: call_operator(interpreter, kind, [ref, *args[1:]], kwargs))
+            return args[0]
+        view = call_operator(interpreter, functional, [args[0].origin(), *args[1:]], kwargs)
+        args[0].become(view, interpreter.journal)
+        return args[0]
+    if functional is not None and args and isinstance(args[0], TensorRef):
+        # The functional form takes the same arguments in the same order, but for this one.
+        bound_args = args[::-1] if kind == "aten::polygamma_" else args
+        found = choose(overloads(functional), bound_args, kwargs)
+        if found is not None:
+            overload, bound = found
+            result = _run(interpreter, overload, bound)
+            if not isinstance(result, Tensor):
+                raise UnsupportedError(f"{kind}: an in-place operator with several results")
+            write(interpreter, args[0], result)
+            return args[0]
+    raise MissingSymbolicError(kind, interpreter.describe_call(kind, args, kwargs))
+
+
+def _call_out(
+    interpreter: Interpreter,
+    kind: str,
+    args: Sequence[Value],
+    kwargs: Mapping[str, Value],
+    names: Sequence[str],
+) -> Value:
+    rest = {k: v for k, v in kwargs.items() if k not in names}
+    result = interpreter.call(kind, args, rest)
+    several = isinstance(result, (tuple, ListValue))
+    results = interpreter.items(result) if several else [result]
+    targets = [kwargs[n] for n in names]
+    if len(targets) == 1 and isinstance(targets[0], (tuple, ListValue)):
+        targets = interpreter.items(targets[0])
+    for target, value in zip(targets, results, strict=True):
+        # `out` is resized to the result, so unlike an in-place write this may change its shape.
+        tensor = interpreter.g.cast(value.read(interpreter.g), target.read(interpreter.g).dtype)
+        target.write(interpreter.g, interpreter.journal, tensor)
+        if target.base is None and tensor.shape is not None:
+            target.strides = TensorRef.fresh(tensor).strides
+    return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
+    """Write to a tensor in place: the value takes on its dtype and shape."""
+    g = interpreter.g
+    old = target.read(g)
+    value = stored_as(g, value, old)
+    if value.rank is not None and old.rank is not None and value.rank > old.rank:
+        raise RaisedError(
+            f"the program raises: a result with {value.rank} dims is written in place to a tensor "
+            f"with {old.rank}"
+        )
+    if value.shape != old.shape:
+        if value.rank is not None and old.rank is not None and value.rank < old.rank:
+            value = g.Expand(value, g.shape(old))
+        elif value.array is not None and old.static_shape is not None:
+            value = g.constant(np.broadcast_to(value.array, old.static_shape).copy())
+        if value.rank is None and old.shape is not None:
+            value = g.assume(value, old.shape)
+        elif value.rank == old.rank and value.array is None and value.quantization is None:
+            # In-place results have the shape of what they are written to.
+            value = retyped(g, value, old.shape)
+    target.write(g, interpreter.journal, value)
+
+
+def retyped(g: Builder, value: Tensor, shape: Shape | None) -> Tensor:
+    """A tensor of which more is known than its operator tells: it has this shape."""
+    scope = value.scope if value.value is not None else g.scope
+    return Tensor(value.dtype, shape, value=g.value(value), scope=scope)
+
+
+def stored_as(g: Builder, value: Tensor, old: Tensor) -> Tensor:
+    """A value as it is written over another: in its dtype, quantized if that is.
+
+    A quantized value brings its own scale and zero point, as in PyTorch.
+    """
+    if old.quantization is not None and value.quantization is None:
+        return quantized.requantized(g, g.cast(value, ir.DataType.FLOAT), old)
+    if value.quantization is not None and old.quantization is None:
+        value = quantized.dequantized(g, value)
+    return g.cast(value, old.dtype)
+
+
+def _arguments(
+    interpreter: Interpreter, overload: Overload, bound: dict[str, Value]
+) -> dict[str, Any]:
+    """Bound arguments as symbolics take them: tensors read, implicit conversions done."""
+    arguments = {
+        a.name: _argument(interpreter, a.type, bound[a.name]) for a in overload.schema.arguments
+    }
+    for name, value in bound.items():
+        runtime = value.runtime if isinstance(value, ListValue) else None
+        if runtime is not None and runtime.kind != "tensor":
+            _require_whole(overload, name, runtime)
+    return arguments
+
+
+def _require_whole(overload: Overload, name: str, value: RuntimeList) -> None:
+    """A list of run-time length goes to symbolics that take it as one ONNX value, and say so."""
+    parameter = _PYTHON_NAME.get(name, name)
+    if "Tensor" not in overload.function.__annotations__.get(parameter, ""):
+        raise UnsupportedError(
+            f"{overload.schema.qualified_name}: {name} is a list of {value.kind}s whose length is "
+            "only known at run time"
+        )
+
+
+def _argument(interpreter: Interpreter, type: Type, value: Value) -> Any:  # noqa: A002
+    if isinstance(type, OptionalType):
+        return None if value is None else _argument(interpreter, type.element, value)
+    if isinstance(value, TensorRef):
+        if isinstance(type, (IntType, BoolType, FloatType, NumberType)):
+            return item(interpreter, value, type)
+        return value.read(interpreter.g)
+    if isinstance(type, TensorType) and is_number(value):
+        return interpreter.g.constant(value)
+    if isinstance(type, FloatType) and isinstance(value, SymInt):
+        return interpreter.builtin("aten::Float", value)
+    if isinstance(type, ListType):
+        if isinstance(value, ListValue) and value.runtime is not None:
+            if value.runtime.kind == "tensor":
+                raise UnsupportedError(
+                    "this operator takes a list of tensors of a known length; here the length is "
+                    "only known at run time (cat, stack and pad_sequence take such a list)"
+                )
+            return value.runtime.value
+        if isinstance(value, list):
+            return [_argument(interpreter, type.element, v) for v in value]
+    return value
+
+
+def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> Value:  # noqa: A002
+    """The one element of a tensor as a Python number."""
+    tensor = ref.read(interpreter.g)
+    g = interpreter.g
+    if tensor.quantization is not None:
+        tensor = quantized.dequantized(g, tensor)
+    if isinstance(type, BoolType) or (type is None and tensor.dtype == ir.DataType.BOOL):
+        return interpreter.builtin("aten::Bool", ref)
+    integral = tensor.dtype.name.startswith(("INT", "UINT"))
+    if isinstance(type, IntType) or (not isinstance(type, FloatType) and integral):
+        return g.integer(tensor)
+    if isinstance(type, NumberType) and tensor.dtype == ir.DataType.BOOL:
+        return boolean(g.reshape(tensor, []))
+    wide = g.cast(g.reshape(tensor, []), ir.DataType.DOUBLE)
+    return float(wide.array.item()) if wide.array is not None else SymFloat(wide)
+
+
+def _run(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) -> Any:
+    return _invoke(interpreter.g, overload, _arguments(interpreter, overload, bound))
+
+
+def _invoke(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
+    """Run a symbolic, or its form for quantized tensors where there is one among the arguments."""
+    named = _python_names(arguments)
+    if any(map(_is_quantized, arguments.values())):
+        form = form_for_quantized(overload)
+        if form is not None:
+            return form(g, overload.function, named)
+        result = overload.function(g, **named)
+        if (
+            isinstance(result, Tensor)
+            and result.quantization is None
+            and not _takes_quantized(overload)
+        ):
+            raise UnsupportedError("a quantized tensor as argument; dequantize() it before")
+        return result
+    return overload.function(g, **named)
+
+
+def _takes_quantized(overload: Overload) -> bool:
+    """Whether an operator knows of quantized tensors and may make others of them.
+
+    Those of ATen are written for floats. Others are for quantized tensors, or the user's own.
+    """
+    return not overload.text.startswith("aten::")
+
+
+def _is_quantized(value: object) -> bool:
+    if value.__class__ is list:
+        return any(map(_is_quantized, value))
+    return value.__class__ is Tensor and value.quantization is not None
+
+
+def _python_names(arguments: dict[str, Any]) -> dict[str, Any]:
+    """`from` and its like are keywords in Python: symbolics call the parameter `from_`."""
+    return {_PYTHON_NAME.get(k, k): v for k, v in arguments.items()}
+
+
+_PYTHON_NAME = {"from": "from_", "lambda": "lambd", "global": "global_"}
+
+
+def _call(
+    interpreter: Interpreter, kind: str, overload: Overload, bound: dict[str, Value]
+) -> Value:
+    schema = overload.schema
+    arguments = _arguments(interpreter, overload, bound)
+    result = _invoke(interpreter.g, overload, arguments)
+    if overload.effect is not None:
+        changed = overload.effect(interpreter.g, **_python_names(arguments))
+        for name, tensor in changed.items():
+            write(interpreter, bound[name], tensor)
+    returns = schema.returns
+    if len(returns) == 0:
+        return None
+    aliased = [
+        next((a.name for a in schema.arguments if _ties(a.alias_set, r.alias_set)), None)
+        if r.alias_set
+        else None
+        for r in returns
+    ]
+    if kind in _UNDECLARED_VIEWS:
+        aliased = ["self"]
+    results = result if isinstance(result, tuple) and len(returns) > 1 else (result,)
+    if len(results) != len(returns):
+        raise TypeError(f"{schema.qualified_name} gives {len(returns)} values, not {len(results)}")
+    dense = not kind.startswith(_CHANNELS_LAST) and all(
+        v.is_contiguous(interpreter.g) is True for v in bound.values() if isinstance(v, TensorRef)
+    )
+    wrapped = []
+    for value, declared, source in zip(results, returns, aliased, strict=True):
+        base = bound.get(source) if source else None
+        if isinstance(base, TensorRef):
+            wrapped.append(
+                _aliased(interpreter, kind, overload, arguments, base, str(source), value)
+            )
+        elif kind in _SELF_OR_COPY and isinstance(value, Tensor):
+            wrapped.append(_self_or_copy(bound, arguments, value, dense))
+        else:
+            wrapped.append(_wrap(declared.type, value, dense))
+    return wrapped[0] if len(returns) == 1 else tuple(wrapped)
+
+
+def _ties(argument: str | None, result: str | None) -> bool:
+    """Whether two alias annotations name the same set, such as "a -> *" and "a"."""
+    if argument is None or result is None:
+        return False
+    sets = [annotation.split("!")[0].split("->")[0].strip() for annotation in (argument, result)]
+    return sets[0] == sets[1]
+
+
+def _wrap(type: Type, value: Any, dense: bool) -> Value:  # noqa: A002
+    if isinstance(value, Tensor):
+        if isinstance(type, (BoolType,)):
+            return boolean(value)
+        return TensorRef.fresh(value, dense=dense)
+    if isinstance(value, list):
+        element = type.element if isinstance(type, ListType) else TensorType()
+        return ListValue([_wrap(element, v, dense) for v in value], element)
+    return value
+
+
+def _self_or_copy(
+    bound: dict[str, Value], arguments: dict[str, Any], value: Tensor, dense: bool
+) -> TensorRef:
+    """The very argument if the symbolic returned it, else a new tensor."""
+    for name, given in arguments.items():
+        if given is value and isinstance(bound[name], TensorRef):
+            return bound[name]  # type: ignore[no-any-return]
+    return TensorRef.fresh(value, dense=dense)
+
+
+def _aliased(
+    interpreter: Interpreter,
+    kind: str,
+    overload: Overload,
+    arguments: dict[str, Any],
+    base: TensorRef,
+    source: str,
+    value: Any,
+) -> Value:
+    """Results of an operator whose schema says that they are views of `base`."""
+    g = interpreter.g
+    current = arguments[source]
+    if kind in _SELF_OR_COPY:
+        if value is current:
+            contiguous = kind != "aten::contiguous" or base.is_contiguous(g)
+            if contiguous and kind in _NEW_HANDLE:
+                return base.all_of_it()
+            if contiguous:
+                return base
+        elif kind not in _NEW_HANDLE:
+            return TensorRef.fresh(value)
+    if kind == "aten::flatten" and value is current:
+        # One dim is left alone, and not by a view: this is the tensor itself.
+        return base
+    strides: Shape | None = None
+    if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
+        known, strides = _regrouped(g, base, value) if kind != "aten::contiguous" else (False, None)
+        if strides is None:
+            copy = TensorRef.fresh(value)
+            # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
+            unsure = base.is_contiguous(g) is None if kind == "aten::contiguous" else not known
+            if unsure:
+                for cell in base.cells():
+                    copy.cell.descend(cell, interpreter.journal)
+            return copy
+    rest = {k: v for k, v in arguments.items() if k != source}
+    if isinstance(value, list):
+        return ListValue(
+            [
+                _view(interpreter, kind, overload, base, source, rest, v, i)
+                for i, v in enumerate(value)
+            ],
+            TensorType(),
+        )
+    view = _view(interpreter, kind, overload, base, source, rest, value, None)
+    if strides is not None:
+        view.strides = strides
+    return view
+
+
+def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape | None]:
+    """Whether it is known if `reshape` gives a view, and the view's strides if it does."""
+    shape, target = base.read(g).static_shape, value.static_shape
+    strides = base.strides
+    if shape is None or target is None or strides is None:
+        return False, None
+    steps = [s for s in strides if isinstance(s, int)]
+    if len(steps) != len(strides):
+        return False, None
+    return True, regrouped(shape, steps, target)
+
+
+def _view(
+    interpreter: Interpreter,
+    kind: str,
+    overload: Overload,
+    base: TensorRef,
+    source: str,
+    rest: dict[str, Any],
+    value: Tensor,
+    index: int | None,
+) -> TensorRef:
+    def made(given: Mapping[str, Any]) -> View:
+        named = _python_names(dict(given))
+
+        def take(g: Any, tensor: Tensor) -> Tensor:
+            result = _invoke(g, overload, {source: tensor, **given})
+            return result if index is None else result[index]  # type: ignore[no-any-return]
+
+        def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:
+            if overload.write is not None:
+                extra = {} if index is None else {"index": index}
+                return overload.write(g, tensor, new, **named, **extra)  # type: ignore[no-any-return]
+            return scatter_through_indices(g, tensor, new, take)
+
+        view = View(take, put)
+        view.operator = (overload.schema.qualified_name, index)
+        view.overlaps = kind in ("aten::unfold", "aten::as_strided")
+        view.arguments, view.with_arguments = given, made
+        return view
+
+    ref = TensorRef(base.cell, base, made(rest))
+    ref.seed(value)
+    ref.strides = view_strides(kind, base, interpreter.g, rest, value, index)
+    return ref
+
+
+def scatter_through_indices(g: Any, base: Tensor, new: Tensor, take: Any) -> Tensor:
+    """Write through any view: take the same view of the element numbers and scatter there."""
+    count = g.Size(base)
+    numbers = g.Range(g.constant(0), count, g.constant(1))
+    places = take(g, _shaped_like(g, numbers, base))
+    flat = g.reshape(base, [-1])
+    updates = g.reshape(new, [-1])
+    written = g.ScatterElements(flat, g.reshape(places, [-1]), updates, axis=0)
+    return _shaped_like(g, written, base)
+
+
+def _shaped_like(g: Any, flat: Tensor, base: Tensor) -> Tensor:
+    """A flat tensor in the shape of another."""
+    if base.shape is not None:
+        return g.reshape(flat, base.shape)  # type: ignore[no-any-return]
+    return g.Reshape(flat, g.shape(base), allowzero=1)  # type: ignore[no-any-return]

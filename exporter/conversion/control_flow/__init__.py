@@ -1,0 +1,1 @@
+"""Branches and loops that the run decides, and where their paths meet."""

@@ -1,0 +1,335 @@
+"""What a value is, so that it can be said what values on different paths have in common.
+
+A *form* describes a value where paths of the program meet: what is the same on all paths stays
+what it is (`Plain`), the rest travels as tensors. `joining` finds the form of two, takes values
+apart and makes them anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+import onnx_ir as ir
+
+from exporter.conversion.control_flow.either import OWN, Home, Outside, home_of, identity_of
+from exporter.conversion.control_flow.quantized_forms import QuantizedForm, quantized_form
+from exporter.conversion.control_flow.visible import OpenShape, PossibleShapes
+from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.values.objects import (
+    BoundMethod,
+    ChoiceValue,
+    DictValue,
+    FunctionValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    TensorRows,
+    Value,
+    type_name,
+)
+from exporter.conversion.values.tensors import TensorRef
+from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+    from exporter.torchscript.graph import ClassType
+    from exporter.torchscript.types import Type
+
+__all__ = [
+    "ChoiceForm",
+    "DictForm",
+    "Form",
+    "HandleForm",
+    "ListForm",
+    "NumberForm",
+    "ObjectForm",
+    "OptionalForm",
+    "Plain",
+    "QuantizedForm",
+    "RuntimeForm",
+    "TensorForm",
+    "TupleForm",
+    "described",
+    "form_of",
+    "freeze",
+    "number_kind",
+    "tensor_form",
+]
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The same value on all paths: a plain one, or an object by its identity."""
+
+    value: Value
+
+    def same(self, other: Plain) -> bool:
+        """Whether the other value is this one."""
+        a, b = self.value, other.value
+        if a is b:
+            return True
+        if type(a) is not type(b):
+            return False
+        if isinstance(a, float):
+            return bool(a == b) or (a != a and b != b)
+        if isinstance(a, tuple):
+            return len(a) == len(b) and all(
+                Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True)
+            )
+        if isinstance(a, BoundMethod):
+            return a.owner is b.owner and a.name == b.name
+        if isinstance(a, FunctionValue):
+            return a.function is b.function
+        if isinstance(a, ObjectValue):
+            return a.origin is b.origin
+        immutable = (bool, int, str, complex, SymInt)
+        return (isinstance(a, immutable) or _is_record(a)) and bool(a == b)
+
+
+@dataclass(frozen=True)
+class NumberForm:
+    """A number that differs: "int", "float" or "bool"."""
+
+    kind: str
+
+
+@dataclass(frozen=True)
+class TensorForm:
+    """A tensor; dims that differ are None. `source` is the value described, for identity.
+
+    `home` says where the tensor is (see `either`), if that was asked for. Where the number of dims
+    differs, `possible` are the shapes that it may have (None: any). `dense` is a tensor whose
+    elements certainly lie in row-major order, as `reshape` asks.
+    """
+
+    dtype: ir.DataType
+    shape: OpenShape
+    source: TensorRef | Tensor | None = field(default=None, compare=False)
+    possible: PossibleShapes = None
+    home: Home | None = field(default=None, compare=False)
+    dense: bool = False
+
+
+@dataclass(frozen=True)
+class HandleForm:
+    """A name for one of several tensors; `value` is what they have in common."""
+
+    home: Home
+    value: TensorForm
+
+    @property
+    def has_own(self) -> bool:
+        """Whether the tensor may be one that only its path has."""
+        return OWN in self.home.places
+
+
+@dataclass(frozen=True)
+class TupleForm:
+    """A tuple, or a named one."""
+
+    items: tuple[Form, ...]
+    type_name: str | None = None
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListForm:
+    """A list of known length."""
+
+    items: tuple[Form, ...]
+    element_type: Type | None = field(default=None, compare=False)
+    source: ListValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class RuntimeForm:
+    """A list of run-time length, of a kind of number or of tensors of a dtype.
+
+    `stacked` tensors, all of the shape, are the rows of one tensor; others are in a Sequence.
+    """
+
+    kind: str
+    dtype: ir.DataType | None
+    shape: OpenShape = None
+    element_type: Type | None = field(default=None, compare=False)
+    source: ListValue | None = field(default=None, compare=False)
+    shared: bool = False
+    stacked: bool = False
+
+
+@dataclass(frozen=True)
+class DictForm:
+    """A dict with the same keys on all paths."""
+
+    keys: tuple[Value, ...]
+    items: tuple[Form, ...]
+    source: DictValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class ObjectForm:
+    """An instance of a script class made on each path."""
+
+    type: ClassType
+    keys: tuple[str, ...]
+    items: tuple[Form, ...]
+    source: ObjectValue | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class OptionalForm:
+    """A value that is absent on some path."""
+
+    inner: Form
+
+
+@dataclass(frozen=True)
+class ChoiceForm:
+    """A value that the run picks from several; see `ChoiceValue`."""
+
+    options: tuple[Form, ...]
+    source: ChoiceValue | None = field(default=None, compare=False)
+
+
+Form: TypeAlias = (
+    Plain
+    | NumberForm
+    | TensorForm
+    | QuantizedForm
+    | HandleForm
+    | TupleForm
+    | ListForm
+    | RuntimeForm
+    | DictForm
+    | ObjectForm
+    | OptionalForm
+    | ChoiceForm
+)
+
+
+def tensor_form(form: Form) -> TensorForm | None:
+    """What is known of a tensor's value, if the form is that of one."""
+    if isinstance(form, HandleForm):
+        return form.value
+    return form if isinstance(form, TensorForm) else None
+
+
+def _is_record(value: Value) -> bool:
+    return type(value).__name__ in ("Device", "EnumMember")
+
+
+# ---------------------------------------------------------------- describing
+
+
+def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = None) -> Form:
+    """What a value is. Tensors are read, so this must run where they are visible.
+
+    With `outside`, it is said of tensors also where they are, as seen from there.
+    """
+    if isinstance(value, TensorRef):
+        tensor = value.read(interpreter.g)
+        if tensor.quantization is not None:
+            return quantized_form(tensor, value)
+        home = None if outside is None else home_of(value, outside)
+        dense = value.is_contiguous(interpreter.g) is True
+        return TensorForm(tensor.dtype, tensor.shape, value, tensor.possible, home, dense)
+    if isinstance(value, Tensor):
+        if value.quantization is not None:
+            return quantized_form(value, value)
+        return TensorForm(value.dtype, value.shape, value, value.possible)
+    if isinstance(value, (SymInt, SymFloat, SymBool)):
+        return Plain(value)
+    if isinstance(value, NamedTuple):
+        items = tuple(form_of(interpreter, v, outside) for v in value.values)
+        return TupleForm(items, value.type_name, tuple(value.fields))
+    if isinstance(value, tuple):
+        return TupleForm(tuple(form_of(interpreter, v, outside) for v in value))
+    if isinstance(value, ListValue):
+        if value.runtime is not None:
+            dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
+            shape = value.runtime.shape
+            kind, shared = value.runtime.kind, value.runtime.shared
+            stacked = isinstance(value.runtime, TensorRows) and value.runtime.ends is None
+            return RuntimeForm(kind, dtype, shape, value.element_type, value, shared, stacked)
+        items = tuple(form_of(interpreter, v, outside) for v in value.items)
+        return ListForm(items, value.element_type, value)
+    if isinstance(value, DictValue):
+        items = tuple(form_of(interpreter, v, outside) for v in value.items.values())
+        return DictForm(tuple(value.items), items, value)
+    if isinstance(value, ObjectValue) and value.type.kind != "module":
+        items = tuple(form_of(interpreter, v, outside) for v in value.attributes.values())
+        return ObjectForm(value.type, tuple(value.attributes), items, value)
+    if isinstance(value, OptionalValue):
+        return OptionalForm(form_of(interpreter, value.value, outside))
+    if isinstance(value, ChoiceValue):
+        return ChoiceForm(tuple(form_of(interpreter, v, outside) for v in value.options), value)
+    return Plain(value)
+
+
+def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = None) -> Value:
+    """The value as it is now, out of reach of the undoing of what the block wrote."""
+    if isinstance(value, TensorRef):
+        copy = TensorRef.fresh(value.read(interpreter.g))
+        if outside is not None:
+            copy.described = identity_of(value, outside)
+        return copy
+    if isinstance(value, NamedTuple):
+        fields = {k: freeze(interpreter, v, outside) for k, v in value.fields.items()}
+        return NamedTuple(value.type_name, fields)
+    if isinstance(value, tuple):
+        return tuple(freeze(interpreter, v, outside) for v in value)
+    if isinstance(value, ListValue):
+        frozen = ListValue(
+            [freeze(interpreter, v, outside) for v in value.items], value.element_type
+        )
+        if value.runtime is not None:
+            frozen.runtime = runtime_lists.frozen(interpreter.g, value.runtime)
+        return frozen
+    if isinstance(value, DictValue):
+        return DictValue({k: freeze(interpreter, v, outside) for k, v in value.items.items()})
+    if isinstance(value, ObjectValue) and value.type.kind != "module":
+        attributes = {k: freeze(interpreter, v, outside) for k, v in value.attributes.items()}
+        frozen_object = ObjectValue(value.type, attributes)
+        frozen_object.origin = value.origin
+        return frozen_object
+    if isinstance(value, OptionalValue):
+        return OptionalValue(value.present, freeze(interpreter, value.value, outside))
+    if isinstance(value, ChoiceValue):
+        options = tuple(freeze(interpreter, v, outside) for v in value.options)
+        return ChoiceValue(value.picked, options, value.ruled_out)
+    return value
+
+
+def number_kind(form: Form) -> str | None:
+    """The kind of number that a form stands for: "int", "float", "bool"; None if it is none."""
+    if isinstance(form, NumberForm):
+        return form.kind
+    value = form.value if isinstance(form, Plain) else None
+    if isinstance(value, (bool, SymBool)):
+        return "bool"
+    if isinstance(value, (int, SymInt)):
+        return "int"
+    return "float" if isinstance(value, (float, SymFloat)) else None
+
+
+def described(form: Form) -> str:
+    """A form in words, for messages."""
+    if isinstance(form, Plain):
+        return repr(form.value) if isinstance(form.value, str) else type_name(form.value)
+    tensor = tensor_form(form)
+    if tensor is not None:
+        return f"a {tensor.dtype.name} tensor"
+    if isinstance(form, QuantizedForm):
+        return f"a quantized {form.dtype.name} tensor"
+    if isinstance(form, ChoiceForm):
+        return " or ".join(map(described, form.options))
+    if isinstance(form, NumberForm):
+        return form.kind
+    if isinstance(form, TupleForm):
+        return f"({', '.join(map(described, form.items))})"
+    if isinstance(form, OptionalForm):
+        return f"{described(form.inner)} or None"
+    return type(form).__name__.removesuffix("Form").lower()

@@ -1,0 +1,543 @@
+"""Where paths of the program meet: one value out of several that a variable may have.
+
+Both branches of an `If`, and the start and the end of a loop's body, give values for the same
+variable. A *form* (`forms`) says what a value is; `widen` finds the form of two, `tensors_of` takes
+a value apart by a form, and `rebuild` makes a value of that form from tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+
+from exporter.conversion.builtins import numbers
+from exporter.conversion.control_flow import either
+from exporter.conversion.control_flow.forms import (
+    ChoiceForm,
+    DictForm,
+    Form,
+    HandleForm,
+    ListForm,
+    NumberForm,
+    ObjectForm,
+    OptionalForm,
+    Plain,
+    QuantizedForm,
+    RuntimeForm,
+    TensorForm,
+    TupleForm,
+    number_kind,
+    tensor_form,
+)
+from exporter.conversion.control_flow.quantized_forms import quantized_form
+from exporter.conversion.control_flow.visible import (
+    OpenShape,
+    PossibleShapes,
+    visible_dim,
+    visible_shape,
+)
+from exporter.conversion.runtime_lists import list_forms
+from exporter.conversion.values.objects import (
+    UNINITIALIZED,
+    ChoiceValue,
+    DictValue,
+    ListValue,
+    NamedTuple,
+    ObjectValue,
+    OptionalValue,
+    Value,
+)
+from exporter.conversion.values.options import picked_from, renumbered
+from exporter.conversion.values.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
+
+__all__ = [
+    "apart",
+    "grounded",
+    "output_types",
+    "parts",
+    "rebuild",
+    "tensors_of",
+    "widen",
+]
+
+# More shapes than this are as good as any shape.
+MOST_SHAPES = 4
+# A value that may be one of more than these is no program anybody writes.
+MOST_OPTIONS = 256
+
+
+# ---------------------------------------------------------------- widening
+
+
+def widen(a: Form, b: Form, outer: Scope) -> Form:
+    """The form of values that have the form `a` on one path and `b` on the other.
+
+    `outer` is the graph in which the paths meet: what is only visible on one of them can't be part
+    of the result.
+    """
+    identical = _identical(a, b)
+    if identical is not None:
+        return identical
+    for one, other in ((a, b), (b, a)):
+        if isinstance(one, Plain):
+            if one.value is UNINITIALIZED:
+                return _visible(other, outer)
+            if one.value is None:
+                inner = other.inner if isinstance(other, OptionalForm) else other
+                return OptionalForm(_visible(inner, outer))
+    if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
+        return OptionalForm(widen(_inner(a), _inner(b), outer))
+    if isinstance(a, (TensorForm, HandleForm)) and isinstance(b, (TensorForm, HandleForm)):
+        return _widen_handles(a, b, outer)
+    if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm) and a.fits(b):
+        return a.with_shape(_widen_shapes(a.shape, b.shape, outer), b)
+    kinds = number_kind(a), number_kind(b)
+    if None not in kinds:
+        if "float" in kinds:
+            return NumberForm("float")
+        if kinds[0] == kinds[1]:
+            return NumberForm(str(kinds[0]))
+    if isinstance(a, TupleForm) and isinstance(b, TupleForm) and len(a.items) == len(b.items):
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return replace(a, items=items)
+    if isinstance(a, (ListForm, RuntimeForm)) and isinstance(b, (ListForm, RuntimeForm)):
+        return _widen_lists(a, b, outer)
+    if isinstance(a, DictForm) and isinstance(b, DictForm):
+        if a.keys != b.keys:
+            raise UnsupportedError(
+                "the keys of a dict depend on the data; ONNX has no dicts: enter the same keys, in "
+                "the same order, on all paths"
+            )
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return DictForm(a.keys, items)
+    if (
+        isinstance(a, ObjectForm)
+        and isinstance(b, ObjectForm)
+        and a.type is b.type
+        and a.keys == b.keys
+    ):
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return ObjectForm(a.type, a.keys, items)
+    return _choice(a, b, outer)
+
+
+def apart(a: Form, b: Form) -> tuple[Form, Form]:
+    """The forms of what is declared a Union: there an int stays one where it meets a float."""
+    if {number_kind(a), number_kind(b)} == {"int", "float"}:
+        return ChoiceForm((a,)), ChoiceForm((b,))
+    return a, b
+
+
+def _choice(a: Form, b: Form, outer: Scope) -> ChoiceForm:
+    """One of the options of either; those that can travel as one are one option."""
+    options = [_visible(option, outer) for option in _options(a)]
+    for form in _options(b):
+        alike = [i for i, known in enumerate(options[: len(_options(a))]) if _alike(known, form)]
+        if alike:
+            options[alike[0]] = widen(options[alike[0]], form, outer)
+        else:
+            options.append(_visible(form, outer))
+    if len(options) > MOST_OPTIONS:
+        raise UnsupportedError(f"a value that is one of more than {MOST_OPTIONS} things")
+    return ChoiceForm(tuple(options))
+
+
+def _options(form: Form) -> tuple[Form, ...]:
+    return form.options if isinstance(form, ChoiceForm) else (form,)
+
+
+def _alike(a: Form, b: Form) -> bool:
+    """Whether two forms have a common one that is no choice."""
+    kinds = number_kind(a), number_kind(b)
+    if kinds != (None, None):
+        return kinds[0] == kinds[1]
+    if isinstance(a, Plain) and isinstance(b, Plain):
+        return a.same(b)
+    tensors = tensor_form(a), tensor_form(b)
+    if tensors[0] is not None and tensors[1] is not None:
+        return tensors[0].dtype == tensors[1].dtype
+    if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm):
+        return a.fits(b)
+    if isinstance(a, TupleForm) and isinstance(b, TupleForm):
+        return a.type_name == b.type_name and len(a.items) == len(b.items)
+    if isinstance(a, DictForm) and isinstance(b, DictForm):
+        return a.keys == b.keys
+    if isinstance(a, ObjectForm) and isinstance(b, ObjectForm):
+        return a.type is b.type and a.keys == b.keys
+    lists = (ListForm, RuntimeForm)
+    return isinstance(a, lists) and isinstance(b, lists)
+
+
+def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
+    """The forms, with objects that are older than the paths as what they are.
+
+    A method called on the value afterwards changes the very object. `start` is when the paths
+    parted. An object made on one path that meets an older one of its class becomes a copy, as two
+    new ones do.
+    """
+    if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
+        left, right = grounded(_inner(a), _inner(b), start)
+        return (
+            OptionalForm(left) if isinstance(a, OptionalForm) else left,
+            OptionalForm(right) if isinstance(b, OptionalForm) else right,
+        )
+    of_a_class = isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type
+    if of_a_class and _is_older(a, start) != _is_older(b, start):
+        return a, b
+    a, b = _older_itself(a, start), _older_itself(b, start)
+    parts = (DictForm, TupleForm, ListForm, ObjectForm)
+    if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
+        pairs = [grounded(x, y, start) for x, y in zip(a.items, b.items, strict=True)]
+        return (
+            replace(a, items=tuple(x for x, _ in pairs)),
+            replace(b, items=tuple(y for _, y in pairs)),
+        )
+    return a, b
+
+
+def _is_older(form: Form, start: int) -> bool:
+    if not isinstance(form, ObjectForm) or form.source is None:
+        return False
+    return form.source.born < start
+
+
+def _older_itself(form: Form, start: int) -> Form:
+    if _is_older(form, start):
+        assert isinstance(form, ObjectForm)
+        return Plain(form.source)
+    if isinstance(form, ChoiceForm):
+        return replace(form, options=tuple(_older_itself(o, start) for o in form.options))
+    return form
+
+
+def _inner(form: Form) -> Form:
+    return form.inner if isinstance(form, OptionalForm) else form
+
+
+def _identical(a: Form, b: Form) -> Form | None:
+    """The value itself where both are the very same one."""
+    if isinstance(a, Plain) and isinstance(b, Plain) and a.same(b):
+        return a
+    source = getattr(a, "source", None)
+    if source is not None and source is getattr(b, "source", None):
+        return None if _has_home(a) and _has_home(b) else Plain(source)
+    for one, other in ((a, b), (b, a)):
+        source = getattr(other, "source", None)
+        if isinstance(one, Plain) and source is not None and one.value is source:
+            return one
+    return None
+
+
+def _visible(form: Form, outer: Scope) -> Form:
+    """A form without what is only visible in a body: dims that are read there."""
+    if isinstance(form, HandleForm) or (isinstance(form, TensorForm) and form.home is not None):
+        return _widen_handles(form, form, outer)
+    if isinstance(form, TensorForm):
+        if form.shape is None:
+            return TensorForm(form.dtype, None, possible=_visible_shapes(form.possible, outer))
+        shape = visible_shape(form.shape, outer)
+        return TensorForm(form.dtype, shape, dense=form.dense)
+    if isinstance(form, QuantizedForm):
+        return form.with_shape(visible_shape(form.shape, outer))
+    if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
+        kind = number_kind(form)
+        return NumberForm(str(kind))
+    if isinstance(form, (TupleForm, ListForm, DictForm, ObjectForm)):
+        items = tuple(_visible(i, outer) for i in form.items)
+        if isinstance(form, TupleForm):
+            return replace(form, items=items)
+        return replace(form, items=items, source=None)
+    if isinstance(form, RuntimeForm):
+        shape = form.shape
+        if shape is not None:
+            shape = tuple(visible_dim(d, outer) for d in shape)
+        stacked = form.stacked and shape is not None and None not in shape
+        return replace(form, shape=shape, source=None, stacked=stacked)
+    if isinstance(form, OptionalForm):
+        return OptionalForm(_visible(form.inner, outer))
+    if isinstance(form, ChoiceForm):
+        return ChoiceForm(tuple(_visible(option, outer) for option in form.options))
+    return form
+
+
+def _visible_shapes(possible: PossibleShapes, outer: Scope) -> PossibleShapes:
+    if possible is None:
+        return None
+    return tuple(tuple(visible_dim(d, outer) for d in shape) for shape in possible)
+
+
+def _either(a: TensorForm, b: TensorForm, outer: Scope) -> PossibleShapes:
+    """The shapes that one of two tensors may have, one for each number of dims."""
+    shapes: dict[int, tuple[Dim | None, ...]] = {}
+    for form in (a, b):
+        own = form.possible if form.shape is None else (form.shape,)
+        if own is None:
+            return None
+        for shape in own:
+            met = shapes.get(len(shape), shape)
+            shapes[len(shape)] = tuple(
+                visible_dim(x, outer) if x == y else None for x, y in zip(met, shape, strict=True)
+            )
+    return tuple(shapes.values()) if len(shapes) <= MOST_SHAPES else None
+
+
+def _has_home(form: Form) -> bool:
+    return isinstance(form, TensorForm) and form.home is not None
+
+
+def _widen_handles(
+    a: TensorForm | HandleForm, b: TensorForm | HandleForm, outer: Scope
+) -> TensorForm | HandleForm:
+    """Tensors by where they are, if that is known of both, else by value."""
+    values = [form.value if isinstance(form, HandleForm) else form for form in (a, b)]
+    value = _widen_tensors(values[0], values[1], outer)
+    if a.home is None or b.home is None:
+        return value
+    places = either.joined_places(a.home.places, b.home.places, outer)
+    if len(places) > either.MOST_PLACES or places == (either.OWN,):
+        return value
+    return HandleForm(either.Home(places, a.home.outside), value)
+
+
+def _widen_tensors(a: TensorForm, b: TensorForm, outer: Scope) -> TensorForm:
+    if a.dtype != b.dtype:
+        raise UnsupportedError(
+            f"a tensor that is {a.dtype.name} or {b.dtype.name}, depending on the data; "
+            "an ONNX value has one dtype"
+        )
+    shape = _widen_shapes(a.shape, b.shape, outer)
+    if shape is None:
+        return TensorForm(a.dtype, None, possible=_either(a, b, outer))
+    return TensorForm(a.dtype, shape, dense=a.dense and b.dense)
+
+
+def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
+    """What two shapes have in common; None where they have another number of dims."""
+    if a is None or b is None or len(a) != len(b):
+        return None
+    return tuple(visible_dim(x, outer) if x == y else None for x, y in zip(a, b, strict=True))
+
+
+def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
+    if isinstance(a, ListForm) and isinstance(b, ListForm) and len(a.items) == len(b.items):
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        return ListForm(items, a.element_type or b.element_type)
+    return _visible(list_forms.met(a, b), outer)
+
+
+# ---------------------------------------------------------------- taking apart
+
+
+_DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+
+
+def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[Tensor]:
+    """The tensors that make a value of this form, in order; emits what is missing."""
+    g = interpreter.g
+    if isinstance(form, Plain):
+        return
+    if value is UNINITIALIZED:
+        yield from _placeholder(interpreter, form)
+    elif isinstance(form, OptionalForm):
+        if value is None:
+            yield g.constant(False)
+            yield from _placeholder(interpreter, form.inner)
+        elif isinstance(value, OptionalValue):
+            yield value.present.tensor
+            yield from tensors_of(interpreter, value.value, form.inner)
+        else:
+            yield g.constant(True)
+            yield from tensors_of(interpreter, value, form.inner)
+    elif isinstance(form, ChoiceForm):
+        yield from _parts_of_choice(interpreter, value, form)
+    elif isinstance(form, NumberForm):
+        yield numbers.as_tensor(g, value, _DTYPES[form.kind])
+    elif isinstance(form, TensorForm):
+        yield value.read(g) if isinstance(value, TensorRef) else value
+    elif isinstance(form, HandleForm):
+        yield from either.place_tensors(interpreter, value, form.home)
+        if form.has_own:
+            yield value.read(g)
+    elif isinstance(form, QuantizedForm):
+        yield from form.tensors(g, value.read(g) if isinstance(value, TensorRef) else value)
+    elif isinstance(form, RuntimeForm):
+        yield list_forms.tensor_of(interpreter, value, form)
+    else:
+        for item, inner in zip(parts(value), form.items, strict=True):
+            yield from tensors_of(interpreter, item, inner)
+
+
+def _parts_of_choice(interpreter: Interpreter, value: Value, form: ChoiceForm) -> Iterator[Tensor]:
+    """The number of the option, and the tensors of each; placeholders for what is not picked."""
+    g = interpreter.g
+    held: dict[int, Value] = {}
+    if isinstance(value, ChoiceValue):
+        places = [_place(g, form, option) for option in value.options]
+        held = dict(zip(places, value.options, strict=True))
+        yield renumbered(g, value, places)
+    else:
+        place = _place(g, form, value)
+        held = {place: value}
+        yield g.constant(place, _DTYPES["int"])
+    for i, option in enumerate(form.options):
+        if i in held:
+            yield from tensors_of(interpreter, held[i], option)
+        else:
+            yield from _placeholder(interpreter, option)
+
+
+def _place(g: Builder, form: ChoiceForm, value: Value) -> int:
+    """Which of the options a value is."""
+    return next(i for i, option in enumerate(form.options) if _is_of(g, value, option))
+
+
+def _is_of(g: Builder, value: Value, form: Form) -> bool:
+    if isinstance(form, Plain):
+        return form.same(Plain(value))
+    if isinstance(form, NumberForm):
+        return number_kind(Plain(value)) == form.kind
+    kind = tensor_form(form)
+    if kind is not None:
+        tensor = value.read(g) if isinstance(value, TensorRef) else value
+        same = isinstance(tensor, Tensor) and tensor.dtype == kind.dtype
+        return same and tensor.quantization is None
+    if isinstance(form, QuantizedForm):
+        tensor = value.read(g) if isinstance(value, TensorRef) else value
+        if not isinstance(tensor, Tensor) or tensor.quantization is None:
+            return False
+        return form.fits(quantized_form(tensor, tensor))
+    if isinstance(form, TupleForm):
+        if isinstance(value, NamedTuple):
+            return value.type_name == form.type_name
+        return isinstance(value, tuple) and len(value) == len(form.items) and not form.type_name
+    if isinstance(form, DictForm):
+        return isinstance(value, DictValue) and tuple(value.items) == form.keys
+    if isinstance(form, ObjectForm):
+        return isinstance(value, ObjectValue) and value.type is form.type
+    return isinstance(value, ListValue)
+
+
+def parts(value: Value) -> list[Value]:
+    """The items of a container that a form describes one by one."""
+    if isinstance(value, NamedTuple):
+        return list(value.values)
+    if isinstance(value, ListValue):
+        return value.items
+    if isinstance(value, DictValue):
+        return list(value.items.values())
+    if isinstance(value, ObjectValue):
+        return list(value.attributes.values())
+    return list(value)
+
+
+def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
+    """Tensors that stand for a value nobody reads."""
+    g = interpreter.g
+    if isinstance(form, NumberForm):
+        yield g.constant(np.zeros((), _DTYPES[form.kind].numpy()))
+    elif isinstance(form, QuantizedForm):
+        for dtype, shape in form.parts:
+            yield from _placeholder(interpreter, TensorForm(dtype, shape))
+    elif isinstance(form, TensorForm):
+        dims = [0 if d is None else d for d in form.shape or (0,)] if form.shape != () else []
+        zero = g.constant(np.zeros((), form.dtype.numpy()))
+        yield g.Expand(zero, dims) if dims else zero
+    elif isinstance(form, RuntimeForm):
+        yield list_forms.tensor_of(interpreter, UNINITIALIZED, form)
+    elif isinstance(form, OptionalForm):
+        yield g.constant(False)
+        yield from _placeholder(interpreter, form.inner)
+    elif isinstance(form, ChoiceForm):
+        yield g.constant(0, _DTYPES["int"])
+        for option in form.options:
+            yield from _placeholder(interpreter, option)
+    elif isinstance(form, HandleForm):
+        yield from either.placeholders(interpreter, form.home)
+        if form.has_own:
+            yield from _placeholder(interpreter, form.value)
+    elif not isinstance(form, Plain):
+        for inner in form.items:
+            yield from _placeholder(interpreter, inner)
+
+
+# ---------------------------------------------------------------- making values
+
+
+def output_types(form: Form) -> Iterator[OutputType]:
+    """The types of the tensors that make a value of this form."""
+    if isinstance(form, Plain):
+        return
+    if isinstance(form, NumberForm):
+        yield OutputType(_DTYPES[form.kind], ())
+    elif isinstance(form, TensorForm):
+        yield OutputType(form.dtype, form.shape)
+    elif isinstance(form, QuantizedForm):
+        yield from (OutputType(dtype, shape) for dtype, shape in form.parts)
+    elif isinstance(form, RuntimeForm):
+        yield list_forms.output_type(form)
+    elif isinstance(form, OptionalForm):
+        yield OutputType(ir.DataType.BOOL, ())
+        yield from output_types(form.inner)
+    elif isinstance(form, ChoiceForm):
+        yield OutputType(_DTYPES["int"], ())
+        for option in form.options:
+            yield from output_types(option)
+    elif isinstance(form, HandleForm):
+        yield from either.place_types(form.home)
+        if form.has_own:
+            yield from output_types(form.value)
+    else:
+        for inner in form.items:
+            yield from output_types(inner)
+
+
+def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> Value:
+    """A value of this form from its tensors."""
+    g = interpreter.g
+    if isinstance(form, Plain):
+        return form.value
+    if isinstance(form, NumberForm):
+        tensor = next(tensors)
+        if form.kind == "int":
+            return g.integer(tensor)
+        return SymBool(tensor) if form.kind == "bool" else SymFloat(tensor)
+    if isinstance(form, TensorForm):
+        tensor = next(tensors)
+        tensor.possible = form.possible
+        return TensorRef.fresh(tensor, dense=form.dense)
+    if isinstance(form, QuantizedForm):
+        return TensorRef.fresh(form.made([next(tensors) for _ in form.parts]), dense=False)
+    if isinstance(form, RuntimeForm):
+        return list_forms.rebuilt(form, next(tensors))
+    if isinstance(form, OptionalForm):
+        present = SymBool(next(tensors))
+        return OptionalValue(present, rebuild(interpreter, form.inner, tensors))
+    if isinstance(form, ChoiceForm):
+        picked = g.integer(next(tensors))
+        options = tuple(rebuild(interpreter, option, tensors) for option in form.options)
+        return picked_from(picked, options)
+    if isinstance(form, HandleForm):
+        return either.rebuilt(interpreter, form.home, tensors, form.value)
+    items = [rebuild(interpreter, inner, tensors) for inner in form.items]
+    if isinstance(form, TupleForm):
+        if form.type_name is not None:
+            return NamedTuple(form.type_name, dict(zip(form.fields, items, strict=True)))
+        return tuple(items)
+    if isinstance(form, ListForm):
+        return ListValue(items, form.element_type)
+    if isinstance(form, DictForm):
+        return DictValue(dict(zip(form.keys, items, strict=True)))
+    return ObjectValue(form.type, dict(zip(form.keys, items, strict=True)))

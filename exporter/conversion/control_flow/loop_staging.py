@@ -1,0 +1,424 @@
+"""A `prim::Loop` as an ONNX `Loop`.
+
+    h = x                         i, h ──► Loop(n, h) ──► h
+    for i in range(n):                body: Tanh(Add(h, i))
+        h = tanh(h + i)
+
+The body is staged with its carried values as fresh values of the form that the initial ones have.
+If what comes out has a wider form (another dim, a constant that varies, a list that grows, None
+that becomes a tensor), or if the body writes something outside it that was not carried yet, it is
+staged again with the wider form; a few rounds reach a fixed point. What the body gives back as it
+got it is not carried at all. Lists that it only appends to become scan outputs (`growing_lists`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.conversion.builtins import numbers
+from exporter.conversion.control_flow.branches import precondition
+from exporter.conversion.control_flow.effects import Effects, put_state, state_of
+from exporter.conversion.control_flow.either import Outside
+from exporter.conversion.control_flow.forms import Form, form_of
+from exporter.conversion.control_flow.joining import (
+    apart,
+    grounded,
+    output_types,
+    rebuild,
+    tensors_of,
+    widen,
+)
+from exporter.conversion.runtime_lists import growing_lists
+from exporter.conversion.runtime_lists.list_forms import unstacked
+from exporter.conversion.values.aliasing import Families, LoopTies, Position, cells_of, families_of
+from exporter.conversion.values.journal import Container, Frame, Mutable
+from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, Value
+from exporter.conversion.values.sharing import LoopKin
+from exporter.conversion.values.tensors import Cell, TensorRef
+from exporter.errors import RaisedError, UnsupportedError
+from exporter.onnx_graph.control_flow import emit_loop, takes_sequences
+from exporter.onnx_graph.scope import Scope
+from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
+from exporter.onnx_graph.values import SymBool, Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Environment, Interpreter
+    from exporter.torchscript.graph import Block
+
+__all__ = ["FOREVER", "StagedLoop"]
+
+FOREVER = 2**63 - 1
+"""The trip count of a `while`."""
+ROUNDS = 16
+
+
+@dataclass
+class _Plan:
+    """What the next round assumes of the carried values and of the things written in the body."""
+
+    forms: list[Form]
+    states: dict[Mutable, Form] = field(default_factory=dict)
+    fixed: frozenset[int] = frozenset()
+    growing: tuple[ListValue, ...] = ()
+    lost: frozenset[Container] = frozenset()
+
+
+@dataclass
+class _Round:
+    """What one staging of the body gave; `outputs` are there only if the plan held."""
+
+    scope: Scope
+    inputs: list[ir.Value]
+    condition: Tensor
+    forms: list[Form]
+    same: list[bool]
+    state_forms: dict[Mutable, Form]
+    effects: Effects
+    outputs: list[Tensor] | None
+    scans: list[list[Tensor]]
+    new_ties: bool
+
+
+class StagedLoop:
+    """Stages one loop; `trips` may be symbolic, `condition` is the initial one.
+
+    `unions` are the carried values that are declared to be one of several types.
+    """
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        block: Block,
+        environment: Environment,
+        trips: Dim,
+        condition: bool | SymBool,
+        carried: Sequence[Value],
+        unions: frozenset[int] = frozenset(),
+    ) -> None:
+        self.interpreter = interpreter
+        self.g = interpreter.g
+        self.block = block
+        self.environment = environment
+        self.trips = trips
+        self.condition = condition
+        self.carried = list(carried)
+        self.unions = unions
+        self.outer = self.g.scope
+        start = interpreter.journal.now()
+        self.ties = LoopTies(start)
+        self.outside = Outside(start, self.outer) if interpreter.places else None
+        if self.outside is None:
+            self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
+        self.kin = LoopKin(start)
+        # Lists that turned out to be used otherwise than by appending.
+        self.read_lists: set[Mutable] = set()
+        self.initial_states: dict[Mutable, Value] = {}
+
+    def stage(self) -> Sequence[Value]:
+        """Find a plan that holds for every trip, then emit.
+
+        A body that is sure to fail is one that is not run: then the loop has no trips.
+        """
+        node, noted = self.interpreter.node, len(self.interpreter.preconditions)
+        plan = _Plan([self._form(v) for v in self.carried], fixed=self._fixed_at_first())
+        self.kin.note(dict(enumerate(plan.forms)))
+        first = True
+        for _ in range(ROUNDS):
+            try:
+                found = self._round(plan)
+            except NotAppendOnlyError as error:
+                # A list that grows in a loop around this one must be carried there.
+                if error.grown is not None and error.grown not in plan.growing:
+                    raise
+                self.read_lists.update(plan.growing)
+                plan.growing = ()
+                continue
+            except RaisedError as error:
+                if not isinstance(self.condition, SymBool) and is_ge(self.trips, 1):
+                    raise
+                self.interpreter.node = self.g.source = node
+                self.interpreter.preconditions[noted:] = [precondition(node, error.message)]
+                return self.carried
+            if found.outputs is not None and not first and not found.new_ties:
+                return self._emit(found, plan)
+            plan, first = self._next_plan(plan, found, first), False
+        raise UnsupportedError("what this loop carries does not settle into one form")
+
+    def _form(self, value: Value) -> Form:
+        return form_of(self.interpreter, value, self.outside)
+
+    def _families(self, value: Value) -> Families:
+        return families_of(value, self.outside)
+
+    def _fixed_at_first(self) -> frozenset[int]:
+        """Where handles are told apart, a tensor is taken to stay the same until it doesn't."""
+        if self.outside is None:
+            return frozenset()
+        return frozenset(
+            i
+            for i, value in enumerate(self.carried)
+            if isinstance(value, TensorRef) and not value.read(self.g).known
+        )
+
+    def _next_plan(self, plan: _Plan, found: _Round, first: bool) -> _Plan:
+        fixed = plan.fixed
+        if first:
+            fixed = frozenset(i for i, same in enumerate(found.same) if same)
+        else:
+            fixed = frozenset(i for i in fixed if found.same[i])
+        forms = [
+            old if i in fixed else self._met(old, new, i in self.unions)
+            for i, (old, new) in enumerate(zip(plan.forms, found.forms, strict=True))
+        ]
+        states = dict(plan.states)
+        growing = list(plan.growing)
+        for mutable, form in found.state_forms.items():
+            before = states.get(mutable)
+            if before is None and self._may_grow(mutable):
+                growing.append(mutable)  # type: ignore[arg-type]
+                continue
+            if before is None and self.outside is None:
+                self.ties.note({mutable: families_of(state_of(mutable))})
+            self.initial_states.setdefault(mutable, state_of(mutable))
+            start = before or self._form(state_of(mutable))
+            states[mutable] = self._met(start, form)
+            self.kin.note({mutable: start})
+        self.kin.note(dict(enumerate(found.forms)))
+        self.kin.note(found.state_forms)
+        # The first trip is tried with copies of what may turn out to stay the same object.
+        lost = frozenset() if first else plan.lost.union(found.effects.lost)
+        # What a lost list holds is nobody's business any more: what stands for it is carried.
+        states = {mutable: form for mutable, form in states.items() if mutable not in lost}
+        return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost)
+
+    def _met(self, before: Form, after: Form, union: bool = False) -> Form:
+        """The form of what is carried, from those at the start and at the end of a trip."""
+        if union:
+            before, after = apart(before, after)
+        form = widen(*grounded(before, after, self.ties.start), self.outer)
+        return unstacked(form) if takes_sequences(self.g) else form
+
+    def _may_grow(self, mutable: Mutable) -> bool:
+        if not isinstance(mutable, ListValue) or mutable in self.read_lists:
+            return False
+        return mutable.growing is None and growing_lists.can_grow(mutable)
+
+    # ------------------------------------------------------------ one round
+
+    def _round(self, plan: _Plan) -> _Round:
+        """Stage the body once; leaves no trace but the scope it returns."""
+        journal = self.interpreter.journal
+        frame = journal.open()
+        depth = len(self.interpreter.frames)
+        try:
+            with self.g.body("loop") as scope, self.interpreter.facts.scope():
+                return self._staged(plan, scope, frame)
+        finally:
+            del self.interpreter.frames[depth:]
+            journal.undo(frame)
+
+    def _staged(self, plan: _Plan, scope: Scope, frame: Frame) -> _Round:
+        interpreter, g = self.interpreter, self.g
+        counter, count = self._input("i", OutputType(ir.DataType.INT64, ()))
+        condition, _ = self._input("condition", OutputType(ir.DataType.BOOL, ()))
+        inputs = [counter, condition]
+        entering, held = self._enter(plan, inputs)
+        index = g.symbol("i", count, None, lower=0)
+        self.environment.update(zip(self.block.inputs, [index, *entering], strict=True))
+        again, *leaving = interpreter.run_block(self.block, self.environment)
+        same = [a is b for a, b in zip(entering, leaving, strict=True)]
+        going = numbers.truth(interpreter, again)
+        effects = Effects.of(frame, self.outer)
+        if effects.handles:
+            raise UnsupportedError("a loop that changes the dims of a tensor outside it in place")
+        # Not those that stood for a carried one in an earlier round, and are kin of it still.
+        effects.lost = [c for c in effects.lost if c.born < self.ties.start]
+        forms = [
+            old if i in plan.fixed and same[i] else self._form(v)
+            for i, (old, v) in enumerate(zip(plan.forms, leaving, strict=True))
+        ]
+        newly_lost = not plan.lost.issuperset(effects.lost)
+        for mutable in plan.states:
+            if mutable not in effects.lost:
+                effects.states.setdefault(mutable, state_of(mutable))
+        state_forms = {m: self._form(s) for m, s in effects.states.items()}
+        scans = [
+            growing_lists.appended(interpreter, self._before(m, frame), m.growing or (), self.outer)
+            for m in plan.growing
+        ]
+        self._refuse_shared(plan, entering, leaving, frame)
+        outputs = None
+        if not newly_lost and self._holds(plan, forms, same, state_forms):
+            outputs = []
+            for i, (value, form) in enumerate(zip(leaving, plan.forms, strict=True)):
+                if i not in plan.fixed:
+                    outputs += list(tensors_of(interpreter, value, form))
+            for mutable, form in plan.states.items():
+                outputs += list(tensors_of(interpreter, state_of(mutable), form))
+        carry_on = numbers.as_tensor(g, going)
+        new_ties = self._note_ties(plan, leaving, effects, held) or newly_lost
+        return _Round(
+            scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans, new_ties
+        )
+
+    def _note_ties(
+        self,
+        plan: _Plan,
+        leaving: Sequence[Value],
+        effects: Effects,
+        held: dict[Position, Value],
+    ) -> bool:
+        """What a trip leaves may share memory; whether that is news."""
+        families: dict[Position, Families] = {i: self._families(v) for i, v in enumerate(leaving)}
+        families |= {
+            m: self._families(s) for m, s in effects.states.items() if not isinstance(m, Cell)
+        }
+        for grown in plan.growing:
+            families[grown] = [f for item in grown.growing or () for f in self._families(item)]
+        news = self.ties.note(families, held)
+        if self.outside is not None:
+            # What the initial values share depends on which of them are told apart by places.
+            news = self.ties.note(self._initial_families(plan), held) or news
+        return news
+
+    def _initial_families(self, plan: _Plan) -> dict[Position, Families]:
+        """The families of what the first trip starts with."""
+        families: dict[Position, Families] = {
+            i: self._families(v) for i, v in enumerate(self.carried)
+        }
+        for mutable, state in self.initial_states.items():
+            if mutable in plan.states and not isinstance(mutable, Cell):
+                families[mutable] = self._families(state)
+        return families
+
+    def _enter(
+        self, plan: _Plan, inputs: list[ir.Value]
+    ) -> tuple[list[Value], dict[Position, Value]]:
+        """The carried values and states at the start of a trip, as inputs of the body."""
+        entering: list[Value] = []
+        for i, (initial, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
+            if i in plan.fixed:
+                entering.append(initial)
+                continue
+            entering.append(rebuild(self.interpreter, form, self._inputs(form, inputs)))
+        held: dict[Position, Value] = dict(enumerate(entering))
+        for mutable, form in plan.states.items():
+            state = rebuild(self.interpreter, form, self._inputs(form, inputs))
+            put_state(self.interpreter, mutable, state)
+            held[mutable] = state
+        self.ties.apply(self.interpreter.journal, held)
+        self.kin.apply(held)
+        for container in plan.lost:
+            self.interpreter.journal.lose(container)
+        for grown in plan.growing:
+            self.interpreter.journal.touch(grown)
+            grown.growing = []
+        return entering, held
+
+    @staticmethod
+    def _before(grown: ListValue, frame: Frame) -> ListValue:
+        """The list as it was before the loop."""
+        before = ListValue([], grown.element_type)
+        before.restore(frame.before[grown])
+        return before
+
+    def _holds(
+        self,
+        plan: _Plan,
+        forms: Sequence[Form],
+        same: Sequence[bool],
+        state_forms: dict[Mutable, Form],
+    ) -> bool:
+        """Whether what the trip gives has the forms that it was given."""
+        return (
+            all(same[i] for i in plan.fixed)
+            and all(
+                i in plan.fixed or self._met(a, b, i in self.unions) == a
+                for i, (a, b) in enumerate(zip(plan.forms, forms, strict=True))
+            )
+            and all(
+                m in plan.states and self._met(plan.states[m], form) == plan.states[m]
+                for m, form in state_forms.items()
+            )
+        )
+
+    def _refuse_shared(
+        self, plan: _Plan, entering: Sequence[Value], leaving: Sequence[Value], frame: Frame
+    ) -> None:
+        """An appended tensor that a later trip writes in place would change in the list, too."""
+        written = {m for m in frame.before if m in plan.states}
+        for value, out in zip(entering, leaving, strict=True):
+            for cell in cells_of(value) if isinstance(value, TensorRef) else ():
+                if cell in frame.before and cell.value is not frame.before[cell][0]:
+                    written.add(cell)
+                    if isinstance(out, TensorRef):
+                        written.update(out.cells())
+        for grown in plan.growing:
+            for item in grown.growing or ():
+                if isinstance(item, TensorRef) and not written.isdisjoint(item.cells()):
+                    raise UnsupportedError(
+                        "a tensor is appended to a list and written in place in a later trip"
+                    )
+
+    def _input(self, name: str, type_: OutputType) -> tuple[ir.Value, Tensor]:
+        value = ir.Value(name=self.g.unique(name, out=True))
+        return value, self.g.typed(value, type_, name)
+
+    def _inputs(self, form: Form, inputs: list[ir.Value]) -> Iterator[Tensor]:
+        """New inputs of the body for a value of this form."""
+        for type_ in output_types(form):
+            value, tensor = self._input("carried", type_)
+            inputs.append(value)
+            yield tensor
+
+    # ------------------------------------------------------------ emitting
+
+    def _emit(self, found: _Round, plan: _Plan) -> Sequence[Value]:
+        interpreter, g = self.interpreter, self.g
+        assert found.outputs is not None
+        starts: list[Tensor] = []
+        types: list[OutputType] = []
+        for i, (value, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
+            if i not in plan.fixed:
+                starts += list(tensors_of(interpreter, value, form))
+                types += list(output_types(form))
+        for mutable, form in plan.states.items():
+            starts += list(tensors_of(interpreter, state_of(mutable), form))
+            types += list(output_types(form))
+        scanned = [t for items in found.scans for t in items]
+        types += growing_lists.scan_types(scanned)
+        trips = None if self.trips == FOREVER else g.scalar(sym_max(self.trips, 0))
+        condition = self.condition.tensor if isinstance(self.condition, SymBool) else None
+        body = (found.scope, found.inputs, [found.condition, *found.outputs, *scanned])
+        outputs = iter(emit_loop(g, trips, condition, starts, body, types))
+        return self._leave(found, plan, outputs)
+
+    def _leave(self, found: _Round, plan: _Plan, outputs: Iterator[Tensor]) -> Sequence[Value]:
+        """The carried values and states after the loop, from its outputs."""
+        interpreter = self.interpreter
+        results: list[Value] = []
+        for i, (value, form) in enumerate(zip(self.carried, plan.forms, strict=True)):
+            if i in plan.fixed:
+                results.append(value)
+                continue
+            results.append(rebuild(interpreter, form, outputs))
+        held: dict[Position, Value] = dict(enumerate(results))
+        for mutable, form in plan.states.items():
+            held[mutable] = rebuild(interpreter, form, outputs)
+            put_state(interpreter, mutable, held[mutable])
+        for grown, items in zip(plan.growing, found.scans, strict=True):
+            scans = [next(outputs) for _ in items]
+            interpreter.journal.touch(grown)
+            runtime = growing_lists.finished(interpreter, grown, scans)
+            runtime.shared = runtime.shared or self.ties.involve(grown)
+            grown.items, grown.runtime = [], runtime
+            held[grown] = grown
+        self.ties.apply(interpreter.journal, held)
+        self.kin.apply(held)
+        found.effects.tie(interpreter.journal)
+        return results

@@ -1,0 +1,1 @@
+"""Lists whose length is only known at run time."""

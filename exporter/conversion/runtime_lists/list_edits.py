@@ -1,0 +1,367 @@
+"""Lists of run-time length that become others: longer, shorter, in another order.
+
+What is only picked from a list stays a set of views where it was one (`TensorRows`): the positions
+are picked, and a write to an item still reaches the tensor. Otherwise the result is a new ONNX
+value, tied to what its items come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.runtime_lists.runtime_lists import (
+    common_shape,
+    convert,
+    element,
+    length,
+    made,
+    read_item,
+    sequence,
+)
+from exporter.conversion.values.objects import ListValue, RuntimeList, TensorRows, Value
+from exporter.conversion.values.tensors import TensorRef
+from exporter.onnx_graph.sequences import built
+from exporter.onnx_graph.shapes import PartialShape
+from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
+
+__all__ = [
+    "append",
+    "concatenate",
+    "insert",
+    "picked",
+    "repeat",
+    "reverse",
+    "set_at",
+    "slice_of",
+    "taken",
+]
+
+_LARGEST = 2**63 - 1
+_INT64 = ir.DataType.INT64
+
+
+# ---------------------------------------------------------------- picking
+
+
+def positions(g: Builder, self: RuntimeList) -> Tensor:
+    """The numbers of all items, in order."""
+    return g.Range(g.constant(0, _INT64), g.scalar(length(g, self)), g.constant(1, _INT64))  # type: ignore[no-any-return]
+
+
+def picked(
+    interpreter: Interpreter, self: RuntimeList, where: Tensor, *, distinct: bool = True
+) -> RuntimeList:
+    """The items at positions, which count from 0; `distinct` if none comes twice."""
+    g = interpreter.g
+    if self.kind != "tensor":
+        return RuntimeList(self.kind, g.Gather(self.value, where))
+    if isinstance(self, TensorRows):
+        starts = where if self.starts is None else g.Gather(self.starts, where)
+        ends = None if self.ends is None else g.Gather(self.ends, where)
+        result = TensorRows(self.ref, self.dim, self.value, starts, ends)
+        result.shared = self.shared
+        return result
+    source = self.value
+
+    def item(index: Tensor) -> Tensor:
+        return g.SequenceAt(source, g.Gather(where, index))  # type: ignore[no-any-return]
+
+    count = where.require_shape()[0]
+    chosen = made(
+        interpreter, built(g, g.SequenceEmpty(dtype=source.dtype), count, item), self.shape, self
+    )
+    chosen.shared = chosen.shared or not distinct
+    return chosen
+
+
+def slice_of(
+    interpreter: Interpreter,
+    self: RuntimeList,
+    start: Dim | None,
+    end: Dim | None,
+    step: Dim,
+) -> RuntimeList:
+    """`self[start:end:step]`."""
+    g = interpreter.g
+    forward = is_ge(step, 1) is True
+    if forward and step == 1 and start is None and end is None:
+        return self
+    if isinstance(self, TensorRows) and self.starts is None and forward:
+        part = interpreter.call("aten::slice", [self.ref, self.dim, start, end, step], {})
+        return TensorRows(part, self.dim, part.read(g))
+    low, high = _bounds(g, start, end, step)
+
+    def sliced(vector: Tensor) -> Tensor:
+        return g.Slice(vector, low, high, [0], [step])  # type: ignore[no-any-return]
+
+    if self.kind != "tensor":
+        return RuntimeList(self.kind, sliced(self.value))
+    return picked(interpreter, self, sliced(positions(g, self)))
+
+
+def _bounds(g: Builder, start: Dim | None, end: Dim | None, step: Dim) -> tuple[Tensor, Tensor]:
+    """Where a slice starts and ends; an open end depends on the direction."""
+    upwards, downwards = (0, _LARGEST), (_LARGEST, -_LARGEST - 1)
+    if isinstance(step, SymInt):
+        ahead = g.Greater(g.scalar(step), g.constant(0, _INT64))
+        defaults = [
+            g.reshape(g.Where(ahead, g.constant(up, _INT64), g.constant(down, _INT64)), [1])
+            for up, down in zip(upwards, downwards, strict=True)
+        ]
+    else:
+        defaults = [g.constant([v], _INT64) for v in (upwards if step > 0 else downwards)]
+    given = (start, end)
+    low, high = (
+        d if v is None else g.constant([v], _INT64) for v, d in zip(given, defaults, strict=True)
+    )
+    return low, high
+
+
+def reverse(interpreter: Interpreter, self: RuntimeList) -> RuntimeList:
+    """The items in reverse order."""
+    return slice_of(interpreter, self, None, None, -1)
+
+
+def repeat(interpreter: Interpreter, self: ListValue, count: Dim) -> RuntimeList:
+    """`self * count`."""
+    g = interpreter.g
+    times = g.reshape(g.Max(g.constant(count, _INT64), 0), [1])
+    rows = self.runtime is None and runtime_lists.kind_of(self.items, None) == "tensor"
+    one = (_of_one_shape(interpreter, [self]) if rows else None) or convert(interpreter, self)
+    if one.kind != "tensor":
+        return RuntimeList(one.kind, g.Tile(one.value, times))
+    where = g.Tile(positions(g, one), times)
+    return picked(interpreter, one, where, distinct=False)
+
+
+def _position(g: Builder, self: RuntimeList, index: Dim) -> Dim:
+    """An index that may count from the end as one that counts from 0."""
+    if is_ge(index, 0) is True:
+        return index
+    from_end = index + length(g, self)
+    if isinstance(index, int):
+        return from_end
+    position = g.scalar(index)
+    return g.integer(g.Where(g.Less(position, 0), g.scalar(from_end), position))
+
+
+def _without(interpreter: Interpreter, self: RuntimeList, index: Dim) -> RuntimeList:
+    """Numbers, or parts of a tensor, without the one at an index."""
+    g = interpreter.g
+    if index == -1:
+        return slice_of(interpreter, self, None, -1, 1)
+    if index == 0:
+        return slice_of(interpreter, self, 1, None, 1)
+    at = _position(g, self, index)
+    vector = self.value if self.kind != "tensor" else positions(g, self)
+    before, after = g.Slice(vector, [0], [at], [0]), g.Slice(vector, [at + 1], [_LARGEST], [0])
+    left = g.Concat(before, after, axis=0)
+    return (
+        RuntimeList(self.kind, left) if self.kind != "tensor" else picked(interpreter, self, left)
+    )
+
+
+def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Value, RuntimeList]:
+    """The item at an index and the list without it."""
+    g = interpreter.g
+    if self.kind != "tensor" or isinstance(self, TensorRows):
+        item = runtime_lists.get(interpreter, self, index)
+        return item, _without(interpreter, self, index)
+    position = g.constant(index, _INT64)
+    item = TensorRef.fresh(g.assume(g.SequenceAt(self.value, position), self.shape), dense=False)
+    erased = RuntimeList("tensor", g.SequenceErase(self.value, position), self.shape)
+    erased.shared = self.shared
+    # What remains holds the item only if an item may have been in the list twice.
+    related = [self.cell, *self.cell.twins]
+    for cell in (item.cell, erased.cell):
+        for twin in related:
+            cell.pair(twin, interpreter.journal)
+    if self.shared:
+        item.cell.pair(erased.cell, interpreter.journal)
+    return item, erased
+
+
+# ---------------------------------------------------------------- putting in
+
+
+def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeList:
+    """With an item at the end."""
+    g = interpreter.g
+    if self.kind != "tensor":
+        return RuntimeList(
+            self.kind, g.Concat(self.value, element(interpreter, self, item), axis=0)
+        )
+    return concatenate(interpreter, [ListValue.holding(self), ListValue([item])])
+
+
+def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
+    """With an item before an index; what is out of range is the start or the end."""
+    g = interpreter.g
+    if self.kind != "tensor":
+        before = slice_of(interpreter, self, None, index, 1).value
+        after = slice_of(interpreter, self, index, None, 1).value
+        return RuntimeList(
+            self.kind, g.Concat(before, element(interpreter, self, item), after, axis=0)
+        )
+    tensor = read_item(interpreter, item)
+    if index == 0:
+        return concatenate(interpreter, [ListValue([item]), ListValue.holding(self)])
+    if _is_another_row(self, tensor):
+        left = ListValue.holding(slice_of(interpreter, self, None, index, 1))
+        right = ListValue.holding(slice_of(interpreter, self, index, None, 1))
+        result = concatenate(interpreter, [left, ListValue([item]), right])
+        # The two parts are of one tensor, but no item is in both.
+        families = [{source.cell, *source.cell.twins} - {result.cell} for source in (self, item)]
+        result.shared = self.shared or runtime_lists.overlap(families)
+        return result
+    held = sequence(g, self).value
+    count = g.SequenceLength(held)
+    position = g.constant(_position(g, self, index), _INT64)
+    position = g.Min(g.Max(position, 0), count)
+    shape = common_shape(self.shape, tensor.shape)
+    return made(interpreter, g.SequenceInsert(held, tensor, position), shape, self, item)
+
+
+def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
+    """With another item at an index."""
+    g = interpreter.g
+    if self.kind != "tensor":
+        where = g.reshape(g.constant(index, _INT64), [1])
+        changed = g.ScatterElements(self.value, where, element(interpreter, self, item), axis=0)
+        return RuntimeList(self.kind, changed)
+    tensor = read_item(interpreter, item)
+    if _is_another_row(self, tensor):
+        rows = TensorRef.fresh(runtime_lists.in_rows(g, ListValue.holding(self)))
+        given = [rows, TensorRef.fresh(tensor), 0, index]
+        written = interpreter.call("aten::select_scatter", given, {})
+        result = TensorRows(written, 0, written.read(g))
+        runtime_lists.tie_to_sources(interpreter, result, [self, item])
+        return result
+    position = g.constant(index, _INT64)
+    shape = common_shape(self.shape, tensor.shape)
+    changed = runtime_lists.replaced(g, sequence(g, self).value, position, tensor)
+    return made(interpreter, changed, shape, self, item)
+
+
+def _is_another_row(self: RuntimeList, tensor: Tensor) -> bool:
+    """Whether a tensor has the shape and dtype of those that are the rows of one."""
+    if not isinstance(self, TensorRows) or self.ends is not None:
+        return False
+    return tensor.shape == self.shape and tensor.dtype == self.value.dtype
+
+
+# ---------------------------------------------------------------- joining
+
+
+def concatenate(interpreter: Interpreter, parts: Sequence[ListValue]) -> RuntimeList:
+    """The items of several lists, at least one of which is of run-time length."""
+    g = interpreter.g
+    kind = next(p.runtime.kind for p in parts if p.runtime is not None)
+    parts = [p for p in parts if p.runtime is not None or p.items]
+    if len(parts) == 1:
+        return convert(interpreter, parts[0], kind)
+    if kind != "tensor":
+        values = [convert(interpreter, p, kind).value for p in parts]
+        return RuntimeList(kind, g.Concat(*values, axis=0))
+    return (
+        _of_one_tensor(g, parts)
+        or _of_one_shape(interpreter, parts)
+        or _in_sequence(interpreter, parts)
+    )
+
+
+def _of_one_tensor(g: Builder, parts: Sequence[ListValue]) -> RuntimeList | None:
+    """Parts of the same tensor, along the same dim, are views of it together, too."""
+    found = [p.runtime for p in parts if isinstance(p.runtime, TensorRows)]
+    first = found[0] if found else None
+    if first is None or len(found) < len(parts) or any(f.shared for f in found):
+        return None
+    if any(
+        f.ref is not first.ref or f.dim != first.dim or (f.ends is None) != (first.ends is None)
+        for f in found
+    ):
+        return None
+    starts = [positions(g, f) if f.starts is None else f.starts for f in found]
+    ends = [f.ends for f in found if f.ends is not None]
+    return TensorRows(
+        first.ref,
+        first.dim,
+        first.value,
+        g.Concat(*starts, axis=0),
+        g.Concat(*ends, axis=0) if ends else None,
+    )
+
+
+def _of_one_shape(interpreter: Interpreter, parts: Sequence[ListValue]) -> RuntimeList | None:
+    """Items of one shape that lie in tensors: those tensors behind each other."""
+    g = interpreter.g
+    shapes: set[PartialShape] = set()
+    dtypes = set()
+    for part in parts:
+        if part.runtime is not None:
+            if not isinstance(part.runtime, TensorRows) or part.runtime.ends is not None:
+                return None
+            shapes.add(part.runtime.shape)
+            dtypes.add(part.runtime.value.dtype)
+        for item in () if part.runtime is not None else part.items:
+            tensor = read_item(interpreter, item)
+            shapes.add(tensor.shape)
+            dtypes.add(tensor.dtype)
+    shape = shapes.pop()
+    if shapes or len(dtypes) > 1 or shape is None:
+        return None
+    rows: list[Tensor] = []
+    sources: list[RuntimeList | TensorRef] = []
+    for part in parts:
+        rows.append(runtime_lists.in_rows(g, part))
+        sources += part.items if part.runtime is None else [part.runtime]
+    joined = g.Concat(*rows, axis=0)
+    result = TensorRows(TensorRef.fresh(joined), 0, joined)
+    runtime_lists.tie_to_sources(interpreter, result, sources)
+    return result
+
+
+def _in_sequence(interpreter: Interpreter, parts: Sequence[ListValue]) -> RuntimeList:
+    """All in one Sequence: the longest way, a Loop for each further list of run-time length."""
+    g = interpreter.g
+    base = next(i for i, p in enumerate(parts) if p.runtime is not None)
+    sources: list[RuntimeList | TensorRef] = []
+    shapes: list[PartialShape] = []
+    result = sequence(g, convert(interpreter, parts[base])).value
+    place = 0
+    for i, part in enumerate(parts):
+        if part.runtime is None:
+            for item in part.items:
+                tensor = read_item(interpreter, item)
+                at = [g.constant(place, _INT64)] if i < base else []
+                result = g.SequenceInsert(result, tensor, *at)
+                place += 1
+                shapes.append(tensor.shape)
+            sources += part.items
+            continue
+        sources.append(part.runtime)
+        shapes.append(part.runtime.shape)
+        if i > base:
+            result = _followed(g, result, part.runtime)
+    shape = shapes[0]
+    for other in shapes[1:]:
+        shape = common_shape(shape, other)
+    return made(interpreter, result, shape, *sources)
+
+
+def _followed(g: Builder, start: Tensor, other: RuntimeList) -> Tensor:
+    source = sequence(g, other).value
+
+    def item(index: Tensor) -> Tensor:
+        return g.SequenceAt(source, index)  # type: ignore[no-any-return]
+
+    return built(g, start, g.integer(g.SequenceLength(source)), item)

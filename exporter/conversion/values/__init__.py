@@ -1,0 +1,1 @@
+"""What variables hold: tensors with views and storages, containers, objects; the journal."""

@@ -1,0 +1,69 @@
+"""`as_strided`, which looks past the tensor it is called on at the storage behind it.
+
+    y = x[1:]
+    torch.as_strided(y, [2], [1], 0)      # the first elements of x, not of y
+
+So the strided view is taken from the tensor that owns the storage, whose elements lie in row-major
+order, or it is not taken at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
+
+from exporter.conversion.values.objects import Value
+from exporter.conversion.values.tensors import TensorRef
+from exporter.errors import UnsupportedError
+from exporter.onnx_graph.complex_numbers import is_complex
+from exporter.onnx_graph.symbolic import Dim
+
+if TYPE_CHECKING:
+    from exporter.conversion.interpreter import Interpreter
+
+__all__ = ["on_storage"]
+
+
+def on_storage(
+    interpreter: Interpreter, args: Sequence[Value], kwargs: Mapping[str, Value]
+) -> tuple[list[Value], dict[str, Value]]:
+    """The arguments of `as_strided`, with the owner of the storage as its tensor."""
+    named: dict[str, Value] = dict(kwargs)
+    named |= zip(("self", "size", "stride", "storage_offset"), args, strict=False)
+    ref, offset = named["self"], named.get("storage_offset")
+    if not isinstance(ref, TensorRef):
+        return list(args), dict(kwargs)
+    owner = ref
+    while owner.base is not None:
+        owner = owner.base
+    g = interpreter.g
+    one_of_several = owner.choice is not None
+    if one_of_several or owner.is_contiguous(g) is not True or is_complex(owner.read(g).dtype):
+        raise UnsupportedError(
+            "as_strided of a tensor whose place in memory is not known; ONNX has no strides"
+        )
+    if owner is not ref and offset is None:
+        named["storage_offset"] = _offset(interpreter, owner, ref)
+    named["self"] = owner
+    return [], named
+
+
+def _offset(interpreter: Interpreter, owner: TensorRef, ref: TensorRef) -> Dim:
+    """Where in the storage the first element of a view lies: the view of the elements' numbers."""
+    g = interpreter.g
+    whole = owner.read(g)
+    numbers = g.Range(g.constant(0), g.Size(whole), g.constant(1))
+    index = g.reshape(numbers, whole.require_shape())
+    chain = []
+    while ref.base is not None:
+        chain.append(ref.view)
+        ref = ref.base
+    for view in reversed(chain):
+        assert view is not None
+        index = view.take(g, index)
+    if index.shape is not None and 0 in index.shape:
+        raise UnsupportedError("as_strided of a view without elements, whose place is not known")
+    first = g.Gather(g.reshape(index, [-1]), g.constant(0, ir.DataType.INT64))
+    return g.integer(first)

@@ -1,0 +1,1 @@
+"""Gradients in programs, and `*_backward` operators."""

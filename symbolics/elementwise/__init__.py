@@ -1,0 +1,1 @@
+"""Functions of single elements: arithmetic, comparisons, special functions, activations."""

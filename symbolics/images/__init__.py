@@ -1,0 +1,1 @@
+"""Interpolation, sampling, and what detection needs."""

@@ -1,0 +1,466 @@
+"""Pooling over windows of a given size. Pooling to a given size is in `adaptive_pooling`.
+
+`ceil_mode` is not left to ONNX, whose rule for the last window has changed between versions and
+differs between runtimes. The end of the input is padded by what the last window needs instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.values import Tensor
+from symbolics.layers.windows import (
+    batched,
+    consecutive,
+    gathered_windows,
+    spatial,
+    unbatched,
+    window_indices,
+)
+from symbolics.registry import Unsupported, symbolic
+from symbolics.rules import INT64, is_float
+
+__all__ = ["lowest", "pool_windows"]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows along one dim: `outputs` of them, over an input of `size` with `end` padded behind.
+
+    `surplus` says that floor((size + pad + end - span) / stride) + 1 may give one window too many.
+    """
+
+    size: Dim
+    kernel: int
+    stride: int
+    pad: int
+    dilation: int
+    outputs: Dim
+    end: int
+    surplus: bool
+
+    @property
+    def span(self) -> int:
+        """From the first element of a window to its last."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def wide(self) -> bool:
+        """Whether the padding is too large for onnxruntime's pooling operators."""
+        return self.end >= self.kernel
+
+
+def windows_along(
+    size: Dim, kernel: int, stride: int, pad: int, dilation: int, ceil_mode: bool
+) -> Windows:
+    """PyTorch's `pooling_output_shape`.
+
+    Rounding up adds a window that overhangs the end, unless it would start in the padding behind
+    the input. A size known only at run time gets stride - 1 more padding, whether needed or not.
+    """
+    span = dilation * (kernel - 1) + 1
+    outputs = (size + 2 * pad - span) // stride + 1
+    end: int = pad
+    surplus = False
+    if ceil_mode and stride > 1:
+        outputs = (size + 2 * pad - span + stride - 1) // stride + 1
+        if isinstance(size, int):
+            last = (int(outputs) - 1) * stride
+            if last >= size + pad:
+                outputs, last = outputs - 1, last - stride
+            end = max(pad, last + span - size - pad)
+        else:
+            end = pad + stride - 1
+            # The last window can start behind the input only where strides skip that far.
+            if pad + stride > span:
+                surplus = True
+                outputs = outputs - ((outputs - 1) * stride) // (size + pad)
+    if isinstance(outputs, int) and outputs < 1:
+        raise Unsupported(f"a pooling window of {span} over {size} elements padded by {pad}")
+    return Windows(size, kernel, stride, pad, dilation, outputs, end, surplus)
+
+
+def pool_windows(
+    x: Tensor,
+    dims: int,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> list[Windows]:
+    """The windows along each spatial dim; no stride means the kernel's size."""
+    kernel = spatial(kernel_size, dims, "kernel_size")
+    strides = spatial(stride, dims, "stride") if stride else kernel
+    pads = spatial(padding, dims, "padding")
+    dilations = spatial(dilation, dims, "dilation")
+    sizes = x.require_shape()[-dims:]
+    return [
+        windows_along(n, k, s, p, d, bool(ceil_mode))
+        for n, k, s, p, d in zip(sizes, kernel, strides, pads, dilations, strict=True)
+    ]
+
+
+def lowest(dtype: ir.DataType) -> float | int:
+    """What loses against every number: -inf, or the smallest integer."""
+    if is_float(dtype):
+        return -math.inf
+    return 0 if dtype == ir.DataType.BOOL else -(2 ** (8 * dtype.itemsize - 1)) * dtype.is_signed()
+
+
+def padded(g: Builder, x: Tensor, windows: Sequence[Windows], value: float) -> Tensor:
+    """The input with its padding written out."""
+    lead = [0] * (x.require_rank() - len(windows))
+    pads = [*lead, *(w.pad for w in windows), *lead, *(w.end for w in windows)]
+    return g.Pad(x, pads, g.constant(value, x.dtype)) if any(pads) else x
+
+
+def without_surplus(g: Builder, pooled: Tensor, windows: Sequence[Windows]) -> Tensor:
+    """Cut off windows that start behind the input."""
+    first = pooled.require_rank() - len(windows)
+    cut = [i for i, w in enumerate(windows) if w.surplus]
+    if not cut:
+        return pooled
+    ends = [windows[i].outputs for i in cut]
+    return g.Slice(pooled, [0] * len(cut), ends, [first + i for i in cut])
+
+
+def cut_windows(g: Builder, x: Tensor, windows: Sequence[Windows]) -> Tensor:
+    """Every window of a padded input as trailing dims: [N, C, outputs..., kernel...]."""
+    tables = [window_indices(g, w.outputs, w.kernel, w.stride, w.dilation) for w in windows]
+    return gathered_windows(g, x, tables)
+
+
+def trailing(count: int) -> list[int]:
+    """The last dims, counted from the end."""
+    return list(range(-count, 0))
+
+
+# ------------------------------------------------------------ maximum
+
+
+def max_pool(
+    g: Builder,
+    self: Tensor,
+    dims: int,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    *,
+    indices: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """The largest element of each window, and its position in the plane.
+
+    ONNX counts positions through batch and channels; the remainder by the plane's size is ours.
+    Windows are gathered where a pad is as large as the kernel, which onnxruntime refuses, and for
+    integers, which ONNX would take through floating point.
+    """
+    x, had_batch = batched(g, self, dims)
+    windows = pool_windows(x, dims, kernel_size, stride, padding, dilation, ceil_mode)
+    values: Tensor
+    positions: Tensor | None
+    if not is_float(x.dtype) or any(w.wide for w in windows):
+        values, positions = gathered_maximum(g, x, windows)
+    else:
+        result = g.MaxPool(
+            x,
+            outputs=2 if indices else 1,
+            kernel_shape=[w.kernel for w in windows],
+            strides=[w.stride for w in windows],
+            pads=[w.pad for w in windows] + [w.end for w in windows],
+            dilations=dilated(windows),
+        )
+        values, positions = result if indices else (result, None)
+        values = without_surplus(g, values, windows)
+        if positions is not None:
+            plane = g.constant(math.prod(w.size for w in windows), INT64)
+            positions = without_surplus(g, g.Mod(positions, plane), windows)
+    if positions is not None:
+        positions = unbatched(g, positions, had_batch)
+    return unbatched(g, values, had_batch), positions
+
+
+def dilated(windows: Sequence[Windows]) -> list[int] | None:
+    """The dilations; None (which every version knows) where there are none."""
+    dilations = [w.dilation for w in windows]
+    return None if all(d == 1 for d in dilations) else dilations
+
+
+def gathered_maximum(g: Builder, x: Tensor, windows: Sequence[Windows]) -> tuple[Tensor, Tensor]:
+    """Maxima over windows that are gathered, and the positions of the first of the largest.
+
+    1. A window's elements become one dim, of which ArgMax picks one.
+    2. Its number splits into one coordinate a dim: o * stride + k * dilation - pad.
+    3. The coordinates make up the position in the plane.
+    """
+    dims = len(windows)
+    cut = cut_windows(g, padded(g, x, windows, lowest(x.dtype)), windows)
+    flat = g.reshape(cut, [*cut.require_shape()[:-dims], math.prod(w.kernel for w in windows)])
+    values = g.ReduceMax(flat, axes=[-1], keepdims=False)
+    rest = g.ArgMax(flat, axis=-1, keepdims=False)
+    position: Tensor = g.constant(0, INT64)
+    plane: Dim = 1
+    for i in reversed(range(dims)):
+        w = windows[i]
+        element = g.Mod(rest, w.kernel)
+        rest = g.Div(rest, w.kernel)
+        start = g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad)
+        start = g.reshape(start, [w.outputs, *[1] * (dims - 1 - i)])
+        coordinate = g.Add(g.Mul(element, w.dilation), start)
+        position = g.Add(position, g.Mul(coordinate, g.constant(plane, INT64)))
+        plane = plane * w.size
+    return values, position
+
+
+@symbolic(
+    "aten::quantized_max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor"
+)
+@symbolic(
+    "aten::max_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> Tensor"
+)
+def max_pool1d(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest element of each window; no stride means the kernel's size."""
+    return max_pool(g, self, 1, kernel_size, stride, padding, dilation, ceil_mode, indices=False)[0]
+
+
+@symbolic(
+    "aten::quantized_max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor"
+)
+@symbolic(
+    "aten::max_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor"
+)
+def max_pool2d(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest element of each window; no stride means the kernel's size."""
+    return max_pool(g, self, 2, kernel_size, stride, padding, dilation, ceil_mode, indices=False)[0]
+
+
+@symbolic(
+    "aten::quantized_max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor"
+)
+@symbolic(
+    "aten::max_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor"
+)
+def max_pool3d(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0, 0),
+    dilation: Sequence[int] = (1, 1, 1),
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest element of each window; no stride means the kernel's size."""
+    return max_pool(g, self, 3, kernel_size, stride, padding, dilation, ceil_mode, indices=False)[0]
+
+
+@symbolic(
+    "aten::max_pool1d_with_indices(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], int[1] dilation=[1], bool ceil_mode=False) -> (Tensor, Tensor)"
+)
+def max_pool1d_with_indices(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """`max_pool1d` and where in the row each maximum is."""
+    return max_pool(g, self, 1, kernel_size, stride, padding, dilation, ceil_mode, indices=True)
+
+
+@symbolic(
+    "aten::max_pool2d_with_indices(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)"
+)
+def max_pool2d_with_indices(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    dilation: Sequence[int] = (1, 1),
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """`max_pool2d` and where in the plane each maximum is."""
+    return max_pool(g, self, 2, kernel_size, stride, padding, dilation, ceil_mode, indices=True)
+
+
+@symbolic(
+    "aten::max_pool3d_with_indices(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> (Tensor, Tensor)"
+)
+def max_pool3d_with_indices(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0, 0),
+    dilation: Sequence[int] = (1, 1, 1),
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """`max_pool3d` and where in the volume each maximum is."""
+    return max_pool(g, self, 3, kernel_size, stride, padding, dilation, ceil_mode, indices=True)
+
+
+# ------------------------------------------------------------ average
+
+
+def avg_pool(
+    g: Builder,
+    self: Tensor,
+    dims: int,
+    kernel_size: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window.
+
+    The divisor counts what the window covers of the padded input (of the input alone without
+    `count_include_pad`), not what overhangs behind the padding; `divisor_override` replaces it.
+    """
+    if divisor_override == 0:
+        raise Unsupported("divisor_override=0: PyTorch refuses it")
+    x, had_batch = batched(g, self, dims)
+    windows = pool_windows(x, dims, kernel_size, stride, padding, [1], ceil_mode)
+    overhang = any(w.end > w.pad for w in windows)
+    whole = math.prod(w.kernel for w in windows)
+    if not is_float(x.dtype) or any(w.wide for w in windows):
+        result = gathered_average(g, x, windows, count_include_pad, divisor_override)
+    elif divisor_override is not None:
+        mean = mean_pool(g, x, windows, include_pad=True)
+        result = g.Mul(mean, g.constant(whole / divisor_override, x.dtype))
+    elif count_include_pad and overhang and any(w.pad for w in windows):
+        result = mean_pool(g, x, windows, include_pad=True)
+        for w, count in zip(windows, counts(g, windows, include_pad=True), strict=True):
+            result = g.Mul(result, g.Div(float(w.kernel), g.cast(count, x.dtype)))
+    else:
+        include = bool(count_include_pad) and not overhang
+        result = mean_pool(g, x, windows, include_pad=include)
+    return unbatched(g, result, had_batch)
+
+
+def mean_pool(g: Builder, x: Tensor, windows: Sequence[Windows], *, include_pad: bool) -> Tensor:
+    """ONNX AveragePool with the padding at the end that the last windows need."""
+    pads = [w.pad for w in windows] + [w.end for w in windows]
+    pooled = g.AveragePool(
+        x,
+        kernel_shape=[w.kernel for w in windows],
+        strides=[w.stride for w in windows],
+        pads=pads,
+        count_include_pad=include_pad if any(pads) else None,
+    )
+    return without_surplus(g, pooled, windows)
+
+
+def counts(g: Builder, windows: Sequence[Windows], *, include_pad: bool) -> list[Tensor]:
+    """How many elements each window covers, a tensor of ints for each dim, to be broadcast."""
+    result = []
+    for i, w in enumerate(windows):
+        start = g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad)
+        end = g.Add(start, w.kernel)
+        if include_pad:
+            last = w.size + w.pad
+        else:
+            start, last = g.Max(start, g.constant(0, INT64)), w.size
+        count = g.Sub(g.Min(end, g.constant(last, INT64)), start)
+        result.append(g.reshape(count, [w.outputs, *[1] * (len(windows) - 1 - i)]))
+    return result
+
+
+def gathered_average(
+    g: Builder,
+    x: Tensor,
+    windows: Sequence[Windows],
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    """Sums of gathered windows, divided; a division of integers truncates."""
+    cut = cut_windows(g, padded(g, x, windows, 0), windows)
+    total = g.ReduceSum(cut, axes=trailing(len(windows)), keepdims=False)
+    if divisor_override is not None:
+        return g.Div(total, divisor_override)
+    divisor: Tensor | None = None
+    for count in counts(g, windows, include_pad=bool(count_include_pad)):
+        divisor = count if divisor is None else g.Mul(divisor, count)
+    assert divisor is not None
+    return g.Div(total, g.cast(divisor, x.dtype))
+
+
+@symbolic(
+    "aten::avg_pool1d(Tensor self, int[1] kernel_size, int[1] stride=[], int[1] padding=[0], bool ceil_mode=False, bool count_include_pad=True) -> Tensor"
+)
+def avg_pool1d(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window; no stride means the kernel's size."""
+    return avg_pool(g, self, 1, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+@symbolic(
+    "aten::avg_pool2d(Tensor self, int[2] kernel_size, int[2] stride=[], int[2] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor"
+)
+def avg_pool2d(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window; no stride means the kernel's size."""
+    return avg_pool(
+        g, self, 2, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+@symbolic(
+    "aten::avg_pool3d(Tensor self, int[3] kernel_size, int[3] stride=[], int[3] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None) -> Tensor"
+)
+def avg_pool3d(
+    g: Builder,
+    self: Tensor,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0, 0, 0),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """The mean of each window; no stride means the kernel's size."""
+    return avg_pool(
+        g, self, 3, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )

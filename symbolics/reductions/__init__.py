@@ -1,0 +1,1 @@
+"""Many elements become few: sums, statistics, orders, histograms, distances."""

@@ -1,0 +1,131 @@
+"""Several tensors become one: cat, stack and NumPy's words for them.
+
+Next door: `splitting` is the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.values import Tensor
+from symbolics.registry import Unsupported, symbolic
+from symbolics.rules import promote, wrapped_dim
+from symbolics.views.shape import at_least, unsqueeze
+
+__all__ = ["cat", "stack"]
+
+# A list of run-time length comes as one ONNX Sequence.
+Tensors: TypeAlias = Sequence[Tensor] | Tensor
+
+
+def known_length(tensors: Tensors) -> Sequence[Tensor]:
+    """The tensors one by one; an error where their number is only known at run time."""
+    if isinstance(tensors, Tensor):
+        raise Unsupported("a list of tensors whose length is only known at run time")
+    return tensors
+
+
+@symbolic("aten::cat(Tensor[] tensors, int dim=0) -> Tensor")
+def cat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
+    """Tensors one after the other along a dim.
+
+    An empty 1-D tensor goes with tensors of any shape: it counts for the dtype, and is left out.
+    """
+    if isinstance(tensors, Tensor):
+        return g.ConcatFromSequence(tensors, axis=dim)
+    if not tensors:
+        raise Unsupported("cat of no tensors")
+    promoted = [t for t in promote(g, *tensors) if t.shape != (0,)] or [promote(g, *tensors)[0]]
+    ranks = {t.rank for t in promoted} - {None}
+    if len(ranks) > 1:
+        # What has one dim beside tensors with more must be empty; its size just is not known.
+        promoted = [t for t in promoted if t.rank != 1]
+        ranks = {t.rank for t in promoted} - {None}
+    if len(promoted) == 1:
+        return promoted[0]
+    for rank in ranks:
+        assert rank is not None
+        dim = wrapped_dim(dim, rank)
+    return g.Concat(*promoted, axis=dim)
+
+
+@symbolic("aten::concat(Tensor[] tensors, int dim=0) -> Tensor")
+def concat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
+    """Another word for `cat`."""
+    return cat(g, tensors, dim)
+
+
+@symbolic("aten::concatenate(Tensor[] tensors, int dim=0) -> Tensor")
+def concatenate(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
+    """Another word for `cat`."""
+    return cat(g, tensors, dim)
+
+
+@symbolic("aten::stack(Tensor[] tensors, int dim=0) -> Tensor")
+def stack(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
+    """Tensors of one shape along a new dim."""
+    if isinstance(tensors, Tensor):
+        return g.ConcatFromSequence(tensors, axis=dim, new_axis=1)
+    if not tensors:
+        raise Unsupported("stack of no tensors")
+    rank = next((t.rank for t in tensors if t.rank is not None), None)
+    if rank is not None:
+        dim = wrapped_dim(dim, rank + 1)
+    elif dim < 0:
+        raise Unsupported("stack along the end: the number of dims of the tensors is not known")
+    rows = [unsqueeze(g, tensor, dim) for tensor in promote(g, *tensors)]
+    return g.Concat(*rows, axis=dim) if len(rows) > 1 else rows[0]
+
+
+@symbolic("aten::hstack(Tensor[] tensors) -> Tensor")
+def hstack(g: Builder, tensors: Tensors) -> Tensor:
+    """`cat` along dim 1, of vectors and scalars along dim 0."""
+    rows = [at_least(g, tensor, 1) for tensor in known_length(tensors)]
+    return cat(g, rows, 0 if rows and rows[0].rank == 1 else 1)
+
+
+@symbolic("aten::vstack(Tensor[] tensors) -> Tensor")
+def vstack(g: Builder, tensors: Tensors) -> Tensor:
+    """`cat` along dim 0, vectors being rows."""
+    return cat(g, [at_least(g, tensor, 2) for tensor in known_length(tensors)])
+
+
+@symbolic("aten::row_stack(Tensor[] tensors) -> Tensor")
+def row_stack(g: Builder, tensors: Tensors) -> Tensor:
+    """Another word for `vstack`."""
+    return vstack(g, tensors)
+
+
+@symbolic("aten::dstack(Tensor[] tensors) -> Tensor")
+def dstack(g: Builder, tensors: Tensors) -> Tensor:
+    """`cat` along dim 2, of tensors made 3-D."""
+    return cat(g, [at_least(g, tensor, 3) for tensor in known_length(tensors)], 2)
+
+
+@symbolic("aten::column_stack(Tensor[] tensors) -> Tensor")
+def column_stack(g: Builder, tensors: Tensors) -> Tensor:
+    """`cat` along dim 1, vectors and scalars being columns."""
+    columns = []
+    for tensor in known_length(tensors):
+        rank = tensor.require_rank()
+        columns.append(g.Unsqueeze(tensor, axes=[0, 1][rank:]) if rank < 2 else tensor)
+    return cat(g, columns, 1)
+
+
+@symbolic("aten::block_diag(Tensor[] tensors) -> Tensor")
+def block_diag(g: Builder, tensors: Tensors) -> Tensor:
+    """A matrix with the tensors along its diagonal; vectors are rows."""
+    blocks = [at_least(g, tensor, 2) for tensor in promote(g, *known_length(tensors))]
+    total: Dim = 0
+    for block in blocks:
+        total = total + g.size(block, 1)
+    rows: list[Tensor] = []
+    left: Dim = 0
+    for block in blocks:
+        right = total - left - g.size(block, 1)
+        rows.append(block if left == right == 0 else g.Pad(block, [0, left, 0, right]))
+        left = left + g.size(block, 1)
+    return g.Concat(*rows, axis=0) if len(rows) > 1 else rows[0]

@@ -1,0 +1,192 @@
+"""State whose type changes between calls: what is open, what can be declared, what is an error.
+
+TorchScript reads the annotations of these modules, so they are not postponed.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+import exporter
+from exporter import TensorSpec
+from exporter.errors import ExportError
+from tests.conversion.boundary.test_state import Containers, Late
+from tests.conversion.streaming import batches, streamed
+
+
+class Growing(nn.Module):
+    """A cache that grows by what is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("cache", torch.zeros(0, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.cache = torch.cat([self.cache, x], 0)
+        return self.cache.sum(0)
+
+
+def test_a_size_that_changes(tmp_path: Path) -> None:
+    """A dim that differs from call to call is open."""
+    exported = streamed(
+        Growing(), batches(2, 3, 1), tmp_path / "m.onnx", state=["cache"],
+        dynamic_axes={"x": {0: "time"}},
+    )  # fmt: skip
+    assert {n: s for n, _, s in exported.report.inputs}["cache"] == "[cache_0, 3]"
+
+
+class Empty(nn.Module):
+    """An empty tensor at first, a matrix later, made anew when the number of rows changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(0))
+        self.rows = 0
+        self.rate = 0
+
+    def forward(self, x: Tensor, rate: int) -> Tensor:
+        if bool(self.rows) and self.rows != x.size(0):
+            self.h = torch.zeros(0)
+        if bool(self.rate) and self.rate != rate:
+            self.h = torch.zeros(0)
+        if not bool(len(self.h)):
+            self.h = torch.zeros(x.size(0), 3)
+        self.h = self.h * 0.5 + x * rate
+        self.rows = x.size(0)
+        self.rate = rate
+        return self.h
+
+
+def test_a_rank_that_changes(tmp_path: Path) -> None:
+    """The number of dims is open in the signature, the branches decide at run time."""
+    calls = [(x, rate) for (x,), rate in zip(batches(2, 2, 4, 4, 4), (1, 1, 1, 3, 3), strict=True)]
+    exported = streamed(
+        Empty(), calls, tmp_path / "m.onnx", state=["h", "rows", "self.rate"],
+        dynamic_axes={"x": {0: "batch"}},
+    )  # fmt: skip
+    assert {n: s for n, _, s in exported.report.inputs}["h"] == "?"
+    assert any("onnx.checker" in warning for warning in exported.report.warnings)
+
+
+def test_a_declared_type(tmp_path: Path) -> None:
+    """With its type declared and the rate bound, nothing is left to decide at run time."""
+    path = tmp_path / "m.onnx"
+    exported = exporter.export(
+        torch.jit.script(Empty()),
+        (TensorSpec("float32", ("batch", 3)),),
+        path,
+        constants={"rate": 2},
+        state={"h": TensorSpec("float32", ("batch", 3))},
+    )
+    assert not exported.report.operators["If"]
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    assert exported.initial_state["h"].shape == (1, 3)
+    assert any("starts from zeros" in warning for warning in exported.report.warnings)
+    session = onnxruntime.InferenceSession(path)
+    reference = torch.jit.script(Empty())
+    held = {**exported.initial_state, "h": np.zeros((2, 3), np.float32)}
+    for (x,) in batches(2, 2, 2):
+        found = session.run(None, {"x": x.numpy(), **held})
+        np.testing.assert_allclose(found[0], reference(x, 2).numpy(), 1e-5, 1e-6)
+        held = dict(zip(held, found[1:], strict=True))
+
+
+def test_a_static_declared_type(tmp_path: Path) -> None:
+    """A declared type without dynamic dims gives an initial state that can be fed as it is."""
+    exported = exporter.export(
+        torch.jit.script(Empty()),
+        (torch.zeros(2, 3),),
+        constants={"rate": 2},
+        state={"h": TensorSpec("float32", (2, 3))},
+    )
+    assert not exported.report.operators["If"]
+    assert exported.initial_state["h"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("state", "match"),
+    [
+        ({"h": TensorSpec("float32", (2, 5))}, r"declared float32\[2,5\]"),
+        ({"h": TensorSpec("float64", (2, 3))}, "declared float64"),
+        ({"g": TensorSpec("float32", (2, 3))}, "there is no state 'g'"),
+    ],
+)
+def test_declared_wrongly(state: dict[str, TensorSpec], match: str) -> None:
+    """A declared type that the program contradicts, or of no state, is an error."""
+    with pytest.raises(ExportError, match=match):
+        exporter.export(torch.jit.script(Empty()), (torch.zeros(2, 3), 1), state=state)
+
+
+class Retyped(nn.Module):
+    """A float tensor at first, an int tensor later."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("h", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.h = x.to(torch.int64)
+        return self.h
+
+
+def test_a_dtype_that_changes() -> None:
+    """An ONNX value has one dtype: the error names the attribute."""
+    with pytest.raises(ExportError, match="the attribute h is written"):
+        exporter.export(torch.jit.script(Retyped()), (torch.zeros(3),))
+
+
+class Keys(nn.Module):
+    """A dict that gets a key."""
+
+    found: dict[str, Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.found["x"] = x
+        return x
+
+
+@pytest.mark.parametrize(
+    ("module", "match"),
+    [
+        (Keys, "the attribute found is written and can't be state: the keys of a dict"),
+    ],
+)
+def test_what_can_be_no_state(module: type[nn.Module], match: str) -> None:
+    """The error names the attribute and says why."""
+    with pytest.raises(ExportError, match=match):
+        exporter.export(torch.jit.script(module()), (torch.zeros(3),))
+
+
+@pytest.mark.parametrize(
+    ("module", "state"),
+    [
+        (Empty, {"h": TensorSpec("float32", ("batch", 3))}),
+        (Empty, {}),
+        (Late, {}),
+        (Containers, {}),
+    ],
+)
+def test_verification_streams(
+    module: type[nn.Module], state: dict[str, TensorSpec], tmp_path: Path
+) -> None:
+    """Verification compares some calls in a row, from the initial state, state and all."""
+    archive = tmp_path / "m.pt"
+    torch.jit.script(module()).save(str(archive))
+    exported = exporter.export(
+        archive,
+        (TensorSpec("float32", ("batch", 3)),),
+        constants={"rate": 2} if module is Empty else {},
+        state=state,
+        verify=True,
+    )
+    assert exported.verification is not None
+    assert len(exported.verification.runs) > 1
