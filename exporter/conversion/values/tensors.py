@@ -141,6 +141,7 @@ class TensorRef(Mutable):
     """
 
     __slots__ = (
+        "_strides",
         "_taken",
         "_views",
         "base",
@@ -148,7 +149,6 @@ class TensorRef(Mutable):
         "choice",
         "described",
         "remade",
-        "strides",
         "view",
     )
 
@@ -161,7 +161,7 @@ class TensorRef(Mutable):
         self.base = base
         self.view = view
         self.choice: Choice | None = None
-        self.strides: Shape | None = None
+        self._strides: Shape | None = None
         self.described: object = None
         self.remade = False
         self._taken: tuple[tuple[tuple[object, ...], Tensor], ...] = ()
@@ -171,19 +171,29 @@ class TensorRef(Mutable):
         """A handle for a tensor that is one of two; `cell` is the storage that it brings along."""
         ref = TensorRef(cell)
         ref.choice = choice
-        if choice.then.strides == choice.other.strides:
-            ref.strides = choice.then.strides
         return ref
+
+    @property
+    def strides(self) -> Shape | None:
+        """The strides, those of a choice as long as both sides have the same."""
+        if self.choice is None:
+            return self._strides
+        strides = self.choice.then.strides
+        return strides if strides == self.choice.other.strides else None
+
+    @strides.setter
+    def strides(self, strides: Shape | None) -> None:
+        self._strides = strides
 
     def snapshot(self) -> Any:
         """What the handle points to."""
-        return self.base, self.view, self.choice, self.strides
+        return self.base, self.view, self.choice, self._strides
 
     def restore(self, state: Any) -> None:
         """Point to what a snapshot says."""
         if self.base is not None:
             self.base._views.remove(self)
-        self.base, self.view, self.choice, self.strides = state
+        self.base, self.view, self.choice, self._strides = state
         if self.base is not None:
             self.base._views.append(self)
         self._taken = ()
@@ -191,7 +201,7 @@ class TensorRef(Mutable):
     def twin_handle(self) -> TensorRef:
         """Another handle for the same tensor, that stays as it is when this one is changed."""
         handle = TensorRef(self.cell, self.base, self.view)
-        handle.choice, handle.strides = self.choice, self.strides
+        handle.choice, handle.strides = self.choice, self._strides
         handle._taken = self._taken
         return handle
 
@@ -221,7 +231,7 @@ class TensorRef(Mutable):
     def become_one_of(self, choice: Choice, journal: Journal) -> None:
         """Point to one of two handles onto the same storage."""
         journal.touch(self)
-        self.restore((None, None, choice, TensorRef.one_of(choice, self.cell).strides))
+        self.restore((None, None, choice, None))
         self.cell.lose_twins(journal)
 
     def cells(self) -> Iterator[Cell]:

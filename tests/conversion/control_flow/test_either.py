@@ -79,7 +79,16 @@ def test_tensors_of_other_shapes_and_ranks() -> None:
         y.unsqueeze_(0)
         return a, b, y
 
+    def dims_and_parts(a, b, c: bool):
+        y = a
+        if c:
+            y = b
+        y.unsqueeze_(2)
+        y[:, :1].mul_(2)
+        return a, b, y
+
     for flag in (True, False):
+        check(dims_and_parts, (M, N, flag), (M, N, not flag))
         check(shapes, (M, TALL, flag), (M, TALL, not flag))
         check(ranks, (M, FLAT, flag), (M, FLAT, not flag))
         check(dims, (M, FLAT, flag), (M, FLAT, not flag))
