@@ -54,14 +54,16 @@ def _fold(graph: ir.Graph, node: ir.Node) -> bool:
     scale = scale / np.sqrt(variance + (1e-5 if epsilon is None else epsilon.as_float()))
     channels = [1] * weight.ndim
     channels[1 if conv.op_type == "ConvTranspose" else 0] = -1
-    factors = scale.reshape(channels)
+    # As wide as the weight: what is converted to double and back takes longer than all the rest.
+    wide = np.promote_types(weight.dtype, np.float32)
+    factors = scale.reshape(channels).astype(wide)
     moved = ((0.0 if bias is None else bias.astype(np.float64)) - mean) * scale + shift
     if not (np.isfinite(scale).all() and np.isfinite(moved).all()):
         return False
 
     def folded() -> ir.TensorProtocol:
         """The product, computed when the model is written: until then it takes no memory."""
-        return ir.Tensor((weight.astype(np.float64) * factors).astype(weight.dtype))
+        return ir.Tensor(np.multiply(weight, factors).astype(weight.dtype, copy=False))
 
     lazy = ir.LazyTensor(
         folded, dtype=ir.DataType.from_numpy(weight.dtype), shape=ir.Shape(weight.shape)
