@@ -74,7 +74,7 @@ def pick(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> Picked |
             rank = _mask_rank(index)
             dims.extend(range(dim, dim + rank))
             coordinates = g.NonZero(g.cast(index, BOOL))
-            if len(given) == 1:
+            if len(given) == 1 and not (self.rank is not None and dim + rank > self.rank):
                 return Picked(dims, g.Transpose(coordinates, perm=[1, 0]))
             columns.extend(g.Gather(coordinates, g.constant(i, INT64), axis=0) for i in range(rank))
             dim += rank
@@ -82,6 +82,8 @@ def pick(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> Picked |
             dims.append(dim)
             columns.append(g.cast(index, INT64))
             dim += 1
+    if self.rank is not None and dim > self.rank:
+        raise Raised(f"{dim} indices for a tensor of {self.rank} dims")
     if not dims:
         return None
     rows = [g.Unsqueeze(column, axes=[-1]) for column in _broadcast(g, columns)]

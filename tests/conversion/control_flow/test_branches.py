@@ -494,3 +494,15 @@ def test_what_an_early_return_leaves_unset() -> None:
         return row.as_strided((count, size), (2 * row.stride(0), row.stride(0)))
 
     check(program, (torch.randn(1, 9), 4), (torch.randn(1, 3), 4), dynamic_axes={"x": {1: "n"}})
+
+
+def test_a_branch_with_too_many_indices_is_dropped() -> None:
+    def program(x, i, n: int):
+        for row in x:
+            if n == 1:
+                row[i] = n
+        return x
+
+    index = torch.tensor([0, 0])
+    check(program, (torch.zeros(2, 3), index, 1), (torch.zeros(2, 3), index, 0))
+    check(program, (torch.zeros(2), index, 0))
