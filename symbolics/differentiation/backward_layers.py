@@ -1,7 +1,7 @@
 """`*_backward` operators of convolutions, normalizations, pooling, padding and interpolation.
 
-Each is the derivative of the forward operator's symbolic (`pulled_back`). Statistics that the
-forward pass has saved are computed again.
+Each is the derivative of the forward operator's symbolic (`pulled_back`), but for normalizations,
+which are written out with the statistics that the forward pass has saved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from symbolics.layers.adaptive_pooling import adaptive_avg_pool2d, adaptive_avg_
 from symbolics.layers.convolution import convolution
 from symbolics.layers.normalization import filled
 from symbolics.layers.padding import reflection_pad, replication_pad
-from symbolics.linear_algebra.matmul import matmul
 from symbolics.registry import Unsupported, symbolic
 
 __all__: list[str] = []
@@ -62,23 +61,6 @@ def convolution_backward(
     axes = [i for i in range(grad_output.require_rank()) if i != channel]
     to_bias = g.ReduceSum(grad_output, axes=axes, keepdims=0)
     return _masked([to_input, to_weight, to_bias], output_mask)
-
-
-@symbolic(
-    "aten::linear_backward(Tensor self, Tensor grad_output, Tensor weight, bool[3] output_mask) -> (Tensor, Tensor, Tensor)"
-)
-def linear_backward(
-    g: Builder, self: Tensor, grad_output: Tensor, weight: Tensor, output_mask: Sequence[bool]
-) -> Three:
-    """To the input, the weight and the bias."""
-
-    def forward(x: Tensor, w: Tensor) -> Tensor:
-        return matmul(g, x, g.Transpose(w, perm=[1, 0]))
-
-    to_self, to_weight = pulled_back(g, forward, [self, weight], grad_output)
-    axes = list(range(grad_output.require_rank() - 1))
-    to_bias = g.ReduceSum(grad_output, axes=axes, keepdims=0) if axes else grad_output
-    return _masked([to_self, to_weight, to_bias], output_mask)
 
 
 # ---------------------------------------------------------------- normalizations

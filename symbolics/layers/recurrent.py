@@ -8,8 +8,9 @@ What ONNX lacks, projections and a kernel for double, is a Scan over time in `re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
@@ -22,6 +23,9 @@ from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE
 
 __all__ = ["Weights"]
+
+# A cell of a layer: its weights, in one form or another.
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -190,20 +194,40 @@ def stacked_layers(
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """All layers over [time, batch, features]; the last states are stacked as the first ones were."""
+    refuse_dropout(num_layers, dropout, train)
+    layers = grouped_weights(params, bool(has_biases), int(num_layers), 2 if bidirectional else 1)
+    scanned = x.dtype == DOUBLE or any(c.projection is not None for c in layers[0])
+    layer = scanned_layer if scanned else onnx_layer
+    return one_after_another(
+        g, x, states, layers, lambda x, part, cells: layer(g, kind, x, part, cells, lengths)
+    )
+
+
+def refuse_dropout(num_layers: int, dropout: float, train: bool) -> None:
+    """An error where elements would be dropped at random."""
     if train and dropout > 0 and num_layers > 1:
         raise Unsupported(f"dropout={dropout} between recurrent layers in training: it is random")
-    directions = 2 if bidirectional else 1
-    layers = grouped_weights(params, bool(has_biases), int(num_layers), directions)
-    scanned = x.dtype == DOUBLE or any(c.projection is not None for c in layers[0])
+
+
+def one_after_another(
+    g: Builder,
+    x: Tensor,
+    states: Sequence[Tensor],
+    layers: Sequence[list[C]],
+    run: Callable[[Tensor, list[Tensor], list[C]], tuple[Tensor, list[Tensor]]],
+) -> tuple[Tensor, list[Tensor]]:
+    """Layers, given by their cells (one a direction), each over the output of the one before.
+
+    States are stacked over layers and directions; each layer gets its own, and so are the last ones.
+    """
     finals: list[list[Tensor]] = []
-    for i, cells in enumerate(layers):
-        part = [
-            s if len(layers) == 1 else g.Slice(s, [i * directions], [(i + 1) * directions], [0])
-            for s in states
-        ]
-        layer = scanned_layer if scanned else onnx_layer
-        x, last = layer(g, kind, x, part, cells, lengths)
+    start = 0
+    for cells in layers:
+        end = start + len(cells)
+        part = [s if len(layers) == 1 else g.Slice(s, [start], [end], [0]) for s in states]
+        x, last = run(x, part, cells)
         finals.append(last)
+        start = end
     if len(finals) == 1:
         return x, finals[0]
     return x, [g.Concat(*column, axis=0) for column in zip(*finals, strict=True)]

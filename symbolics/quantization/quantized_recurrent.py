@@ -14,7 +14,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.packed_weights import PackedCell, PackedLinear
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.packed_sequence import Packed, packed_like, padded_sequence
-from symbolics.layers.recurrent import GRU, LSTM, Kind
+from symbolics.layers.recurrent import GRU, LSTM, Kind, one_after_another, refuse_dropout
 from symbolics.layers.recurrent_cells import gru_step, lstm_step, rnn_step
 from symbolics.layers.recurrent_scan import HiddenGates, scanned_layer
 from symbolics.quantization.quantized_linear import dynamic_linear
@@ -60,19 +60,15 @@ def layers(
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """All layers over [time, batch, features]; the last states are stacked as the first ones were."""
-    if train and dropout > 0 and num_layers > 1:
-        raise Unsupported(f"dropout={dropout} between recurrent layers in training: it is random")
+    refuse_dropout(num_layers, dropout, train)
     directions = 2 if bidirectional else 1
     if len(params) != num_layers * directions:
         raise Unsupported(f"{len(params)} weights for {num_layers} quantized recurrent layers")
-    finals: list[list[Tensor]] = []
-    for i in range(num_layers):
-        first, last = i * directions, (i + 1) * directions
-        part = [g.Slice(s, [first], [last], [0]) for s in states]
-        cells = [QuantizedCell(p) for p in params[first:last]]
-        x, ends = scanned_layer(g, kind, x, part, cells, lengths)
-        finals.append(ends)
-    return x, [g.Concat(*column, axis=0) for column in zip(*finals, strict=True)]
+    cells = [QuantizedCell(p) for p in params]
+    each = [cells[i : i + directions] for i in range(0, len(cells), directions)]
+    return one_after_another(
+        g, x, states, each, lambda x, part, layer: scanned_layer(g, kind, x, part, layer, lengths)
+    )
 
 
 def over_input(
