@@ -38,6 +38,7 @@ from models import ARCHIVES, MODELS, Mode, Model  # noqa: E402
 from models.comparison import difference  # noqa: E402
 
 _ALIGNMENT = 64
+_FLOATS = {"torch FloatStorage": np.float32, "torch DoubleStorage": np.float64}
 #: What a recorded path may start with: where this project, torch and the standard library are.
 _PREFIXES = tuple(
     f"{folder}/"
@@ -111,13 +112,31 @@ def write_archives(folder: Path, pattern: str = "") -> list[Path]:
     return paths
 
 
-def _record_difference(name: str, kept: bytes, made: bytes) -> str | None:
-    """Compare one record; the floats of storages may differ in the last bits between CPUs."""
+def _float_storages(pickled: bytes) -> dict[str, type[np.floating]]:
+    """Find the numbers of the storages of floats that a pickle refers to, and their dtypes."""
+    found, memo, words = {}, {}, []
+    for opcode, value, _ in pickletools.genops(pickled):
+        if opcode.name in ("GLOBAL", "BINUNICODE"):
+            words.append(value)
+        elif opcode.name in ("BINPUT", "LONG_BINPUT"):
+            memo[value] = words[-1]
+        elif opcode.name in ("BINGET", "LONG_BINGET"):
+            words.append(memo[value])
+        elif opcode.name == "BINPERSID":
+            _, kind, number, _ = words[-4:]
+            if kind in _FLOATS:
+                found[number] = _FLOATS[kind]
+    return found
+
+
+def _record_difference(
+    name: str, kept: bytes, made: bytes, dtype: type[np.floating] | None
+) -> str | None:
+    """Compare one record; floats may differ in the last bits between CPUs."""
     if kept == made:
         return None
-    storage = re.search(r"/(data|constants)/\d+$", name) is not None
-    if storage and len(kept) == len(made) and len(kept) % 4 == 0:
-        arrays = [np.frombuffer(content, np.float32) for content in (kept, made)]
+    if dtype is not None and len(kept) == len(made):
+        arrays = [np.frombuffer(content, dtype) for content in (kept, made)]
         return difference(arrays[:1], arrays[1:])
     return f"{name} differs"
 
@@ -130,11 +149,17 @@ def archive_difference(kept: Path, made: Path) -> str | None:
     with zipfile.ZipFile(kept) as old, zipfile.ZipFile(made) as new:
         if old.namelist() != new.namelist():
             return "other records"
+        floats = {
+            name.replace(".pkl", f"/{number}"): dtype
+            for name in old.namelist()
+            if name.endswith(("/data.pkl", "/constants.pkl"))
+            for number, dtype in _float_storages(old.read(name)).items()
+        }
         for name in old.namelist():
             # Line numbers move with every edit, and the id is a checksum of all records.
             if name.endswith((".debug_pkl", "serialization_id")):
                 continue
-            problem = _record_difference(name, old.read(name), new.read(name))
+            problem = _record_difference(name, old.read(name), new.read(name), floats.get(name))
             if problem is not None:
                 return problem
     with np.load(kept.with_suffix(".npz")) as old, np.load(made.with_suffix(".npz")) as new:
