@@ -16,6 +16,7 @@ from exporter.conversion.boundary.results import Outputs
 from exporter.conversion.boundary.signature import DynamicAxes, Inputs
 from exporter.conversion.boundary.specs import TensorSpec
 from exporter.conversion.boundary.state import InitialState, States, StateType, snapshot
+from exporter.conversion.calls.earlier_meanings import earlier_meanings
 from exporter.conversion.calls.hooks import call_module
 from exporter.conversion.calls.missing import missing_operators
 from exporter.conversion.calls.operators import MissingSymbolicError
@@ -131,7 +132,13 @@ class _Attempt:
         self.function = function
         self.types = types
         self.g = Builder(request.opset, fold=request.fold)
-        self.interpreter = Interpreter(self.g, program, request.options, places=places)
+        self.interpreter = Interpreter(
+            self.g,
+            program,
+            request.options,
+            places=places,
+            earlier=earlier_meanings(request.archive.version),
+        )
         self.inputs = Inputs(self.g, request.input_names, request.dynamic_axes)
         self.arguments, self.notes = self._bound(program)
         self.given = {cell: cell.value for a in self.arguments for cell in cells_of(a)}

@@ -22,6 +22,7 @@ from exporter.conversion.builtins import (  # noqa: F401
 )
 from exporter.conversion.builtins.builtin import BUILTINS
 from exporter.conversion.builtins.strings import OPAQUE, RunTimeText
+from exporter.conversion.calls.earlier_meanings import Meaning
 from exporter.conversion.calls.operators import item
 from exporter.conversion.calls.out_arguments import out_arguments
 from exporter.conversion.control_flow import branches, choices
@@ -92,6 +93,8 @@ class Interpreter:
     node: Node | None = None
     # Whether names that stand for one of several tensors are told apart; see `either`.
     places: bool = False
+    # The operators that meant something else when the archive was written.
+    earlier: Mapping[str, Meaning] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Start with no facts."""
@@ -208,8 +211,11 @@ class Interpreter:
             return prim(self, node, environment)
         values = [_known(environment[v]) for v in node.inputs]
         split = len(values) - len(node.keywords)
-        kwargs = dict(zip(node.keywords, values[split:], strict=True))
-        return self.spread(node, self.call(node.kind, values[:split], kwargs))
+        args, kwargs = values[:split], dict(zip(node.keywords, values[split:], strict=True))
+        meant = self.earlier.get(node.kind)
+        if meant is not None:
+            args, kwargs = meant(self, args, kwargs)
+        return self.spread(node, self.call(node.kind, args, kwargs))
 
     def spread(self, node: Node, result: Value) -> Sequence[Value]:
         """A call's result as the node's outputs: one value, the items of a tuple, or none."""
