@@ -140,6 +140,11 @@ def category(value: Tensor | Number | ir.DataType) -> int:
     return 1 if is_integral(dtype) else 3 if is_complex(dtype) else 2
 
 
+def can_cast(from_: ir.DataType, to: ir.DataType) -> bool:
+    """`torch.can_cast`: whether the result of an operator may be written to a tensor of a dtype."""
+    return category(from_) <= category(to)
+
+
 def default_float(dtype: ir.DataType) -> ir.DataType:
     """float32 for bool and integers, any other dtype as it is."""
     return FLOAT if is_bool(dtype) or is_integral(dtype) else dtype

@@ -35,6 +35,7 @@ from exporter.torchscript.types import (
     Type,
 )
 from symbolics.registry import Overload, form_for_quantized, overloads
+from symbolics.rules import can_cast
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -148,6 +149,7 @@ def call_operator(
             result = _run(interpreter, overload, bound)
             if not isinstance(result, Tensor):
                 raise UnsupportedError(f"{kind}: an in-place operator with several results")
+            _require_cast(result, args[0].read(interpreter.g))
             write(interpreter, args[0], result)
             return args[0]
     raise MissingSymbolicError(kind, interpreter.describe_call(kind, args, kwargs))
@@ -174,6 +176,15 @@ def _call_out(
         if target.base is None and tensor.shape is not None:
             target.strides = TensorRef.fresh(tensor).strides
     return targets[0] if len(targets) == 1 else tuple(targets)
+
+
+def _require_cast(result: Tensor, target: Tensor) -> None:
+    """Fail where the result is of a higher kind than what is written, as floats are of integers."""
+    if not can_cast(result.dtype, target.dtype):
+        raise RaisedError(
+            f"the program raises: a result of dtype {result.dtype.name.lower()} can't be written "
+            f"in place to a tensor of {target.dtype.name.lower()}"
+        )
 
 
 def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
