@@ -164,9 +164,11 @@ def of_sample(g: Builder, variance: Tensor, count: Dim) -> Tensor:
 
 
 def moved(g: Builder, old: Tensor, new: Tensor, momentum: float) -> Tensor:
-    """A running statistic moved towards a new one."""
+    """A running statistic moved towards a new one; the mean of all so far has a rate of 1 / count."""
     new = g.cast(g.reshape(new, list(old.require_shape())), old.dtype)
-    return g.Add(g.Mul(old, 1 - momentum), g.Mul(new, momentum))
+    rate = g.constant(momentum, DOUBLE)
+    kept = g.Sub(1, rate)
+    return g.Add(g.Mul(old, g.cast(kept, old.dtype)), g.Mul(new, g.cast(rate, old.dtype)))
 
 
 @argument_writes(

@@ -38,6 +38,7 @@ from exporter.conversion.control_flow.forms import (
     TupleForm,
     described,
     form_of,
+    number_kind,
 )
 from exporter.conversion.control_flow.joining import output_types, parts, rebuild, tensors_of, widen
 from exporter.conversion.values.objects import (
@@ -376,10 +377,14 @@ def _names(name: str, form: Form) -> Iterator[str]:
         yield name
 
 
-def _portable(form: Form) -> Form:
-    """The form without values and sizes of this run."""
+def _portable(form: Form, *, whole: bool = False) -> Form:
+    """The form without values and sizes of this run.
+
+    What may be absent is made anew on the way in, so it is described `whole`: what did not change
+    in it is not there to be kept.
+    """
     if isinstance(form, Plain):
-        return KEPT
+        return _made_anew(form) if whole else KEPT
     if isinstance(form, TensorForm):
         shape = None if form.shape is None else _open(form.shape)
         possible = None if form.possible is None else tuple(map(_open, form.possible))
@@ -388,7 +393,7 @@ def _portable(form: Form) -> Form:
         shape = None if form.shape is None else _open(form.shape)
         return replace(form, shape=shape, source=None, stacked=False)
     if isinstance(form, OptionalForm):
-        return OptionalForm(_portable(form.inner))
+        return OptionalForm(_portable(form.inner, whole=True))
     if isinstance(form, ChoiceForm):
         # Their numbers travel; what a number stands for must be known in every run.
         options = [option.value for option in form.options if isinstance(option, Plain)]
@@ -397,11 +402,20 @@ def _portable(form: Form) -> Form:
             raise UnsupportedError(f"a value that is {described(form)}, depending on the data")
         return ChoiceForm(form.options)
     if isinstance(form, _CONTAINERS):
-        items = tuple(map(_portable, form.items))
+        items = tuple(_portable(item, whole=whole) for item in form.items)
         if isinstance(form, TupleForm):
             return replace(form, items=items)
         return replace(form, items=items, source=None)
     return form
+
+
+def _made_anew(form: Plain) -> Form:
+    kind = number_kind(form)
+    if kind is not None:
+        return NumberForm(kind)
+    if form.value is None or isinstance(form.value, (str, EnumMember)):
+        return form
+    raise UnsupportedError(f"{described(form)} that may be None")
 
 
 def _open(shape: tuple[Dim | None, ...]) -> tuple[Dim | None, ...]:

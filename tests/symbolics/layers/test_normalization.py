@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import exporter
+from tests.conversion.streaming import streamed
 from tests.symbolics.harness import check
 
 torch.manual_seed(0)
@@ -98,6 +99,17 @@ def test_training_moves_the_running_statistics(tmp_path: Path) -> None:
     for name in ("0.running_mean", "0.running_var", "1.running_mean", "1.running_var"):
         after = module.state_dict()[name]
         np.testing.assert_allclose(found[f"{name}_out"], after, rtol=1e-4, atol=1e-6)
+
+
+def test_running_statistics_that_are_the_mean_of_all_batches(tmp_path: Path) -> None:
+    """Without a momentum the rate is 1 / the number of batches so far."""
+    module = nn.BatchNorm2d(6, momentum=None).train()
+    names = ["running_mean", "running_var", "num_batches_tracked"]
+    calls = [(torch.randn(size, 6, 4, 5),) for size in (2, 3, 2)]
+    axes = {"input": {0: "n"}}
+    streamed(
+        module, calls, tmp_path / "m.onnx", state=names, training="preserve", dynamic_axes=axes
+    )
 
 
 def test_batch_norm_of_one_empty_dim() -> None:
