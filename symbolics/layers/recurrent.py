@@ -17,6 +17,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
+from symbolics.layers.dropout import dropout as random_dropout
 from symbolics.layers.packed_sequence import Packed, packed_like, padded_sequence
 from symbolics.layers.recurrent_scan import HiddenGates, scanned_layer
 from symbolics.registry import Unsupported, symbolic
@@ -194,19 +195,17 @@ def stacked_layers(
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """All layers over [time, batch, features]; the last states are stacked as the first ones were."""
-    refuse_dropout(num_layers, dropout, train)
     layers = grouped_weights(params, bool(has_biases), int(num_layers), 2 if bidirectional else 1)
     scanned = x.dtype == DOUBLE or any(c.projection is not None for c in layers[0])
     layer = scanned_layer if scanned else onnx_layer
     return one_after_another(
-        g, x, states, layers, lambda x, part, cells: layer(g, kind, x, part, cells, lengths)
+        g,
+        x,
+        states,
+        layers,
+        lambda x, part, cells: layer(g, kind, x, part, cells, lengths),
+        dropout if train else 0.0,
     )
-
-
-def refuse_dropout(num_layers: int, dropout: float, train: bool) -> None:
-    """An error where elements would be dropped at random."""
-    if train and dropout > 0 and num_layers > 1:
-        raise Unsupported(f"dropout={dropout} between recurrent layers in training: it is random")
 
 
 def one_after_another(
@@ -215,14 +214,18 @@ def one_after_another(
     states: Sequence[Tensor],
     layers: Sequence[list[C]],
     run: Callable[[Tensor, list[Tensor], list[C]], tuple[Tensor, list[Tensor]]],
+    dropped: float,
 ) -> tuple[Tensor, list[Tensor]]:
     """Layers, given by their cells (one a direction), each over the output of the one before.
 
     States are stacked over layers and directions; each layer gets its own, and so are the last ones.
+    A part of what goes from one layer to the next is `dropped`.
     """
     finals: list[list[Tensor]] = []
     start = 0
     for cells in layers:
+        if start:
+            x = random_dropout(g, x, dropped, True)
         end = start + len(cells)
         part = [s if len(layers) == 1 else g.Slice(s, [start], [end], [0]) for s in states]
         x, last = run(x, part, cells)

@@ -14,7 +14,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.packed_weights import PackedCell, PackedLinear
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.packed_sequence import Packed, packed_like, padded_sequence
-from symbolics.layers.recurrent import GRU, LSTM, Kind, one_after_another, refuse_dropout
+from symbolics.layers.recurrent import GRU, LSTM, Kind, one_after_another
 from symbolics.layers.recurrent_cells import gru_step, lstm_step, rnn_step
 from symbolics.layers.recurrent_scan import HiddenGates, scanned_layer
 from symbolics.quantization.quantized_linear import dynamic_linear
@@ -60,14 +60,18 @@ def layers(
     lengths: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """All layers over [time, batch, features]; the last states are stacked as the first ones were."""
-    refuse_dropout(num_layers, dropout, train)
     directions = 2 if bidirectional else 1
     if len(params) != num_layers * directions:
         raise Unsupported(f"{len(params)} weights for {num_layers} quantized recurrent layers")
     cells = [QuantizedCell(p) for p in params]
     each = [cells[i : i + directions] for i in range(0, len(cells), directions)]
     return one_after_another(
-        g, x, states, each, lambda x, part, layer: scanned_layer(g, kind, x, part, layer, lengths)
+        g,
+        x,
+        states,
+        each,
+        lambda x, part, layer: scanned_layer(g, kind, x, part, layer, lengths),
+        dropout if train else 0.0,
     )
 
 

@@ -317,6 +317,8 @@ def test_dropout(opset: int) -> None:
     np.testing.assert_array_equal(still, x)
     assert mask.all()
     assert not run(lambda g, a: g.Dropout(a, 1.0, np.array(True)), x, opset=opset)[0].any()
+    inner = run(lambda g, a: g.Mul(g.Dropout(g.Mul(a, 2), 0.5, np.array(True)), 3), x, opset=opset)
+    assert set(inner[0]) == {0, 12}
 
 
 def test_the_lowering_for_the_oldest_opset_wins() -> None:

@@ -90,9 +90,18 @@ def _neg(g: Builder, step: Step, grad: Tensor) -> Grads:
     return [g.Neg(grad)]
 
 
-@derivative("Identity", "Dropout")
+@derivative("Identity")
 def _same(g: Builder, step: Step, grad: Tensor) -> Grads:
     return [grad]
+
+
+@derivative("Dropout")
+def _dropout(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """What was kept was scaled; the mask, which training comes with, tells what that was."""
+    if len(step.results) == 1:
+        return [grad]
+    scaled = g.Div(grad, g.Sub(1, g.cast(step[1], grad.dtype)))
+    return [g.Where(step.results[1], scaled, number(g, 0, grad))]
 
 
 @derivative("Cast", "CastLike")

@@ -169,15 +169,21 @@ def dropout(
 ) -> Tensor | tuple[Tensor, ...]:
     """Training came with opset 12: zeros where a uniform number is below the ratio, else x scaled.
 
-    The mask is true where x is kept. onnxruntime's Dropout (1.31) refuses a ratio of 1, and takes
-    one of run time for the result where the data are a constant.
+    The mask is true where x is kept. onnxruntime's Dropout (1.32) refuses a ratio of 1, and takes
+    one of run time for the result where the data are a constant. It removes a Dropout whose mask
+    is not used, training or not, unless a node computes the mode: so the mask is used.
     """
     fill = g.constant(ratio, data.dtype)
+    mode = g.constant(training_mode, D.BOOL)
+    trains = mode.array is not None and bool(mode.array.all())
     runs = fill.array.item() < 1 if fill.array is not None else data.array is None
     if g.opset >= 12 and runs:
-        return g.native("Dropout", data, fill, training_mode, seed=seed, outputs=outputs)  # type: ignore[no-any-return]
-    training = g.constant(training_mode, D.BOOL).require_array()
-    if bool(training.all()):
+        if trains and outputs == 1:
+            scaled, kept = g.native("Dropout", data, fill, mode, seed=seed, outputs=2)
+            return g.Where(kept, scaled, 0)  # type: ignore[no-any-return]
+        return g.native("Dropout", data, fill, mode, seed=seed, outputs=outputs)  # type: ignore[no-any-return]
+    mode.require_array()
+    if trains:
         if seed is not None:
             raise Unsupported("Dropout with a seed needs opset 12, and a ratio below 1")
         drawn = g.RandomUniformLike(data, dtype=int(data.dtype))

@@ -1,10 +1,12 @@
 """`torch.autograd.grad` in scripts: ONNX operators' derivatives, and programs that ask for them."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import exporter
+from tests.conversion.harness import loaded
 from tests.symbolics.harness import check, refuses
 
 PROGRAM = """
@@ -378,3 +380,21 @@ def test_refusals():
     """A gradient through a branch on data, and one to what was not used."""
     refuses(branching, X, match="gradient through ONNX If", mode="script")
     refuses(unused, X, match="do not depend on", mode="script")
+
+
+def dropped(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    x = x.detach().requires_grad_(True)
+    y = torch.dropout(x, 0.25, True)
+    gradient = torch.autograd.grad([y.sum()], [x])[0]
+    assert gradient is not None
+    return y.detach(), gradient
+
+
+@pytest.mark.parametrize("opset", [11, 20])
+def test_dropout(opset: int) -> None:
+    """The gradient is zero where an element was dropped, and scaled like it elsewhere."""
+    x = torch.rand(5, 50) + 1
+    result = exporter.export(torch.jit.script(dropped), (x,), opset_version=opset)
+    y, gradient = loaded(result).run(None, {"x": x.numpy()})
+    assert set(gradient.ravel().round(4)) == {0, np.float32(1.3333)}
+    np.testing.assert_allclose(y, x.numpy() * gradient, rtol=1e-6)

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import exporter
-from tests.symbolics.harness import check, refuses
+from tests.symbolics.harness import check
 
 torch.manual_seed(0)
 X, LENGTHS = torch.randn(3, 7, 5), torch.tensor([4, 7, 2])
@@ -148,7 +149,19 @@ def test_cells(cell: type[nn.RNNCellBase]) -> None:
         check(lambda x, m=model: m(x), X[0], opsets=(20,), dynamic=True)
 
 
-def test_dropout_in_training_is_refused() -> None:
-    """It is random."""
-    model = nn.LSTM(5, 4, 2, dropout=0.5).train()
-    refuses(model, X, match="dropout")
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+@pytest.mark.parametrize("dropout", [0.0, 1.0])
+def test_dropout_between_layers_in_training(kind: type[nn.RNNBase], dropout: float) -> None:
+    """What a layer gives the next is dropped; compared where all of it is, or none."""
+    model = kind(5, 4, 3, dropout=dropout, bidirectional=True).train().requires_grad_(False)
+    check(lambda x: model(x), X, opsets=(9, 13, 20))
+
+
+def test_random_dropout_between_layers(tmp_path: Path) -> None:
+    """Two runs differ, and the last layer's output is whole."""
+    model = Calling(nn.LSTM(5, 4, 2, dropout=0.5)).train()
+    exporter.export(torch.jit.script(model), (X,), tmp_path / "m.onnx", training="preserve")
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    first, second = (session.run(None, {"x": X.numpy()})[0] for _ in range(2))
+    assert (first != second).any()
+    assert (first != 0).all()
