@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.reductions.reduction import any_dim
 from symbolics.registry import Raised, Unsupported, symbolic
@@ -17,7 +17,7 @@ from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, pro
 from symbolics.views.shape import at_least, broadcast_tensors, expand_to, move_dims
 from symbolics.views.views import slice_tensor
 
-__all__ = ["Picked", "flat", "in_range", "is_mask", "pick"]
+__all__ = ["Picked", "fitting", "flat", "in_range", "is_mask", "pick"]
 
 
 # ------------------------------------------------------------ helpers
@@ -31,6 +31,21 @@ def is_mask(index: Tensor) -> bool:
 def flat(g: Builder, self: Tensor) -> Tensor:
     """All elements in one dim."""
     return g.reshape(self, [element_count(g, self)]) if self.rank != 1 else self
+
+
+def fitting(g: Builder, index: Tensor, self: Tensor, axis: int) -> Tensor:
+    """An index into a dim whose other dims are no larger than `self`'s, as ONNX wants them.
+
+    In PyTorch an index without elements may be larger there: it is cut to nothing. Another one
+    is left as it is, and fails.
+    """
+    sizes, own = index.require_shape(), self.require_shape()
+    larger = [i for i, d in enumerate(sizes) if i != axis and is_ge(own[i], d) is not True]
+    some = sym_min(element_count(g, index), 1)
+    if not larger or some == 1:
+        return index
+    ends = [sizes[i] * some for i in larger]
+    return g.Slice(index, starts=[0] * len(larger), ends=ends, axes=larger)
 
 
 class Picked:
@@ -211,10 +226,11 @@ def gather(
     """
     if 0 in index.require_shape() and self.require_rank() != index.rank:
         return g.cast(index, self.dtype)
-    data = at_least(g, self, 1)
+    data, places = at_least(g, self, 1), at_least(g, index, 1)
     axis = wrapped_dim(dim, data.require_rank())
-    picked = g.GatherElements(data, at_least(g, index, 1), axis=axis)
-    return g.reshape(picked, []) if index.shape == () else picked
+    places = fitting(g, places, data, axis)
+    picked = g.GatherElements(data, places, axis=axis)
+    return picked if places is index else g.reshape(picked, index.require_shape())
 
 
 @symbolic("aten::take(Tensor self, Tensor index) -> Tensor")

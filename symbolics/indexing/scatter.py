@@ -6,13 +6,13 @@ added up, PyTorch leaves open which one wins, and so does ONNX.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.indexing.indexing import fitting
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
@@ -57,11 +57,10 @@ def reduced(
     scatter: Scatter,
     base: Tensor,
     source: Tensor,
-    shape: Sequence[Dim],
     reduce: str,
     include_self: bool,
 ) -> Tensor:
-    """`scatter_reduce` and `index_reduce` with the same plan; `shape` is the source's.
+    """`scatter_reduce` and `index_reduce` with the same plan.
 
     1. Without the base's own values, the places that are written to start from the neutral element.
     2. Sources are added, multiplied or compared.
@@ -70,7 +69,7 @@ def reduced(
     """
     if reduce not in _REDUCTIONS:
         raise Unsupported(f"reduce={reduce!r}")
-    dtype = base.dtype
+    dtype, shape = base.dtype, source.require_shape()
     reduction = _REDUCTIONS[reduce]
     if not include_self:
         neutral = expand_to(g, _neutral(g, reduce, base), shape)
@@ -202,9 +201,7 @@ def index_reduce(
         dim,
         index,
         source,
-        lambda scatter, base, src: reduced(
-            g, scatter, base, src, src.require_shape(), reduce, include_self
-        ),
+        lambda scatter, base, src: reduced(g, scatter, base, src, reduce, include_self),
     )
 
 
@@ -255,6 +252,7 @@ def scatter_elements(
         return self
     base, index = at_least(g, self, 1), at_least(g, g.cast(index, INT64), 1)
     axis = wrapped_dim(dim, base.require_rank())
+    index = fitting(g, index, base, axis)
     if isinstance(source, Tensor):
         updates = at_least(g, g.cast(source, self.dtype), 1)
         larger = [i for i, d in enumerate(index.require_shape()) if g.size(updates, i) != d]
@@ -334,14 +332,11 @@ def scatter_reduce(
     include_self: bool = True,
 ) -> Tensor:
     """`scatter` that reduces: sum, prod, mean, amax or amin; with or without `self`'s own values."""
-    shape = index.require_shape() or (1,)
     return scatter_elements(
         g,
         self,
         dim,
         index,
         src,
-        lambda scatter, base, source: reduced(
-            g, scatter, base, source, shape, reduce, include_self
-        ),
+        lambda scatter, base, source: reduced(g, scatter, base, source, reduce, include_self),
     )

@@ -127,13 +127,6 @@ def expand_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
         raise Unsupported(
             f"can't expand {len(self.shape)} dims to the {len(size)} sizes {list(size)}"
         )
-    if 0 in size:
-        # onnxruntime 1.31 takes an Expand of 1 to 0 for one that does nothing.
-        if lead:
-            self = g.Unsqueeze(self, axes=list(range(lead)))
-        empty = [i for i, d in enumerate(size) if d == 0]
-        self = g.Slice(self, starts=[0] * len(empty), ends=[0] * len(empty), axes=empty)
-        lead = 0
     shape = self.require_shape()
     target: list[Dim] = list(size[:lead])
     for own, wanted in zip(shape, size[lead:], strict=True):

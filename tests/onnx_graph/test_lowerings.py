@@ -159,6 +159,8 @@ CASES: list[Case] = [
      [floats(3, 4), ints(0, 1), floats(0, 4)], (9, 11, 15)),
     ("ScatterND half", lambda g, x, i, u: g.ScatterND(x, i, u, reduction="add"),
      [floats(3, 4, dtype="f2"), ints(2, 1, low=0, high=3), floats(2, 4, dtype="f2")], (11, 16, 20)),
+    ("Expand", lambda g, x: g.Expand(x, [2, 0, 1]), [floats(1, 3)], (9, 20)),
+    ("Expand lead", lambda g, x: g.Expand(x, [0, 3]), [floats(2, 1, 3)], (9, 20)),
     ("Pad axes", lambda g, x: g.Pad(x, [1, 2], 3.0, [-1]), [floats(2, 3)], (9, 10, 11, 17)),
     ("Pad ints", lambda g, x: g.Pad(x, [0, 1, 0, 2]), [ints(2, 3)], (9, 11, 12)),
     ("Pad bool", lambda g, x: g.Pad(x, [0, 1, 0, 2]), [floats(2, 3) > 0], (9, 11, 12)),

@@ -34,6 +34,26 @@ def known_integers(g: Builder, value: Any) -> list[Dim] | None:
     return None
 
 
+@lowering("Expand", before=ALWAYS)
+def expand(g: Builder, input: Tensor, shape: Any) -> Tensor:
+    """A dim that becomes 0 is sliced to that before.
+
+    onnxruntime 1.32 takes an Expand of 1 to 0 for one that does nothing.
+    """
+    target = known_integers(g, shape)
+    if target is None or 0 not in target or input.shape is None:
+        return g.native("Expand", input, shape)  # type: ignore[no-any-return]
+    lead = len(target) - len(input.shape)
+    if lead > 0:
+        input = g.Unsqueeze(input, axes=list(range(lead)))
+    first = max(-lead, 0)
+    empty = [first + i for i, d in enumerate(target) if d == 0]
+    zeros = [0] * len(empty)
+    input = g.Slice(input, starts=zeros, ends=zeros, axes=empty)
+    rest = [1 if d == 0 else d for d in target]
+    return input if all(d == 1 for d in rest) else g.native("Expand", input, rest)  # type: ignore[no-any-return]
+
+
 @lowering("Pad", before=ALWAYS)
 def pad(
     g: Builder,

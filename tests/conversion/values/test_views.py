@@ -108,6 +108,17 @@ def test_writes(statement: str) -> None:
         harness.compare(expected, harness.run(harness.loaded(result), (M,)), statement, 1e-6, 1e-6)
 
 
+def test_one_element_is_copied_to_a_tensor_without_elements() -> None:
+    """Beside dims that are 1 on both sides, of which onnxruntime's Expand makes nothing."""
+
+    def program(x, value):
+        y = x[:0, :0]
+        y.t().copy_(value * 2)
+        return y
+
+    check(program, (M, torch.ones(1, 1)))
+
+
 def test_copies_are_not_reached() -> None:
     def program(x):
         y = x + 0

@@ -89,6 +89,25 @@ def test_scattered(function: Callable[[Tensor], Any]) -> None:
     check(function, X, opsets=(11, 20), dynamic=True, calls=[(torch.rand(3, 3, 4) * 9,)])
 
 
+EMPTY = [((0, 0, 3), (0, 3, 0)), ((0, 3, 3), (0, 3, 3)), ((2, 3, 2), (3, 0, 4))]
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_an_index_without_elements_may_be_larger(dim: int) -> None:
+    """In the dims that it does not index, in which another one may not."""
+
+    def function(x: Tensor, i: Tensor) -> Any:
+        source = i.to(x.dtype)
+        reduced = x.scatter_reduce(dim, i, source, "mean", include_self=False)
+        return x.gather(dim, i), x.scatter(dim, i, 2), x.scatter_add(dim, i, source), reduced
+
+    calls = [(torch.ones(x), torch.zeros(i, dtype=torch.int64)) for x, i in EMPTY]
+    first = torch.ones(2, 3, 2), torch.tensor([[[1], [0]]])
+    check(function, *first, dynamic=True, calls=calls, opsets=(14, 20))
+    for call in calls:
+        check(function, *call, opsets=(14, 20))
+
+
 def test_scalars() -> None:
     x, i = torch.tensor(1.0), torch.tensor(0)
     check(lambda x, i: (x.scatter(0, i, 5), x.scatter(0, i, x * 3), x.index_fill(0, i, 7)), x, i)
