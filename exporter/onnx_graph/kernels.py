@@ -1,7 +1,8 @@
 """Dtypes that an operator does not take at an opset, or has no kernel for in onnxruntime (CPU).
 
 `detour` names the dtype to compute in instead; the builder casts there and back. The kernels are
-listed in `kernels.txt`, which `scripts/generate_kernels.py` writes; it is read on first use.
+listed in `kernels.txt`, which `scripts/generate_kernels.py` writes; it is read on first use. A
+dtype is listed where all onnxruntimes from 1.20 on take it, so that models run in any of them.
 
 A detour must not change a result. Integers go through wider integers, which wrap around alike when
 cast back, else through double; float16 and bfloat16 through float32. Only the rows of `LOSSY` may
@@ -17,7 +18,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.signatures import Signature
 
-__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "kernel_dtypes", "kernels_of"]
+__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "kernel_dtypes", "kernel_of"]
 
 D = ir.DataType
 
@@ -118,41 +119,27 @@ def kernel_dtypes(signature: Signature, variable: str) -> frozenset[D] | None:
     Nothing is known of operators without a kernel: ONNX defines some of them by others, and
     onnxruntime takes them apart; models with the rest are for another runtime.
     """
-    found: set[D] = set()
-    kernels = kernels_of(signature)
-    for variables in kernels:
-        if variable not in variables:
-            return None
-        found.update(_DTYPES[letter] for letter in variables[variable])
-    return frozenset(found) if kernels else None
+    kernel = None if signature.domain else kernel_of(signature)
+    if kernel is None or variable not in kernel:
+        return None
+    return frozenset(_DTYPES[letter] for letter in kernel[variable])
 
 
-def kernels_of(signature: Signature) -> list[dict[str, str]]:
-    """The letters of the dtypes that each kernel takes for the variables that it names."""
-    version = signature.since_version
-    if signature.domain:
-        return []
-    return [
-        variables
-        for first, last, variables in _table().get(signature.op_type, ())
-        if first == version or (last is not None and first < version <= last)
-    ]
-
-
-Kernel = tuple[int, "int | None", dict[str, str]]
+def kernel_of(signature: Signature) -> dict[str, str] | None:
+    """The letters of the dtypes that the kernels take for the variables that they name."""
+    return _table().get((signature.op_type, signature.since_version))
 
 
 @cache
-def _table() -> dict[str, list[Kernel]]:
-    """kernels.txt: the kernels of each operator."""
-    table: dict[str, list[Kernel]] = {}
+def _table() -> dict[tuple[str, int], dict[str, str]]:
+    """kernels.txt: the kernels of each operator and version of its schema."""
+    table: dict[tuple[str, int], dict[str, str]] = {}
     text = resources.files("exporter.onnx_graph").joinpath("kernels.txt").read_text("ascii")
     for line in text.splitlines():
         if line.startswith("#"):
             continue
-        op_type, span, *words = line.split(" ")
-        first, last = span.split("-")
+        op_type, versions, *words = line.split(" ")
         variables = dict(word.split("=") for word in words)
-        kernels = table.setdefault(op_type, [])
-        kernels.append((int(first), int(last) if last else None, variables))
+        for version in versions.split(","):
+            table[op_type, int(version)] = variables
     return table
