@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import SymFloat, Tensor
 from symbolics.layers.windows import consecutive
-from symbolics.registry import Unsupported
 from symbolics.rules import DOUBLE, FLOAT, INT64
 
 __all__ = [
@@ -34,17 +33,22 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Axis:
-    """One dim: its size before and after; the scale factor, where that was given and counts."""
+    """One dim: its size before and after; the scale factor, where that was given and counts.
+
+    `planar`: it is one of two spatial dims, which PyTorch has a kernel of their own for.
+    """
 
     size: Dim
     outputs: Dim
     align_corners: bool
-    scale: float | None
+    scale: float | SymFloat | None
+    planar: bool = False
 
     @property
     def static(self) -> bool:
-        """Whether both sizes are known."""
-        return isinstance(self.size, int) and isinstance(self.outputs, int)
+        """Whether both sizes and the scale factor are known."""
+        known = isinstance(self.size, int) and isinstance(self.outputs, int)
+        return known and not isinstance(self.scale, SymFloat)
 
 
 def step(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:
@@ -59,6 +63,8 @@ def step(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:
         return g.Where(
             g.Equal(far, g.constant(0, INT64)), g.constant(0, dtype), g.Div(last, divisor)
         )
+    if isinstance(axis.scale, SymFloat):
+        return g.cast(g.Div(g.constant(1, DOUBLE), axis.scale), dtype)
     if axis.scale is not None:
         return g.constant(1.0 / axis.scale, dtype)
     size = g.cast(g.constant(axis.size, INT64), dtype)
@@ -82,7 +88,7 @@ def nearest_now(axis: Axis, exact: bool, dtype: ir.DataType) -> np.ndarray:
     kind = np.float64 if dtype == DOUBLE else np.float32
     size, outputs = int(axis.size), int(axis.outputs)
     index = np.arange(outputs)
-    if not exact and outputs in (size, 2 * size):
+    if axis.planar and not exact and outputs in (size, 2 * size):
         return index if outputs == size else index // 2
     ratio = kind(size) / kind(outputs) if axis.scale is None else kind(1.0 / axis.scale)
     places = (index.astype(kind) + kind(0.5 if exact else 0)) * ratio
@@ -94,22 +100,23 @@ def nearest_indices(g: Builder, axis: Axis, exact: bool, dtype: ir.DataType) -> 
 
     Of a double the product is made in double, and then rounded to float32.
 
-    Without `exact` the sizes n to n and n to 2n are special: index, and index / 2.
+    Without `exact` the sizes n to n and n to 2n of an image are special: index, and index / 2.
     """
     if axis.static:
         return g.constant(nearest_now(axis, exact, dtype))
-    if not exact and axis.outputs == axis.size:
+    special = axis.planar and not exact
+    if special and axis.outputs == axis.size:
         return consecutive(g, axis.outputs)
-    if not exact and axis.outputs == axis.size * 2:
+    if special and axis.outputs == axis.size * 2:
         return g.Div(consecutive(g, axis.outputs), 2)
     dtype = DOUBLE if dtype == DOUBLE else FLOAT
     index = consecutive(g, axis.outputs, dtype)
     if exact:
         index = g.Add(index, 0.5)
-    plain = Axis(axis.size, axis.outputs, False, axis.scale)
+    plain = replace(axis, align_corners=False)
     place = g.cast(g.Mul(index, step(g, plain, dtype)), FLOAT)
     found = g.Min(g.cast(g.Floor(place), INT64), last_index(g, axis))
-    if exact or axis.scale is None:
+    if not special or axis.scale is None:
         return found
     # A factor that is no whole number can still lead to a size that is special.
     whole = consecutive(g, axis.outputs)
@@ -176,14 +183,22 @@ def cubic_taps(g: Builder, axis: Axis, dtype: ir.DataType) -> tuple[Tensor, Tens
 
 @dataclass(frozen=True)
 class Filter:
-    """A symmetric filter: how many elements wide it is, and its value at a distance."""
+    """A symmetric filter: how many elements wide it is, and its value at a distance.
+
+    `value` is for distances that are known, `emitted` for those of run time.
+    """
 
     width: int
     value: Callable[[np.ndarray], np.ndarray]
+    emitted: Callable[[Builder, Tensor], Tensor]
 
 
 def _triangle(x: np.ndarray) -> np.ndarray:
     return np.maximum(1 - np.abs(x), 0)
+
+
+def _emitted_triangle(g: Builder, x: Tensor) -> Tensor:
+    return g.Max(g.Sub(1, g.Abs(x)), g.constant(0, x.dtype))
 
 
 def _cubic(x: np.ndarray) -> np.ndarray:
@@ -193,15 +208,32 @@ def _cubic(x: np.ndarray) -> np.ndarray:
     return np.where(x < 1, near, np.where(x < 2, far, 0))
 
 
+def _emitted_cubic(g: Builder, x: Tensor) -> Tensor:
+    x = g.Abs(x)
+    near = g.Add(g.Mul(g.Mul(g.Sub(g.Mul(x, 1.5), 2.5), x), x), 1)
+    far = g.Mul(g.Sub(g.Mul(g.Add(g.Mul(g.Sub(x, 5), x), 8), x), 4), -0.5)
+    zero = g.constant(0, x.dtype)
+    return g.Where(g.Less(x, 1), near, g.Where(g.Less(x, 2), far, zero))
+
+
 def _lanczos(x: np.ndarray) -> np.ndarray:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
 
 
+def _emitted_lanczos(g: Builder, x: Tensor) -> Tensor:
+    def sinc(x: Tensor) -> Tensor:
+        angle = g.Mul(x, math.pi)
+        return g.Where(g.Equal(x, 0), g.constant(1, x.dtype), g.Div(g.Sin(angle), angle))
+
+    value = g.Mul(sinc(x), sinc(g.Div(x, 3)))
+    return g.Where(g.Less(g.Abs(x), 3), value, g.constant(0, x.dtype))
+
+
 # The filters of the antialiased modes.
 FILTERS = {
-    "linear": Filter(2, _triangle),
-    "cubic": Filter(4, _cubic),
-    "lanczos": Filter(6, _lanczos),
+    "linear": Filter(2, _triangle, _emitted_triangle),
+    "cubic": Filter(4, _cubic, _emitted_cubic),
+    "lanczos": Filter(6, _lanczos, _emitted_lanczos),
 }
 
 
@@ -213,7 +245,7 @@ def antialiased_taps(
     The weights of those that exist are brought to a sum of 1. Unused taps have weight 0.
     """
     if not axis.static:
-        raise Unsupported("an antialiased interpolation whose sizes are only known at run time")
+        return _emitted_taps(g, axis, kernel, dtype)
     size, outputs = int(axis.size), int(axis.outputs)
     if axis.align_corners:
         scale = (size - 1) / (outputs - 1) if outputs > 1 else 0.0
@@ -232,3 +264,25 @@ def antialiased_taps(
     weights = np.where(total != 0, weights / np.where(total == 0, 1, total), weights)
     table = np.minimum(table, size - 1)
     return g.constant(table), g.constant(weights, dtype)
+
+
+def _emitted_taps(
+    g: Builder, axis: Axis, kernel: Filter, dtype: ir.DataType
+) -> tuple[Tensor, Tensor]:
+    """`antialiased_taps` of sizes of run time: the same steps, and the width is computed as well."""
+    scale = step(g, axis, DOUBLE)
+    stretch = g.Max(scale, g.constant(1, DOUBLE))
+    support = g.Mul(stretch, kernel.width / 2)
+    taps = g.integer(g.cast(g.Ceil(support), INT64)) * 2 + 1
+    centers = g.Mul(g.Add(consecutive(g, axis.outputs, DOUBLE), 0.5), scale)
+    centers = g.reshape(centers, [axis.outputs, 1])
+    first = g.cast(g.Add(g.Sub(centers, support), 0.5), INT64)
+    behind = g.cast(g.Add(g.Add(centers, support), 0.5), INT64)
+    size = g.constant(axis.size, INT64)
+    table = g.Add(g.Max(first, g.constant(0, INT64)), g.reshape(consecutive(g, taps), [1, taps]))
+    inside = g.Less(table, g.Min(behind, size))
+    distance = g.Div(g.Add(g.Sub(g.cast(table, DOUBLE), centers), 0.5), stretch)
+    weights = g.Where(inside, kernel.emitted(g, distance), g.constant(0, DOUBLE))
+    total = g.ReduceSum(weights, axes=[1], keepdims=True)
+    weights = g.Div(weights, g.Where(g.Equal(total, 0), g.constant(1, DOUBLE), total))
+    return g.Min(table, g.Sub(size, 1)), g.cast(weights, dtype)

@@ -8,14 +8,14 @@ the elements and weights of `interpolation_taps`. Sampling at arbitrary places i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import SymFloat, Tensor
 from symbolics.images.interpolation_taps import (
     FILTERS,
     Axis,
@@ -64,14 +64,15 @@ LANCZOS_AA = Kind("lanczos", antialias=True)
 # ------------------------------------------------------------ sizes
 
 
-def scaled_size(g: Builder, size: Dim, scale: float) -> Dim:
+def scaled_size(g: Builder, size: Dim, scale: float | SymFloat) -> Dim:
     """floor(size * scale), computed in double."""
-    if isinstance(size, int):
-        return int(float(size) * scale)
-    ratio = Fraction(scale)
-    if ratio.denominator <= 1024:
-        # Such a product is exact in double.
-        return size * ratio.numerator // ratio.denominator
+    if not isinstance(scale, SymFloat):
+        if isinstance(size, int):
+            return int(float(size) * scale)
+        ratio = Fraction(scale)
+        if ratio.denominator <= 1024:
+            # Such a product is exact in double.
+            return size * ratio.numerator // ratio.denominator
     return g.integer(g.cast(g.Floor(g.Mul(g.cast(g.constant(size), DOUBLE), scale)), INT64))
 
 
@@ -79,7 +80,7 @@ def axes_of(
     g: Builder,
     x: Tensor,
     output_size: Sequence[Dim] | None,
-    scales: Sequence[float | None] | None,
+    scales: Sequence[float | SymFloat | None] | None,
     align_corners: bool,
 ) -> list[Axis]:
     """What happens to each spatial dim; scales make the output size where none is given."""
@@ -87,13 +88,21 @@ def axes_of(
     if output_size is None:
         if scales is None:
             raise Unsupported("interpolation with neither an output size nor scale factors")
-        known = [float(s) for s in scales if s is not None]
-        output_size = [scaled_size(g, n, s) for n, s in zip(sizes, known, strict=True)]
-    factors = list(scales) if scales else [None] * len(sizes)
+        given = [s for s in scales if s is not None]
+        output_size = [scaled_size(g, n, s) for n, s in zip(sizes, given, strict=True)]
+    factors = [counting(f) for f in scales] if scales else [None] * len(sizes)
+    planar = len(sizes) == 2
     return [
-        Axis(n, o, bool(align_corners), None if f is None or f <= 0 else float(f))
+        Axis(n, o, bool(align_corners), f, planar)
         for n, o, f in zip(sizes, output_size, factors, strict=True)
     ]
+
+
+def counting(factor: float | SymFloat | None) -> float | SymFloat | None:
+    """The scale factor where it counts: not below zero. One of run time made a size that is not."""
+    if factor is None or isinstance(factor, SymFloat):
+        return factor
+    return float(factor) if factor > 0 else None
 
 
 def whole_ratio(axis: Axis) -> int | None:
@@ -119,7 +128,7 @@ def same_nearest(axis: Axis, kind: Kind) -> bool:
         scale = np.float32(int(axis.outputs)) / np.float32(int(axis.size))
     elif ratio is not None:
         # Sizes of run time: tried out up to 65536 elements, beyond which rounding matters again.
-        tried = Axis(65536 // ratio, 65536 // ratio * ratio, False, axis.scale)
+        tried = replace(axis, size=65536 // ratio, outputs=65536 // ratio * ratio)
         scale = np.float32(ratio)
     else:
         return False
@@ -135,6 +144,8 @@ def same_scale(axis: Axis, use_scale: bool) -> bool:
     """
     if not use_scale or axis.scale is None:
         return True
+    if isinstance(axis.scale, SymFloat):
+        return False
     if axis.static:
         rounded = int(np.float32(int(axis.size)) * np.float32(axis.scale))
         return rounded == axis.outputs and (axis.size != axis.outputs or axis.scale == 1)

@@ -87,6 +87,52 @@ def test_other_sizes(factor: float) -> None:
         )
 
 
+def scaled(x: torch.Tensor, factor: float, mode: str) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=factor, mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "x"),
+    [("nearest", ROW), ("nearest", IMAGE), ("nearest", VOLUME), ("bilinear", IMAGE)],
+)
+def test_factor_of_run_time(mode: str, x: torch.Tensor) -> None:
+    """The factor is an input of the model; above 1 it may still add nothing to a small size."""
+    bound = torch.jit.script(scaled)
+    calls = [(x[..., :3, :3], f, mode) for f in (0.5, 1.0, 1.2, 2.3)]
+    check(bound, x, 1.5, mode, mode="script", opsets=(20,), dynamic=True, calls=calls)
+
+
+@pytest.mark.parametrize("x", [ROW, IMAGE, VOLUME])
+def test_nearest_to_twice_the_size_by_another_factor(x: torch.Tensor) -> None:
+    """Images have a kernel of their own: what comes out twice as large is doubled."""
+    small = x[..., :3]
+    calls = [(x[..., :n],) for n in (1, 2, 4)]
+    check(lambda x: F.interpolate(x, scale_factor=2.3), small, opsets=(20,))
+    check(
+        lambda x: F.interpolate(x, scale_factor=2.3), x, opsets=(20,), dynamic=True, calls=calls
+    )
+
+
+def smoothed(x: torch.Tensor, height: int, mode: str, align: bool) -> torch.Tensor:
+    return F.interpolate(x, size=[height, 4], mode=mode, align_corners=align, antialias=True)
+
+
+def shrunk(x: torch.Tensor, factor: float, mode: str, align: bool) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=factor, mode=mode, align_corners=align, antialias=True)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("align", [False, True])
+def test_antialiased_sizes_of_run_time(mode: str, align: bool) -> None:
+    """How many elements lie under the filter is computed as well."""
+    bound = {"mode": "script", "opsets": (20,), "dynamic": True}
+    x = torch.randn(2, 1, 9, 11)
+    sizes = [(x, n, mode, align) for n in (1, 2, 9, 20)]
+    check(torch.jit.script(smoothed), IMAGE, 3, mode, align, calls=sizes, **bound)
+    factors = [(x, f, mode, align) for f in (0.3, 1.0, 2.3)]
+    check(torch.jit.script(shrunk), IMAGE, 0.7, mode, align, calls=factors, **bound)
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16])
 def test_nearest_of_other_dtypes(dtype: torch.dtype) -> None:
     """Elements are only moved."""
