@@ -11,6 +11,8 @@ from symbolics.registry import Unsupported, symbolic
 
 __all__ = ["constant_pad_nd", "pad"]
 
+TO_THE_END = 2**63 - 1
+
 
 def by_dim(self: Tensor, pads: Sequence[Dim]) -> list[tuple[Dim, Dim]]:
     """(before, after) for each dim, from the front; PyTorch's list starts with the last dim."""
@@ -83,12 +85,19 @@ def replication_pad(g: Builder, self: Tensor, padding: Sequence[Dim]) -> Tensor:
 def _pad_circular(g: Builder, self: Tensor, pad: Sequence[Dim]) -> Tensor:
     """A border that goes on at the other side; pads below zero take away before that."""
     pairs = by_dim(self, pad)
-    result = cropped(g, self, pairs)
-    for axis, (before, after) in enumerate(pairs):
+    result = self
+    for axis, amounts in enumerate(pairs):
+        size = result.require_shape()[axis]
+        less_before, less_after = (sym_max(-amount, 0) for amount in amounts)
+        if (less_before, less_after) != (0, 0):
+            end = TO_THE_END if less_after == 0 else size - less_after
+            result = g.Slice(result, [less_before], [end], [axis])
+    for axis, (before, after) in enumerate((sym_max(a, 0), sym_max(b, 0)) for a, b in pairs):
         size = result.require_shape()[axis]
         pieces = [result]
         if not (isinstance(before, int) and before <= 0):
-            pieces.insert(0, g.Slice(result, [size - before], [size], [axis]))
+            start = -before if isinstance(before, int) else size - before
+            pieces.insert(0, g.Slice(result, [start], [TO_THE_END], [axis]))
         if not (isinstance(after, int) and after <= 0):
             pieces.append(g.Slice(result, [0], [after], [axis]))
         if len(pieces) > 1:

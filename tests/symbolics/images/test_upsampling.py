@@ -108,9 +108,7 @@ def test_nearest_to_twice_the_size_by_another_factor(x: torch.Tensor) -> None:
     small = x[..., :3]
     calls = [(x[..., :n],) for n in (1, 2, 4)]
     check(lambda x: F.interpolate(x, scale_factor=2.3), small, opsets=(20,))
-    check(
-        lambda x: F.interpolate(x, scale_factor=2.3), x, opsets=(20,), dynamic=True, calls=calls
-    )
+    check(lambda x: F.interpolate(x, scale_factor=2.3), x, opsets=(20,), dynamic=True, calls=calls)
 
 
 def smoothed(x: torch.Tensor, height: int, mode: str, align: bool) -> torch.Tensor:

@@ -47,6 +47,18 @@ def test_pads_of_run_time() -> None:
     check(to_multiple, X, mode="script", dynamic=True, calls=calls)
 
 
+def padded(x: Tensor, before: int, after: int, mode: str) -> Tensor:
+    return F.pad(x, [before, 1, 2, after], mode)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_amounts_of_run_time(mode: str) -> None:
+    """They may be inputs, and then turn out to take away."""
+    calls = [(X, b, a, mode) for b, a in ((-1, 2), (0, -2), (-2, -1), (3, 0))]
+    bound = torch.jit.script(padded)
+    check(bound, X, 1, 2, mode, mode="script", opsets=(20,), dynamic=True, calls=calls)
+
+
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_sequences(first: bool, side: str) -> None:
