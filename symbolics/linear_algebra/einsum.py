@@ -10,7 +10,7 @@ import string
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.reductions.reduction import sum_dim
 from symbolics.registry import Unsupported, symbolic
@@ -135,16 +135,26 @@ def _contracted(g: Builder, left: Term, right: Term, needed: set[str]) -> Term:
     columns = "".join(c for c in right.labels if c not in shared)
     if not inner:
         return _product(g, left, right, batch + rows + columns)
+    if len(inner) > 1:
+        left, right = _alike(g, left, right, inner), _alike(g, right, left, inner)
     first = _matrix(g, left, batch, rows, inner)
     second = _matrix(g, right, batch, inner, columns)
-    sizes: list[Dim] = [_batch_size(left, right, c) for c in batch]
+    result = g.MatMul(first, second)
+    sizes = list(result.require_shape()[: len(batch)])
     sizes += [left.size(c) for c in rows] + [right.size(c) for c in columns]
-    return Term(g.reshape(g.MatMul(first, second), sizes), batch + rows + columns)
+    return Term(g.reshape(result, sizes), batch + rows + columns)
 
 
-def _batch_size(left: Term, right: Term, label: str) -> Dim:
-    size = left.size(label)
-    return right.size(label) if size == 1 else size
+def _alike(g: Builder, term: Term, other: Term, labels: str) -> Term:
+    """The term with the sizes of both along labels that are about to become one dim.
+
+    One of two sizes may turn out as 1 at run time. As one dim, 1 by n and n by 1 would go together.
+    """
+    shape: list[Dim] = [1] * len(term.labels)
+    for label in labels:
+        if term.size(label) != other.size(label):
+            shape[term.labels.index(label)] = sym_max(term.size(label), other.size(label))
+    return term if all(n == 1 for n in shape) else Term(g.Expand(term.tensor, shape), term.labels)
 
 
 def _product(g: Builder, left: Term, right: Term, labels: str) -> Term:

@@ -20,6 +20,7 @@ from symbolics.rules import (
     result_type,
     wrapped_dim,
 )
+from symbolics.views.shape import squeeze_where_one
 
 __all__ = ["var_correction"]
 
@@ -341,7 +342,26 @@ def cov(
     fweights: Tensor | None = None,
     aweights: Tensor | None = None,
 ) -> Tensor:
-    """The covariance of the rows, each column an observation.
+    """The covariance of the rows; PyTorch squeezes it, so a single row gives a number."""
+    return _squeezed(g, _covariances(g, self, correction, fweights, aweights))
+
+
+def _squeezed(g: Builder, matrix: Tensor) -> Tensor:
+    """A square matrix, or a number where it has one row."""
+    result = squeeze_where_one(g, matrix, [0, 1])
+    if result.shape is None:
+        result.possible = ((), matrix.require_shape())
+    return result
+
+
+def _covariances(
+    g: Builder,
+    self: Tensor,
+    correction: int,
+    fweights: Tensor | None,
+    aweights: Tensor | None,
+) -> Tensor:
+    """The matrix of the covariances of the rows, each column an observation.
 
     Frequency weights count an observation several times, reliability weights scale it. The divisor
     is sum(w) - correction * sum(w * aweights) / sum(w), at least zero.
@@ -371,19 +391,18 @@ def cov(
     if is_complex(self.dtype):
         raise Unsupported("the covariance of complex numbers")
     product = g.MatMul(centred, g.Transpose(weighted, perm=[1, 0]))
-    result = g.Div(product, g.Max(freedom, 0))
-    # PyTorch squeezes: a single row is a number, also as a matrix.
-    return g.reshape(result, []) if g.size(x, 0) == 1 else result
+    return g.Div(product, g.Max(freedom, 0))
 
 
 @symbolic("aten::corrcoef(Tensor self) -> Tensor")
 def corrcoef(g: Builder, self: Tensor) -> Tensor:
     """The covariance scaled by both deviations, limited to [-1, 1]."""
-    covariance = cov(g, self)
-    if covariance.rank == 0:
-        return g.Div(covariance, covariance)
+    covariance = _covariances(g, self, 1, None, None)
     size = g.size(covariance, 0)
+    if size == 1:
+        return g.reshape(g.Div(covariance, covariance), [])
     flat = g.reshape(covariance, [size * size])
     deviation = g.Sqrt(g.Slice(flat, [0], [size * size], [0], [size + 1]))
     rows = g.Div(covariance, g.Unsqueeze(deviation, axes=[1]))
-    return g.Clip(g.Div(rows, g.Unsqueeze(deviation, axes=[0])), -1, 1)
+    scaled = g.Clip(g.Div(rows, g.Unsqueeze(deviation, axes=[0])), -1, 1)
+    return _squeezed(g, scaled)

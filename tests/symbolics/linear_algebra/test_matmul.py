@@ -109,6 +109,12 @@ def test_vectors() -> None:
 def test_general_contractions() -> None:
     x, y = torch.randn(2, 3, 4), torch.randn(4, 3, 5)
     check(lambda x, y: torch.tensordot(x, y, ([2, 1], [0, 1])), x, y)
+    # One of two sizes may turn out as 1, for both dims the other way around.
+    calls = [
+        (torch.randn(2, a, b), torch.randn(c, d, 5)) for a, b, c, d in ((1, 2, 2, 1), (3, 4, 3, 1))
+    ]
+    two = (torch.randn(2, 3, 4), torch.randn(3, 4, 5))
+    check(lambda x, y: torch.tensordot(x, y, 2), *two, opsets=(20,), dynamic=True, calls=calls)
     check(lambda x, y: torch.linalg.vecdot(x, y, dim=0), x, x)
     check(torch.nn.Bilinear(3, 4, 2), torch.randn(2, 5, 3), torch.randn(2, 5, 4), dynamic=True)
     sizes = [(3,), (3, 10), (10, 2), (2, 5)]

@@ -66,6 +66,11 @@ def test_variance_of_half_and_dynamic() -> None:
     check(lambda x: (x.std(), x.var(0)), torch.randn(4, 5).half())
     check(lambda x: x.var(1), torch.randn(2, 3), dynamic=True, calls=[(torch.randn(3, 7),)])
     check(lambda x: (torch.cov(x), torch.corrcoef(x)), torch.randn(3, 5))
+    check(lambda x: (torch.cov(x), torch.corrcoef(x)), torch.randn(1, 5))
+    # The covariance of one row is a number, and how many there are may be known at run time.
+    calls = [(torch.randn(n, m),) for n, m in ((1, 5), (4, 7), (1, 2))]
+    for function in (torch.cov, torch.corrcoef):
+        check(function, torch.randn(3, 5), opsets=(20,), dynamic=True, calls=calls)
 
 
 @pytest.mark.parametrize("right", [False, True])
