@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import onnx_ir as ir
 
 from exporter.archive import Archive, open_archive
+from exporter.collector import collector_paused
 from exporter.conversion.boundary.specs import TensorSpec
 from exporter.conversion.convert import Conversion, Request, convert, metadata
 from exporter.conversion.interpreter import Options
@@ -128,29 +129,30 @@ def export(
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
     arguments = _argument_tuple(args)
     source = _source(model, arguments, dict(kwargs or {}), training, method)
-    conversion = convert(
-        Request(
-            source.archive,
-            method,
-            source.args,
-            source.kwargs,
-            dict(constants or {}),
-            input_names,
-            output_names,
-            _dynamic_axes(dynamic_axes),
-            opset_version,
-            do_constant_folding,
-            {"eval": False, "train": True, "preserve": None}[training],
-            dict(state or {}),
-            freeze_state,
-            Options(unroll_trips=unroll_trips),
-            source.names,
-            source.result_names,
+    with collector_paused():
+        conversion = convert(
+            Request(
+                source.archive,
+                method,
+                source.args,
+                source.kwargs,
+                dict(constants or {}),
+                input_names,
+                output_names,
+                _dynamic_axes(dynamic_axes),
+                opset_version,
+                do_constant_folding,
+                {"eval": False, "train": True, "preserve": None}[training],
+                dict(state or {}),
+                freeze_state,
+                Options(unroll_trips=unroll_trips),
+                source.names,
+                source.result_names,
+            )
         )
-    )
-    result = _finished(
-        conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets
-    )
+        result = _finished(
+            conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets
+        )
     result.archive = source.archive
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started

@@ -13,11 +13,15 @@ import os
 import sys
 from collections.abc import Sequence
 
+from exporter.collector import stop_collector
+
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command and exit with its code; see `exporter.commands.outcome`."""
+    if arguments is None:  # the process is the command's own
+        stop_collector()
     # Converting needs no BLAS threads; numpy would start them when it is imported.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     words = list(sys.argv[1:] if arguments is None else arguments)
