@@ -58,9 +58,7 @@ def _has_floats(interpreter: Interpreter, value: Value) -> bool:
     return isinstance(value, (float, SymFloat))
 
 
-def _float_fill(
-    interpreter: Interpreter, args: list[Value], kwargs: dict[str, Value]
-) -> Completed:
+def _float_fill(interpreter: Interpreter, args: list[Value], kwargs: dict[str, Value]) -> Completed:
     """Fill with a float where the dtype follows from the value."""
     if len(args) != 2 or kwargs.get("dtype") is not None or "out" in kwargs:
         return args, kwargs
