@@ -51,7 +51,7 @@ def expand(g: Builder, input: Tensor, shape: Any) -> Tensor:
     zeros = [0] * len(empty)
     input = g.Slice(input, starts=zeros, ends=zeros, axes=empty)
     rest = [1 if d == 0 else d for d in target]
-    return input if all(d == 1 for d in rest) else g.native("Expand", input, rest)  # type: ignore[no-any-return]
+    return input if all(d == 1 for d in rest) else g.native("Expand", input, rest)
 
 
 @lowering("Pad", before=ALWAYS)
