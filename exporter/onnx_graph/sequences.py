@@ -2,6 +2,7 @@
 
     built(g, start, n, item)     start with item(0), ..., item(n - 1) behind it
     cast(g, sequence, dtype)     the items in another dtype
+    filtered(g, sequence, keep)  the items for which keep(item) holds
     mapped(g, n, step)           step(0), ..., step(n - 1), stacked: one tensor for each result
 
 Outer tensors and sequences are just used in the functions. A sequence may leave a `Loop` from
@@ -23,7 +24,7 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["built", "cast", "mapped"]
+__all__ = ["built", "cast", "filtered", "mapped"]
 
 
 def built(g: Builder, start: Tensor, trips: Dim, item: Callable[[Tensor], Tensor]) -> Tensor:
@@ -47,6 +48,18 @@ def cast(g: Builder, self: Tensor, dtype: ir.DataType) -> Tensor:
         return g.cast(g.SequenceAt(self, index), dtype)
 
     return built(g, g.SequenceEmpty(dtype=dtype), g.integer(g.SequenceLength(self)), item)
+
+
+def filtered(g: Builder, self: Tensor, keep: Callable[[Tensor], Tensor]) -> Tensor:
+    """The items for which a bool holds that is computed of them, in order."""
+    count = g.integer(g.SequenceLength(self))
+    (kept,) = mapped(g, count, lambda index: [keep(g.SequenceAt(self, index))])
+    places = g.Compress(g.Range(0, g.scalar(count), 1), kept, axis=0)
+
+    def item(index: Tensor) -> Tensor:
+        return g.SequenceAt(self, g.Gather(places, index))  # type: ignore[no-any-return]
+
+    return built(g, g.SequenceEmpty(dtype=self.dtype), g.size(places, 0), item)
 
 
 def mapped(g: Builder, trips: Dim, step: Callable[[Tensor], Sequence[Tensor]]) -> list[Tensor]:

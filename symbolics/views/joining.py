@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import promote, wrapped_dim
+from symbolics.rules import INT64, promote, wrapped_dim
 from symbolics.views.shape import at_least, unsqueeze
 
-__all__ = ["cat", "stack"]
+__all__ = ["cat", "left_out", "stack"]
 
 # A list of run-time length comes as one ONNX Sequence.
 Tensors: TypeAlias = Sequence[Tensor] | Tensor
@@ -49,7 +49,58 @@ def cat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
     for rank in ranks:
         assert rank is not None
         dim = wrapped_dim(dim, rank)
-    return g.Concat(*promoted, axis=dim)
+    return g.Concat(*_of_one_rank(g, promoted, dim), axis=dim)
+
+
+def _of_one_rank(g: Builder, tensors: Sequence[Tensor], dim: int) -> Sequence[Tensor]:
+    """Tensors of `cat`, those that may be empty and 1-D among others with other dims reshaped.
+
+    If they are, they become the others' shape with a 0 in the dim along which they are put.
+    """
+    open_ones = [t for t in tensors if _may_be_left_out(t)]
+    if all(t.rank is not None for t in tensors) or not open_ones:
+        return tensors
+    others = [t for t in tensors if t not in open_ones]
+    if any(t.rank == 1 for t in others):
+        return tensors
+    known = next((t.shape for t in others if t.shape is not None), None)
+    if known is None:
+        shape = _common_shape(g, others or open_ones)
+        places = g.Range(0, g.reshape(g.Size(shape), []), 1)
+        nothing = g.Where(g.Equal(places, dim if dim >= 0 else g.Add(g.Size(shape), dim)), 0, shape)
+    else:
+        nothing = g.constant([0 if i == dim else d for i, d in enumerate(known)], INT64)
+    result = []
+    for tensor in tensors:
+        if tensor in open_ones:
+            own = g.Shape(tensor)
+            tensor = g.Reshape(tensor, g.Where(left_out(g, own), nothing, own), allowzero=1)
+            if known is not None:
+                dims = tuple(None if i == dim else d for i, d in enumerate(known))
+                tensor = g.assume(tensor, dims)
+        result.append(tensor)
+    return result
+
+
+def _may_be_left_out(tensor: Tensor) -> bool:
+    """Whether a tensor may have one dim, and no elements."""
+    shapes = tensor.possible if tensor.shape is None else (tensor.shape,)
+    if shapes is None:
+        return True
+    return any(len(s) == 1 and (s[0] is None or is_ge(s[0], 1) is not True) for s in shapes)
+
+
+def left_out(g: Builder, shape: Tensor) -> Tensor:
+    """Whether this is the shape of an empty 1-D tensor, which `cat` leaves out."""
+    return g.And(g.Equal(g.Size(shape), 1), g.Equal(g.ReduceProd(shape, keepdims=False), 0))
+
+
+def _common_shape(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+    """The shape of the first tensor that is not left out, else of the last."""
+    shape = g.Shape(tensors[0])
+    for tensor in tensors[1:]:
+        shape = g.Where(left_out(g, shape), g.Shape(tensor), shape)
+    return shape
 
 
 @symbolic("aten::concat(Tensor[] tensors, int dim=0) -> Tensor")

@@ -19,7 +19,7 @@ from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.control_flow.facts import rank_of, size_of
 from exporter.conversion.values import options
 from exporter.conversion.values.objects import Device, ListValue, OptionalValue, RuntimeList, Value
-from exporter.conversion.values.tensors import TensorRef
+from exporter.conversion.values.tensors import CONTIGUOUS, TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.shape_rules import broadcast
@@ -118,11 +118,13 @@ def stride(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
 
 
 @builtin("aten::is_contiguous")
-def is_contiguous(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value) -> Value:
-    """Whether the elements lie in row-major order."""
+def is_contiguous(
+    interpreter: Interpreter, self: Value, memory_format: Value = CONTIGUOUS
+) -> Value:
+    """Whether the elements lie in the order of a memory format."""
     if not isinstance(self, TensorRef):
         return NotImplemented
-    known = self.is_contiguous(interpreter.g)
+    known = self.is_contiguous(interpreter.g, memory_format)
     # ONNX tensors are contiguous; a program that asks does so to make them so.
     return True if known is None else known
 

@@ -7,8 +7,9 @@ views: a result that the schema's alias annotations tie to an argument becomes a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
@@ -18,7 +19,7 @@ from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.out_arguments import out_arguments
 from exporter.conversion.values.objects import ListValue, RuntimeList, Value
 from exporter.conversion.values.storage import on_storage
-from exporter.conversion.values.strides import regrouped, view_strides
+from exporter.conversion.values.strides import is_kept, made, regrouped, view_strides
 from exporter.conversion.values.tensors import TensorRef, View
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
@@ -49,10 +50,7 @@ _VIEW_OR_COPY = {
     "aten::reshape_as",
     "aten::flatten",
     "aten::ravel",
-    "aten::contiguous",
 }
-# Results with the channels last in memory: whether a reshape of them is a view is not known.
-_CHANNELS_LAST = ("quantized::conv", "quantized::batch_norm")
 # The argument itself, where there is nothing to do.
 _SELF_OR_COPY = {
     "aten::to",
@@ -88,6 +86,10 @@ METADATA = {
     "aten::swapdims_",
     "aten::as_strided_",
 }
+
+
+# How a result becomes a tensor of its own.
+_New: TypeAlias = Callable[[Tensor], TensorRef]
 
 
 class MissingSymbolicError(UnsupportedError):
@@ -361,20 +363,19 @@ def _call(
     results = result if isinstance(result, tuple) and len(returns) > 1 else (result,)
     if len(results) != len(returns):
         raise TypeError(f"{schema.qualified_name} gives {len(returns)} values, not {len(results)}")
-    dense = not kind.startswith(_CHANNELS_LAST) and all(
-        v.is_contiguous(interpreter.g) is True for v in bound.values() if isinstance(v, TensorRef)
-    )
+    sources = [v for given in bound.values() for v in _items(given) if isinstance(v, TensorRef)]
+    new = partial(made, interpreter.g, kind, arguments, sources)
     wrapped = []
     for value, declared, source in zip(results, returns, aliased, strict=True):
         base = bound.get(source) if source else None
         if isinstance(base, TensorRef):
             wrapped.append(
-                _aliased(interpreter, kind, overload, arguments, base, str(source), value)
+                _aliased(interpreter, kind, overload, arguments, base, str(source), value, new)
             )
         elif kind in _SELF_OR_COPY and isinstance(value, Tensor):
-            wrapped.append(_self_or_copy(bound, arguments, value, dense))
+            wrapped.append(_self_or_copy(bound, arguments, value, new))
         else:
-            wrapped.append(_wrap(declared.type, value, dense))
+            wrapped.append(_wrap(declared.type, value, new))
     return wrapped[0] if len(returns) == 1 else tuple(wrapped)
 
 
@@ -386,25 +387,30 @@ def _ties(argument: str | None, result: str | None) -> bool:
     return sets[0] == sets[1]
 
 
-def _wrap(type: Type, value: Any, dense: bool) -> Value:  # noqa: A002
+def _items(value: Value) -> Sequence[Value]:
+    """The items of a list of known length, or the value alone."""
+    if isinstance(value, ListValue):
+        return value.items
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _wrap(type: Type, value: Any, new: _New) -> Value:  # noqa: A002
     if isinstance(value, Tensor):
-        if isinstance(type, (BoolType,)):
-            return boolean(value)
-        return TensorRef.fresh(value, dense=dense)
+        return boolean(value) if isinstance(type, BoolType) else new(value)
     if isinstance(value, list):
         element = type.element if isinstance(type, ListType) else TensorType()
-        return ListValue([_wrap(element, v, dense) for v in value], element)
+        return ListValue([_wrap(element, v, new) for v in value], element)
     return value
 
 
 def _self_or_copy(
-    bound: dict[str, Value], arguments: dict[str, Any], value: Tensor, dense: bool
+    bound: dict[str, Value], arguments: dict[str, Any], value: Tensor, new: _New
 ) -> TensorRef:
     """The very argument if the symbolic returned it, else a new tensor."""
     for name, given in arguments.items():
         if given is value and isinstance(bound[name], TensorRef):
             return bound[name]  # type: ignore[no-any-return]
-    return TensorRef.fresh(value, dense=dense)
+    return new(value)
 
 
 def _aliased(
@@ -415,33 +421,25 @@ def _aliased(
     base: TensorRef,
     source: str,
     value: Any,
+    new: _New,
 ) -> Value:
     """Results of an operator whose schema says that they are views of `base`."""
     g = interpreter.g
     current = arguments[source]
     if kind in _SELF_OR_COPY:
-        if value is current:
-            contiguous = kind != "aten::contiguous" or base.is_contiguous(g)
-            if contiguous and kind in _NEW_HANDLE:
-                return base.all_of_it()
-            if contiguous:
-                return base
-        elif kind not in _NEW_HANDLE:
-            return TensorRef.fresh(value)
+        kept = is_kept(g, kind, base, arguments) if value is current else False
+        if kept:
+            return base.all_of_it() if kind in _NEW_HANDLE else base
+        if kind not in _NEW_HANDLE:
+            return _copy(interpreter, base, new(value), unsure=kept is None)
     if kind == "aten::flatten" and value is current:
         # One dim is left alone, and not by a view: this is the tensor itself.
         return base
     strides: Shape | None = None
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
-        known, strides = _regrouped(g, base, value) if kind != "aten::contiguous" else (False, None)
+        known, strides = _regrouped(g, base, value)
         if strides is None:
-            copy = TensorRef.fresh(value)
-            # Known to be strided, `contiguous` certainly copies; `reshape` may still find a view.
-            unsure = base.is_contiguous(g) is None if kind == "aten::contiguous" else not known
-            if unsure:
-                for cell in base.cells():
-                    copy.cell.descend(cell, interpreter.journal)
-            return copy
+            return _copy(interpreter, base, TensorRef.fresh(value), unsure=not known)
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
         return ListValue(
@@ -455,6 +453,14 @@ def _aliased(
     if strides is not None:
         view.strides = strides
     return view
+
+
+def _copy(interpreter: Interpreter, base: TensorRef, copy: TensorRef, *, unsure: bool) -> TensorRef:
+    """A tensor of its own, unless it is the base itself or a view of it, which is not known."""
+    if unsure:
+        for cell in base.cells():
+            copy.cell.descend(cell, interpreter.journal)
+    return copy
 
 
 def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape | None]:

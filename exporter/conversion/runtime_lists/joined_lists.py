@@ -10,9 +10,12 @@ from exporter.conversion.runtime_lists.runtime_lists import length, sequence, st
 from exporter.conversion.values.objects import ListValue, RuntimeList, TensorRows, Value
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.sequences import mapped
+from exporter.onnx_graph.control_flow import emit_if, takes_sequences
+from exporter.onnx_graph.sequences import filtered, mapped
+from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.views.joining import left_out
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -57,8 +60,23 @@ def _joined(g: Builder, self: RuntimeList, dim: int, *, new_dim: bool) -> Tensor
             shape.insert(dim, None)
         elif shape:
             shape[dim] = None
-    result = g.ConcatFromSequence(sequence(g, self).value, axis=dim, new_axis=int(new_dim))
+    tensors = sequence(g, self).value
+    if shape is None and not new_dim and takes_sequences(g):
+        return _without_empty(g, tensors, dim)
+    result = g.ConcatFromSequence(tensors, axis=dim, new_axis=int(new_dim))
     return g.assume(result, None if shape is None else tuple(shape))
+
+
+def _without_empty(g: Builder, tensors: Tensor, dim: int) -> Tensor:
+    """`cat` of tensors of any numbers of dims: empty 1-D ones are left out, unless all are such."""
+    others = filtered(g, tensors, lambda item: g.Not(left_out(g, g.Shape(item))))
+    with g.body("some") as some:
+        joined = g.ConcatFromSequence(others, axis=dim, new_axis=0)
+    with g.body("none") as none:
+        first = g.SequenceAt(tensors, 0)
+    are_some = g.Greater(g.SequenceLength(others), 0)
+    types = [OutputType(joined.dtype, None)]
+    return emit_if(g, are_some, (some, [joined]), (none, [first]), types)[0]
 
 
 def _joined_rows(g: Builder, self: TensorRows, dim: int, *, new_dim: bool) -> Tensor:

@@ -1,18 +1,109 @@
-"""Strides of views, as far as they are known: what tells whether `reshape` copies."""
+"""Strides of views and of new tensors, as far as they are known: what tells if `reshape` copies."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from exporter.conversion.values.tensors import TensorRef, dense_strides
-from exporter.onnx_graph.symbolic import Dim, Shape
+from exporter.conversion.values.tensors import (
+    CONTIGUOUS,
+    TensorRef,
+    dense_strides,
+)
+from exporter.onnx_graph.symbolic import Dim, Shape, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["regrouped", "view_strides"]
+__all__ = ["is_kept", "made", "regrouped", "view_strides"]
+
+PRESERVE = 1
+# A column for each dim of the tensor, which lies in memory one after the other.
+_COLUMNS = {"aten::nonzero", "aten::argwhere"}
+# Results whose elements lie in another order than that of the dims, at least at times.
+_STRIDED = (
+    # With the channels last.
+    "quantized::conv", "quantized::batch_norm",
+    # As LAPACK or the FFT leave them.
+    "aten::fft_", "aten::stft", "aten::cholesky", "aten::geqrf", "aten::lu", "aten::inverse",
+    "aten::linalg_cholesky", "aten::linalg_eig", "aten::linalg_householder", "aten::linalg_inv",
+    "aten::linalg_ldl", "aten::linalg_lstsq", "aten::linalg_lu", "aten::linalg_matrix_power",
+    "aten::linalg_pinv", "aten::linalg_qr", "aten::linalg_solve", "aten::linalg_svd",
+    "aten::linalg_tensor", "aten::orgqr", "aten::ormqr", "aten::pinverse", "aten::qr", "aten::svd",
+    "aten::triangular_solve",
+    # Dims that are swapped in the end, such as those of a batch that comes first.
+    "aten::einsum", "aten::gru", "aten::lstm", "aten::nanquantile", "aten::quantile",
+    "aten::rnn_", "aten::rot90", "aten::_pad_packed_sequence", "aten::unique_consecutive",
+    "aten::unique_dim", "aten::unravel_index",
+)  # fmt: skip
+
+
+def is_kept(g: Builder, kind: str, base: TensorRef, arguments: Mapping[str, Any]) -> bool | None:
+    """Whether `to`, `contiguous` and their like give the tensor itself, of its dtype already.
+
+    None where that depends on strides that are not known.
+    """
+    if arguments.get("copy") is True:
+        return False
+    wanted = arguments.get("memory_format")
+    if kind == "aten::contiguous":
+        return base.is_contiguous(g, wanted or CONTIGUOUS)
+    if wanted is None or wanted == PRESERVE:
+        return True
+    contiguous = base.is_contiguous(g)
+    if wanted == CONTIGUOUS and contiguous:
+        return True
+    # Where dims are 1 a tensor lies in both orders.
+    return False if contiguous and base.is_contiguous(g, wanted) is False else None
+
+
+def made(
+    g: Builder, kind: str, arguments: Mapping[str, Any], sources: Sequence[TensorRef], value: Tensor
+) -> TensorRef:
+    """A new tensor, which an operator makes of others, with its strides where they are known."""
+    ref = TensorRef.fresh(value, dense=False)
+    if value.shape is not None:
+        ref.strides = _made_strides(g, kind, arguments, sources, value.shape)
+    return ref
+
+
+def _made_strides(
+    g: Builder, kind: str, arguments: Mapping[str, Any], sources: Sequence[TensorRef], shape: Shape
+) -> Shape | None:
+    wanted = arguments.get("memory_format")
+    if wanted not in (None, PRESERVE):
+        return dense_strides(shape, wanted)
+    if kind in _COLUMNS:
+        return (1, sym_max(shape[0], 1))
+    if kind.startswith(_STRIDED):
+        return None
+    if all(source.is_contiguous(g) is True for source in sources):
+        return dense_strides(shape)
+    if "memory_format" in arguments and "self" in arguments:
+        return _preserved(g, sources[0])
+    return None
+
+
+def _preserved(g: Builder, base: TensorRef) -> Shape | None:
+    """The strides of a copy.
+
+    They are those of the tensor if its elements lie side by side. If some are left out, the dims
+    keep their order: here where that is the one of a contiguous tensor.
+    """
+    shape, strides = base.read(g).shape, base.strides
+    if shape is None or strides is None:
+        return None
+    if all(is_ge(a, b) for a, b in pairwise((*strides, 1))):
+        return dense_strides(shape)
+    expected: Dim = 1
+    pairs = [(s, d) for s, d in zip(strides, shape, strict=True) if isinstance(s, int)]
+    for stride, size in sorted(pairs):
+        if size != 1 and stride != expected:
+            return None
+        expected = expected * size
+    return strides if len(pairs) == len(shape) else None
 
 
 def view_strides(

@@ -14,8 +14,8 @@ A name may stand for one of two tensors, as a condition of the run decides. Such
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, overload
 
 from exporter.conversion.values.journal import Journal, Mutable
 from exporter.errors import UnsupportedError
@@ -23,12 +23,24 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, Shape, sym_max
 from exporter.onnx_graph.values import Tensor
 
-__all__ = ["Cell", "Choice", "SharedMemoryError", "TensorRef", "View", "dense_strides"]
+__all__ = [
+    "CONTIGUOUS",
+    "Cell",
+    "Choice",
+    "SharedMemoryError",
+    "TensorRef",
+    "View",
+    "dense_strides",
+]
 
 
 class SharedMemoryError(UnsupportedError):
     """A tensor is read after one was written that it may share memory with."""
 
+
+# Memory formats: the ordinary one, and the order of the dims in others, from the innermost.
+CONTIGUOUS = 0
+_INNERMOST = {2: (1, 3, 2, 0), 3: (1, 4, 3, 2, 0)}
 
 # So many values of a view, taken from states of its base, are kept.
 KEPT = 4
@@ -261,18 +273,22 @@ class TensorRef(Mutable):
         ref.strides = self.strides
         return ref
 
-    def is_contiguous(self, g: Builder) -> bool | None:
-        """Whether the elements lie in row-major order; None where that is not known."""
+    def is_contiguous(self, g: Builder, memory_format: int = CONTIGUOUS) -> bool | None:
+        """Whether the elements lie in the order of a memory format; None where it is not known."""
         if self.choice is not None:
-            sides = {side.is_contiguous(g) for side in (self.choice.then, self.choice.other)}
+            options = (self.choice.then, self.choice.other)
+            sides = {side.is_contiguous(g, memory_format) for side in options}
             return sides.pop() if len(sides) == 1 else None
         if self.strides is None:
             return None
         shape = self.read(g).shape
         if shape is None:
             return None
+        expected = dense_strides(shape, memory_format)
+        if expected is None:
+            return False
         unsure = False
-        for size, stride, dense in zip(shape, self.strides, dense_strides(shape), strict=True):
+        for size, stride, dense in zip(shape, self.strides, expected, strict=True):
             if stride == dense or size == 1:
                 continue
             if isinstance(stride, int) and isinstance(dense, int) and isinstance(size, int):
@@ -347,12 +363,21 @@ def _is_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
 
 
-def dense_strides(shape: Shape) -> Shape:
-    """The strides, in elements, of a contiguous tensor."""
-    strides: list[Dim] = []
+@overload
+def dense_strides(shape: Shape) -> Shape: ...
+@overload
+def dense_strides(shape: Shape, memory_format: int) -> Shape | None: ...
+def dense_strides(shape: Shape, memory_format: int = CONTIGUOUS) -> Shape | None:
+    """The strides, in elements, of a contiguous tensor; None if it can't have the memory format."""
+    order: Sequence[int] = range(len(shape))[::-1]
+    if memory_format != CONTIGUOUS:
+        order = _INNERMOST.get(memory_format, ())
+    if len(order) != len(shape):
+        return None
+    strides: list[Dim] = [1] * len(shape)
     step: Dim = 1
-    for size in reversed(shape):
-        strides.append(step)
+    for dim in order:
+        strides[dim] = step
         # A dim of size 0 counts as 1, as in PyTorch.
-        step = step * sym_max(size, 1)
-    return tuple(reversed(strides))
+        step = step * sym_max(shape[dim], 1)
+    return tuple(strides)

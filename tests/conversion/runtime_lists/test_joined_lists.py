@@ -18,6 +18,27 @@ def test_rows_stacked_and_concatenated() -> None:
     at_sizes(program, sizes=(5, 2, 1), opsets=(11, 20))
 
 
+def test_empty_vectors_are_left_out() -> None:
+    """Among tensors of other dims, first, last or in between; if there are only such, one is left."""
+
+    def grown(x, n: int):
+        xs = [torch.zeros(0)]
+        for i in range(n):
+            xs.append(x[i : i + 1])
+        return torch.cat(xs)
+
+    def mixed(x, n: int):
+        xs: list[Tensor] = []
+        for i in range(n):
+            xs.append(x[0, :0] if i % 2 == 0 else x[:, i : i + 1])
+        return torch.cat(xs, -1)
+
+    check(grown, (X, 2), (X, 0))
+    check(mixed, (X, 4), (X, 1))
+    check(grown, (X, 2), (X, 0), (X[:1], 1), dynamic=True)
+    check(mixed, (X, 2), (X, 1), (X[:2], 2), dynamic=True)
+
+
 def test_relatives_of_stack() -> None:
     def program(x):
         rows, scalars = x.unbind(0), x[:, 0].unbind(0)

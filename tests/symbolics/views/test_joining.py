@@ -37,6 +37,29 @@ def test_joined(function: Callable[[Tensor], Any]) -> None:
     check(function, X, opsets=(9, 20), dynamic=True, calls=MORE)
 
 
+def one_of_two(x: Tensor, empty: bool, n: int) -> list[Tensor]:
+    a = torch.zeros(0) if empty else x
+    c = torch.zeros(0)
+    for i in range(n):
+        c = torch.cat([c, x[i : i + 1]])
+    return [torch.cat([a, x]), torch.cat([x, a, a], -1), torch.cat([a, a * 2]), c]
+
+
+def test_an_empty_vector_is_left_out_where_the_run_decides() -> None:
+    for dynamic in (False, True):
+        calls = [(X, False, 0), (X[:1], True, 1)]
+        check(
+            one_of_two,
+            X,
+            True,
+            2,
+            mode="script",
+            opsets=(14, 20),
+            dynamic=dynamic,
+            calls=calls[: 1 + dynamic],
+        )
+
+
 SPLIT: list[Callable[[Tensor], Any]] = [
     lambda x: x.chunk(2, 2),
     lambda x: x.tensor_split(2, -1),

@@ -1,0 +1,85 @@
+"""Where elements lie in memory decides whether `reshape`, `to` and `contiguous` copy."""
+
+import pytest
+import torch
+
+from tests.conversion.harness import check, refuses
+
+X = torch.arange(48.0).reshape(2, 3, 2, 4)
+M = X[0, 0]
+
+# Of y, made of x, a z is made that is written: y shows whether they share memory.
+SHARED = {
+    "channels last": ("x.clone()", "y.contiguous(memory_format=torch.channels_last)"),
+    "channels last already": (
+        "x.contiguous(memory_format=torch.channels_last)",
+        "y.contiguous(memory_format=torch.channels_last)",
+    ),
+    "rows again": ("x.contiguous(memory_format=torch.channels_last)", "y.contiguous()"),
+    "to channels last": ("x.clone()", "y.to(memory_format=torch.channels_last)"),
+    "to what it is": ("x.clone()", "y.to(memory_format=torch.contiguous_format)"),
+    "to a copy": ("x.clone()", "y.to(torch.float32, copy=True)"),
+    "clone of channels last": ("x.clone(memory_format=torch.channels_last)", "y.flatten()"),
+    "zeros of channels last": (
+        "torch.zeros_like(x, memory_format=torch.channels_last)",
+        "y.reshape(2, -1)",
+    ),
+    "planes of channels last": (
+        "x.contiguous(memory_format=torch.channels_last)",
+        "y[:, 1].reshape(-1)",
+    ),
+    "clone of another order": ("x.transpose(1, 2).clone()", "y.flatten()"),
+    "conversion in another order": ("x.transpose(1, 2).double()", "y.flatten()"),
+    "conversion of a part": ("x[:, ::2].double()", "y.flatten()"),
+    "like another order": ("torch.ones_like(x.transpose(1, 2))", "y.flatten()"),
+    "a clone in rows": (
+        "x.transpose(1, 2).clone(memory_format=torch.contiguous_format)",
+        "y.flatten()",
+    ),
+}
+
+
+@pytest.mark.parametrize(("made", "taken"), SHARED.values(), ids=SHARED.keys())
+def test_what_shares_memory(made: str, taken: str) -> None:
+    unit = torch.jit.CompilationUnit(
+        f"def program(x):\n    y = {made}\n    z = {taken}\n    z.add_(1)\n    return y, z\n"
+    )
+    check(unit.program, (X,))
+
+
+def test_contiguous_in_a_memory_format() -> None:
+    def program(x):
+        y = x.contiguous(memory_format=torch.channels_last)
+        first = y.is_contiguous(), y.is_contiguous(memory_format=torch.channels_last)
+        return first, x.is_contiguous(memory_format=torch.channels_last), x[0].is_contiguous()
+
+    check(program, (X,))
+
+
+def test_columns_of_nonzero() -> None:
+    """They lie one after the other: a row is not next to another."""
+
+    def program(x):
+        y = x.nonzero()
+        columns = y.t().reshape(-1)
+        columns[0] = 7
+        return y, columns
+
+    check(program, (M,))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "x.nonzero()",
+        "torch.einsum('ij->ji', x)",
+        "torch.linalg.inv(x[:, :2])",
+        "x[torch.tensor([[0, 1], [1, 0], [0, 0]]).t()]",
+    ],
+)
+def test_of_an_unknown_order_a_copy_may_be_a_view(made: str) -> None:
+    """Which shows when one of the two is written."""
+    unit = torch.jit.CompilationUnit(
+        f"def program(x):\n    y = {made}\n    z = y.flatten()\n    z.add_(1)\n    return y, z\n"
+    )
+    refuses(unit.program, M, match="strides that are not known")
