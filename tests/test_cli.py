@@ -317,19 +317,42 @@ def test_help_and_version(run) -> None:
     assert "Usage: ts2onnx inspect" in run("inspect", "--help").out
 
 
-def test_what_a_conversion_does_not_need_is_not_imported(tmp_path) -> None:
-    """Start-up time is most of a small model's conversion."""
+def imported_by(arguments: list[str], folder: Path) -> tuple[int, set[str]]:
+    """The exit code of a command in a process of its own, and all that it imported."""
     program = f"""
 import sys
 from exporter.cli import main
 try:
-    main([{RESNET!r}, "-q"])
+    main({arguments!r})
 except SystemExit as ended:
-    assert not ended.code
-unwanted = {{"torch", "onnxruntime", "rich"}} & set(sys.modules)
-assert not unwanted, unwanted
+    code = ended.code or 0
+print()
+print(code, *sys.modules)
 """
     root = str(Path(cli.__file__).parents[1])
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
-                          cwd=tmp_path, env={"PYTHONPATH": root})  # fmt: skip
+                          cwd=folder, env={"PYTHONPATH": root})  # fmt: skip
     assert done.returncode == 0, done.stderr
+    code, *modules = done.stdout.splitlines()[-1].split()
+    return int(code), set(modules)
+
+
+def test_what_a_conversion_does_not_need_is_not_imported(tmp_path) -> None:
+    """Start-up time is most of a small model's conversion."""
+    code, modules = imported_by([RESNET, "-q"], tmp_path)
+    assert code == 0
+    assert not {"torch", "onnxruntime", "rich", "sympy"} & modules
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["inspect", "--help"], ["--opset", "x"], []])
+def test_help_and_usage_errors_come_at_once(arguments, tmp_path) -> None:
+    _, modules = imported_by(arguments, tmp_path)
+    assert "exporter.commands" in modules
+    assert not {"numpy", "onnx", "onnx_ir", "exporter.archive"} & modules
+
+
+def test_what_is_no_archive_is_told_before_the_converter_is_imported(tmp_path) -> None:
+    (tmp_path / "model.pt").write_text("no archive")
+    code, modules = imported_by(["model.pt"], tmp_path)
+    assert code == 1
+    assert not {"symbolics", "exporter.conversion.convert"} & modules

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib import metadata as distributions
 from pathlib import Path
 from typing import BinaryIO
 
 import onnx_ir as ir
 
+from exporter import __version__
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.passes import optimize
 
@@ -61,7 +61,7 @@ def finish(
         graph,
         ir_version=ir_version(builder.opset),
         producer_name="ts2onnx",
-        producer_version=_version(),
+        producer_version=__version__,
     )
     model.metadata_props.update(metadata or {})
     _detach_discarded(graph)
@@ -99,13 +99,6 @@ def _location(node: ir.Node) -> str | None:
         return None
     text = f"  {place.text.strip()}" if place.text else ""
     return f"{place.filename}:{place.line}{text}"
-
-
-def _version() -> str:
-    try:
-        return distributions.version("ts2onnx")
-    except distributions.PackageNotFoundError:  # run from a source tree
-        return "0"
 
 
 def weight_bytes(model: ir.Model) -> int:
