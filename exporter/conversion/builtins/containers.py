@@ -323,7 +323,7 @@ def containers_equal(interpreter: Interpreter, a: Value, b: Value) -> Value:
     return result
 
 
-@builtin("aten::list", "aten::copy")
+@builtin("aten::list", "aten::copy", "aten::Size")
 def copy(interpreter: Interpreter, self: Value) -> Value:
     """A shallow copy; of a string the list of its characters."""
     if isinstance(self, DictValue):

@@ -511,3 +511,12 @@ def test_parts_of_a_tensor_whose_dims_change_in_place() -> None:
         return rows, pieces, x
 
     check(program, *((torch.rand(size, 2),) for size in (3, 1, 4)), dynamic=True)
+
+
+def test_sizes_made_of_numbers() -> None:
+    def program(x, n: int):
+        size = torch.Size([n, x.size(0)])
+        shape = torch.Size(x.size())
+        return x.new_zeros(size), torch.ones(shape), len(size), shape == x.size(), size[-1]
+
+    check(program, (torch.ones(3, 2), 4), (torch.ones(3, 2), 0))
