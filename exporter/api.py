@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Exported", "Report", "export", "load", "register_symbolic"]
 
-OLDEST_OPSET, NEWEST_OPSET = 9, 26
+OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 9, 20, 26
+
+_TRAINING = {"eval": False, "preserve": None, "train": True}
+#: What `torch.onnx.TrainingMode` calls them.
+_TRAINING_MODES = {"EVAL": "eval", "PRESERVE": "preserve", "TRAINING": "train"}
 
 
 @dataclass
@@ -95,11 +99,11 @@ def export(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     dynamic_axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
-    opset_version: int = 20,
+    opset_version: int | None = DEFAULT_OPSET,
     do_constant_folding: bool = True,
     export_params: bool = True,
     keep_initializers_as_inputs: bool = False,
-    training: str = "eval",
+    training: Any = "eval",
     verbose: bool = False,
     custom_opsets: Mapping[str, int] | None = None,
     method: str = "forward",
@@ -115,41 +119,43 @@ def export(
     `model` is a path, bytes or file object of an archive, or a live `nn.Module` (which is traced),
     `ScriptModule` or `ScriptFunction`. `args` are example arguments: tensors, arrays, numbers,
     nested tuples, lists and dicts of them, or `TensorSpec`s; a traced archive brings its own.
-    Names, dynamic axes, opset and the flags mean what they mean in `torch.onnx.export`.
+    Names, dynamic axes, opset and the flags mean what they mean in `torch.onnx.export`; `training`
+    is "eval", "preserve" or "train", or one of its `TrainingMode`s.
 
     `constants` binds arguments by name; `state` declares the type of a state where it differs from
     the archived value's, `freeze_state` keeps all state constant. Raises an `ExportError`.
     """
     started = time.perf_counter()
-    if not OLDEST_OPSET <= opset_version <= NEWEST_OPSET:
+    opset = DEFAULT_OPSET if opset_version is None else opset_version
+    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise InputError(
-            f"opset {opset_version} is not supported; opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
+            f"opset {opset} is not supported; opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
         )
-    if training not in ("eval", "preserve", "train"):
+    training = _TRAINING_MODES.get(getattr(training, "name", ""), training)
+    if training not in _TRAINING:
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
     arguments = _argument_tuple(args)
     source = _source(model, arguments, dict(kwargs or {}), training, method)
+    request = Request(
+        archive=source.archive,
+        method=method,
+        args=source.args,
+        kwargs=source.kwargs,
+        constants=dict(constants or {}),
+        input_names=input_names,
+        output_names=output_names,
+        dynamic_axes=_dynamic_axes(dynamic_axes),
+        opset=opset,
+        fold=do_constant_folding,
+        training=_TRAINING[training],
+        state=dict(state or {}),
+        freeze_state=freeze_state,
+        options=Options(unroll_trips=unroll_trips),
+        argument_names=source.names,
+        result_names=source.result_names,
+    )
     with collector_paused():
-        conversion = convert(
-            Request(
-                source.archive,
-                method,
-                source.args,
-                source.kwargs,
-                dict(constants or {}),
-                input_names,
-                output_names,
-                _dynamic_axes(dynamic_axes),
-                opset_version,
-                do_constant_folding,
-                {"eval": False, "train": True, "preserve": None}[training],
-                dict(state or {}),
-                freeze_state,
-                Options(unroll_trips=unroll_trips),
-                source.names,
-                source.result_names,
-            )
-        )
+        conversion = convert(request)
         result = _finished(
             conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets
         )

@@ -44,11 +44,14 @@ class Adapter:
         """What the parameters of the trace are in the call: `d_a` is `d.a`."""
         self.result_names: list[str] = []
         """What the tensors of the result are in what the module returns."""
-        positional = _positional_names(getattr(model, method), len(args))
+        entry = getattr(model, method)
+        positional = _positional_names(entry, len(args))
         self._args = tuple(
             self._shortened(name, value) for name, value in zip(positional, args, strict=True)
         )
-        self._kwargs = {name: self._shortened(name, value) for name, value in kwargs.items()}
+        self._kwargs = {
+            name: self._shortened(name, kwargs[name]) for name in _declared_order(entry, kwargs)
+        }
 
     def _shortened(self, name: str, value: Any) -> Any:
         """The argument with a slot where what is traced of it belongs."""
@@ -137,6 +140,12 @@ def _positional_names(function: Any, count: int) -> list[str]:
             f"{count} arguments for {len(names)} parameters: {', '.join(names) or 'none'}"
         )
     return names[:count]
+
+
+def _declared_order(function: Any, kwargs: dict[str, Any]) -> list[str]:
+    """Keywords in the order of the parameters, then those that only `**kwargs` takes."""
+    declared = [name for name in inspect.signature(function).parameters if name in kwargs]
+    return declared + [name for name in kwargs if name not in declared]
 
 
 def _filled(value: Any, tensors: tuple[Any, ...]) -> Any:

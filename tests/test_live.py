@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import exporter
 from exporter import TensorSpec, export, live
 from exporter.archive import open_archive
 from exporter.errors import ConversionError, InputError
@@ -390,3 +391,28 @@ def test_a_large_number_that_is_float_and_int_is_refused() -> None:
 
     with pytest.raises(ConversionError, match="as a float and as an int"):
         export(torch.jit.script(filled), (torch.zeros(1),))
+
+
+class TwoKeywords(nn.Module):
+    """Arguments that are given in another order than they are declared in."""
+
+    def forward(self, x, *, y=None, **others):
+        return x - y + others["z"]
+
+
+def test_keywords_are_inputs_in_the_order_of_the_parameters() -> None:
+    """Names are given in that order, and `torch.onnx.export` had it so."""
+    x = torch.ones(2)
+    result = exporter.export(
+        TwoKeywords(), (), kwargs={"z": x, "y": x, "x": x}, input_names=["first"]
+    )
+    assert [name for name, *_ in result.report.inputs] == ["first", "y", "z"]
+
+
+@pytest.mark.parametrize("mode", torch.onnx.TrainingMode.__members__.values())
+def test_a_training_mode_of_pytorch(mode: object) -> None:
+    """The members of its enum and our names mean the same."""
+    module = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)).train()
+    result = exporter.export(module, (torch.ones(2),), training=mode, opset_version=None)
+    assert result.report.opset == 20
+    assert ("Dropout" in result.report.operators) == (mode is not torch.onnx.TrainingMode.EVAL)
