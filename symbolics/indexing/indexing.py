@@ -133,6 +133,8 @@ def index_tensor(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> 
         ((dim, index),) = given
         if is_mask(index):
             return _compressed(g, self, index, dim)
+        if self.rank is not None and dim >= self.rank:
+            raise Raised(f"{dim + 1} indices for a tensor of {self.rank} dims")
         return g.Gather(self, index, axis=dim)
     picked = pick(g, self, indices)
     assert picked is not None

@@ -123,10 +123,10 @@ def _eager_calls(built: Any, program: Program) -> list[_Call]:
                 apart = limited(other, **copy.deepcopy(given))
         except Exception:
             continue
-        if not _agrees(list(leaves(result)), list(leaves(apart))):
-            continue
         left = {name: copy.deepcopy(getattr(model, name)) for name in state}
-        if bounded(result) and bounded(list(left.values())):
+        if not bounded(result) or not bounded(list(left.values())):
+            continue
+        if _agrees(list(leaves(result)), list(leaves(apart))):
             calls.append(_Call(given, list(leaves(copy.deepcopy(result))), left))
             built = model
     return calls

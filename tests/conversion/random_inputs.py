@@ -95,7 +95,8 @@ def bounded(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return len(value) < MOST_ITEMS and all(map(bounded, value))
     if isinstance(value, torch.Tensor):
-        if value.numel() >= MOST_ELEMENTS:
+        # Of no elements, PyTorch lets `expand` make dims below 0.
+        if value.numel() >= MOST_ELEMENTS or min(value.shape, default=0) < 0:
             return False
         if not value.numel() or value.dtype == torch.bool:
             return True

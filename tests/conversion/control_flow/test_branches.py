@@ -501,6 +501,8 @@ def test_a_branch_with_too_many_indices_is_dropped() -> None:
         for row in x:
             if n == 1:
                 row[i] = n
+            if n == 2:
+                row = row[i]
         return x
 
     index = torch.tensor([0, 0])
