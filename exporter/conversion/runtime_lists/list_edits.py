@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
+from exporter.conversion.calls.operators import retyped
 from exporter.conversion.runtime_lists import runtime_lists
 from exporter.conversion.runtime_lists.runtime_lists import (
     common_shape,
@@ -155,16 +156,17 @@ def _position(g: Builder, self: RuntimeList, index: Dim) -> Dim:
 
 
 def _without(interpreter: Interpreter, self: RuntimeList, index: Dim) -> RuntimeList:
-    """Numbers, or parts of a tensor, without the one at an index."""
+    """Numbers, or parts of a tensor, without the one at an index; an error if there is none."""
     g = interpreter.g
-    if index == -1:
-        return slice_of(interpreter, self, None, -1, 1)
-    if index == 0:
-        return slice_of(interpreter, self, 1, None, 1)
-    at = _position(g, self, index)
+    count = length(g, self)
+    if index in (0, -1) and is_ge(count, 1) is True:
+        start, end = (1, None) if index == 0 else (None, -1)
+        return slice_of(interpreter, self, start, end, 1)
     vector = self.value if self.kind != "tensor" else positions(g, self)
-    before, after = g.Slice(vector, [0], [at], [0]), g.Slice(vector, [at + 1], [_LARGEST], [0])
-    left = g.Concat(before, after, axis=0)
+    place = g.reshape(g.constant(index, _INT64), [1])
+    all_of_them = g.Expand(g.constant([True]), [count])
+    stays = g.ScatterElements(all_of_them, place, g.constant([False]), axis=0)
+    left = retyped(g, g.Compress(vector, stays, axis=0), (count - 1,))
     return (
         RuntimeList(self.kind, left) if self.kind != "tensor" else picked(interpreter, self, left)
     )

@@ -259,7 +259,10 @@ def replaced(g: Builder, value: Tensor, position: Tensor, tensor: Tensor) -> Ten
     """A sequence with another tensor at a position, which may count from the end."""
     low = position.elements[0] if position.elements is not None else None
     if low is None or is_ge(low, 0) is not True:
-        # After erasing, a position counted from the end would be another one.
-        from_end = g.Add(position, g.SequenceLength(value))
+        # After erasing, a position counted from the end would be another one. One before the first
+        # must not become such: it is an error like one behind the last.
+        count = g.SequenceLength(value)
+        from_end = g.Add(position, count)
         position = g.Where(g.Less(position, 0), from_end, position)
+        position = g.Where(g.Less(position, 0), count, position)
     return g.SequenceInsert(g.SequenceErase(value, position), tensor, position)  # type: ignore[no-any-return]

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 import exporter
-from tests.conversion.harness import check, check_loop, compare, leaves, loaded, operators, script
+from tests.conversion.harness import (
+    check,
+    check_loop,
+    compare,
+    leaves,
+    loaded,
+    operators,
+    run,
+    script,
+)
 from tests.conversion.sized_lists import X, at_sizes
 
 
@@ -256,3 +265,25 @@ def test_a_list_that_the_model_takes(opset: int) -> None:
         feeds = {"xs": [x.numpy() for x in xs], "i": np.asarray(1)}
         found = list(leaves(session.run(None, feeds)))
         compare(list(leaves(scripted(list(xs), 1))), found, f"{count} items", 1e-5, 1e-6)
+
+
+OUT_OF_RANGE = {
+    "rows": ("list(x.unbind(0))", "torch.ones(3)"),
+    "pieces": ("list(x.split(1))", "torch.ones(1, 3)"),
+    "sequence": ("[x[:k] for k in range(x.size(0))]", "torch.ones(1, 3)"),
+    "numbers": ("[k + 1 for k in range(x.size(0))]", "7"),
+}
+
+
+@pytest.mark.parametrize(("made", "item"), OUT_OF_RANGE.values(), ids=OUT_OF_RANGE.keys())
+@pytest.mark.parametrize("statement", ["del xs[i]", "xs[i] = {}"])
+def test_an_index_out_of_range(made: str, item: str, statement: str) -> None:
+    """The run fails, as the program does."""
+    lines = f"    xs = {made}\n    {statement.format(item)}\n    return xs[0], xs[-1], len(xs)\n"
+    program = torch.jit.CompilationUnit(f"def program(x, i: int):\n{lines}").program
+    result = check(program, *[(X[:3], i) for i in (0, 1, 2, -1, -3)], dynamic=True)
+    for i in (3, 7, -4):
+        with pytest.raises(RuntimeError):
+            program(X[:3], i)
+        with pytest.raises(Exception, match="ONNXRuntimeError"):
+            run(loaded(result), (X[:3], i))
