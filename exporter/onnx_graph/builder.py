@@ -419,7 +419,8 @@ class Builder:
             return tensor
         key = ("cast", id(tensor), dtype)
         cached = self.scope.cached(key)
-        if cached is None:
+        # In a branch more may be known of the tensor than where it was cast before.
+        if cached is None or cached.rank != tensor.rank:
             if complex_numbers.is_complex(dtype) or complex_numbers.is_complex(tensor.dtype):
                 cached = complex_numbers.cast(self, tensor, dtype)
             else:

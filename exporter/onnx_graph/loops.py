@@ -50,7 +50,7 @@ def scan(
     if extra:
         slices = [_with_extra_row(g, t) for t in slices]
     with g.body("scan") as scope:
-        state_values = [_argument(g, "state", t.dtype, t.require_shape()) for t in states]
+        state_values = [_argument(g, "state", t.dtype, t.shape) for t in states]
         slice_values = [_argument(g, "slice", t.dtype, t.require_shape()[1:]) for t in slices]
         new_states, rows = step([t for _, t in state_values], [t for _, t in slice_values])
         arguments = [v for v, _ in (*state_values, *slice_values)]
@@ -95,7 +95,7 @@ def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> li
     with g.body("loop") as scope:
         index_value, index = _argument(g, "trip", ir.DataType.INT64, ())
         go_on, condition = _argument(g, "condition", ir.DataType.BOOL, ())
-        state_values = [_argument(g, "state", t.dtype, t.require_shape()) for t in states]
+        state_values = [_argument(g, "state", t.dtype, t.shape) for t in states]
         new_states = step(index, [t for _, t in state_values])
         arguments = [index_value, go_on, *(v for v, _ in state_values)]
         body = g.close(scope, arguments, [condition, *new_states])
@@ -107,6 +107,8 @@ def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> li
     )
 
 
-def _argument(g: Builder, name: str, dtype: ir.DataType, shape: Shape) -> tuple[ir.Value, Tensor]:
+def _argument(
+    g: Builder, name: str, dtype: ir.DataType, shape: Shape | None
+) -> tuple[ir.Value, Tensor]:
     value = ir.Value(name=g.unique(name, out=True))
     return value, g.typed(value, OutputType(dtype, shape), name)

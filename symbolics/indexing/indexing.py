@@ -226,13 +226,19 @@ def gather(
 
     A 0-d tensor counts as [1], and an empty index gives an empty result of its shape.
     """
-    if 0 in index.require_shape() and self.require_rank() != index.rank:
-        return g.cast(index, self.dtype)
+    if max(self.require_rank(), 1) != max(index.require_rank(), 1):
+        empty = index if 0 in index.require_shape() else nothing_like(g, index)
+        return g.cast(empty, self.dtype)
     data, places = at_least(g, self, 1), at_least(g, index, 1)
     axis = wrapped_dim(dim, data.require_rank())
     places = fitting(g, places, data, axis)
     picked = g.GatherElements(data, places, axis=axis)
     return picked if places is index else g.reshape(picked, index.require_shape())
+
+
+def nothing_like(g: Builder, tensor: Tensor) -> Tensor:
+    """An empty tensor of the shape of one that is empty; the model stops where that is not."""
+    return g.Reshape(g.constant([], INT64), g.shape(tensor), allowzero=1)
 
 
 @symbolic("aten::take(Tensor self, Tensor index) -> Tensor")
@@ -247,7 +253,7 @@ def take_along_dim(g: Builder, self: Tensor, indices: Tensor, dim: int | None = 
     if dim is None:
         return gather(g, flat(g, self), 0, flat(g, indices))
     if self.require_rank() != indices.require_rank():
-        raise Unsupported("take_along_dim with another number of dims in the indices")
+        raise Raised("take_along_dim with another number of dims in the indices")
     at = wrapped_dim(dim, self.require_rank())
     self = _broadcast_beside(g, self, indices, at)
     indices = _broadcast_beside(g, indices, self, at)
@@ -279,7 +285,10 @@ def nonzero(g: Builder, self: Tensor) -> Tensor:
     if self.shape == ():
         empty = g.Unsqueeze(g.constant([], INT64), axes=[0])
         return g.Compress(empty, g.reshape(true, [1]), axis=0)
-    return g.Transpose(g.NonZero(true), perm=[1, 0])
+    coordinates = g.NonZero(true)
+    if self.shape is None:
+        coordinates = g.Slice(coordinates, [0], g.Shape(g.Shape(self)), [0])
+    return g.Transpose(coordinates, perm=[1, 0])
 
 
 @symbolic("aten::argwhere(Tensor self) -> Tensor")

@@ -13,7 +13,7 @@ import numpy as np
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.indexing.indexing import fitting
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     FLOAT,
@@ -147,7 +147,7 @@ def put_slices(
     index = at_least(g, g.cast(index, INT64), 1)
     source = at_least(g, source, 1)
     if source.rank != base.rank:
-        raise Unsupported(f"a source of {source.rank} dims for a tensor of {base.rank}")
+        raise Raised(f"a source of {source.rank} dims for a tensor of {base.rank}")
     result = combine(along(g, at, index, source), base, source)
     return g.reshape(result, []) if self.shape == () else result
 

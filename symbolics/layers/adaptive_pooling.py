@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.windows import batched, consecutive, gathered_windows, unbatched
 from symbolics.registry import Unsupported, symbolic
@@ -45,7 +45,7 @@ def even_kernel(sizes: Sequence[Dim], outputs: Sequence[Dim]) -> list[int] | Non
 def window_bounds(g: Builder, size: Dim, outputs: Dim) -> tuple[Tensor, Tensor]:
     """Where each window starts, and where it ends (exclusive)."""
     number = consecutive(g, outputs)
-    n, o = g.constant(size, INT64), g.constant(outputs, INT64)
+    n, o = g.constant(size, INT64), g.constant(sym_max(outputs, 1), INT64)
     start = g.Div(g.Mul(number, n), o)
     reach = g.Add(g.Mul(g.Add(number, 1), n), g.Sub(o, 1))
     return start, g.Div(reach, o)
@@ -56,6 +56,7 @@ def longest_window(size: Dim, outputs: Dim) -> Dim:
     if isinstance(size, int) and isinstance(outputs, int):
         lengths = [-((i + 1) * size // -outputs) - i * size // outputs for i in range(outputs)]
         return max(lengths, default=1)
+    outputs = sym_max(outputs, 1)
     return (size + outputs - 1) // outputs + 1
 
 

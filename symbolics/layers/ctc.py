@@ -12,7 +12,7 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.creation.creation import positions
 from symbolics.layers.losses import MEAN, NONE
 from symbolics.reductions.cumulative import cumsum
-from symbolics.registry import symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.rules import INT64
 
 __all__ = ["ctc_loss"]
@@ -59,6 +59,8 @@ def ctc_loss(
     3. A path ends in the last target or in the blank after it.
     """
     is_batch = log_probs.require_rank() == 3
+    if not is_batch and log_probs.rank != 2:
+        raise Raised(f"ctc_loss of {log_probs.rank} dims: it takes 2 or 3")
     if not is_batch:
         log_probs = g.Unsqueeze(log_probs, [1])
     steps, batch, _ = log_probs.require_shape()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 
 __all__ = ["constant_pad_nd", "pad"]
 
@@ -18,7 +18,7 @@ def by_dim(self: Tensor, pads: Sequence[Dim]) -> list[tuple[Dim, Dim]]:
     """(before, after) for each dim, from the front; PyTorch's list starts with the last dim."""
     rank = self.require_rank()
     if len(pads) % 2 or len(pads) > 2 * rank:
-        raise Unsupported(f"pad={list(pads)} for a tensor with {rank} dims")
+        raise Raised(f"pad={list(pads)} for a tensor with {rank} dims")
     pairs = [(pads[i], pads[i + 1]) for i in range(0, len(pads), 2)]
     return [(0, 0)] * (rank - len(pairs)) + pairs[::-1]
 

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported
+from symbolics.registry import Raised
 from symbolics.rules import INT64
 
 __all__ = ["batched", "consecutive", "gathered_windows", "spatial", "unbatched", "window_indices"]
@@ -26,7 +26,7 @@ def spatial(values: int | Sequence[int], dims: int, name: str) -> list[int]:
     if len(listed) == 1:
         listed = listed * dims
     if len(listed) != dims:
-        raise Unsupported(f"{name}={listed}: {dims} numbers are wanted, one per spatial dim")
+        raise Raised(f"{name}={listed}: {dims} numbers are wanted, one per spatial dim")
     return [int(v) for v in listed]
 
 
@@ -36,7 +36,7 @@ def batched(g: Builder, self: Tensor, dims: int) -> tuple[Tensor, bool]:
     if rank == dims + 2:
         return self, True
     if rank != dims + 1:
-        raise Unsupported(f"an input with {rank} dims; {dims + 1} or {dims + 2} are wanted")
+        raise Raised(f"an input with {rank} dims; {dims + 1} or {dims + 2} are wanted")
     return g.Unsqueeze(self, axes=[0]), False
 
 

@@ -12,7 +12,7 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.linear_algebra.decompositions import identity, linalg_inv
 from symbolics.reductions.cumulative import cumprod
 from symbolics.reductions.reduction import extreme, is_half, sum_dim
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import DOUBLE, FLOAT, INT64, category, promote, wrapped_dim
 
 __all__ = ["cross", "kron", "matrix_power"]
@@ -38,6 +38,8 @@ def kron(g: Builder, self: Tensor, other: Tensor) -> Tensor:
 def linalg_cross(g: Builder, self: Tensor, other: Tensor, *, dim: int = -1) -> Tensor:
     """The cross product of the 3-vectors along `dim`; the other dims broadcast."""
     self, other = promote(g, self, other)
+    if self.require_rank() != other.require_rank():
+        raise Raised(f"the cross product of tensors with {self.rank} and {other.rank} dims")
     axis = wrapped_dim(dim, self.require_rank())
 
     def turned(tensor: Tensor, order: list[int]) -> Tensor:

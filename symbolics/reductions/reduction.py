@@ -15,7 +15,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     FLOAT,
@@ -197,6 +197,8 @@ def special_logsumexp(g: Builder, self: Tensor, dim: Dims, keepdim: bool = False
 @symbolic("aten::trace(Tensor self) -> Tensor")
 def trace(g: Builder, self: Tensor) -> Tensor:
     """The sum of the diagonal: every (columns + 1)th element of the flattened matrix."""
+    if self.require_rank() != 2:
+        raise Raised(f"trace of a tensor with {self.rank} dims: it takes 2")
     rows, columns = self.require_shape()
     flat = g.reshape(self, [rows * columns])
     diagonal = g.Slice(flat, [0], [sym_min(rows, columns) * columns], [0], [columns + 1])

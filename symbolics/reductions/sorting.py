@@ -8,9 +8,9 @@ Of equal elements TopK takes the first one first, which is a stable sort.
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_bool, is_float, wrapped_dim
 
 __all__ = ["largest_elements", "sort", "sorted_along"]
@@ -143,6 +143,8 @@ def kthvalue(
     axis = wrapped_dim(dim, self.require_rank())
     if self.rank == 0:
         return self, g.constant(0, INT64)
+    if is_ge(g.size(self, axis), k) is False:
+        raise Raised(f"kthvalue {k} of {g.size(self, axis)} elements")
     values, indices = largest_elements(g, self, k, axis, largest=False)
     return _at(g, values, k - 1, axis, keepdim), _at(g, indices, k - 1, axis, keepdim)
 

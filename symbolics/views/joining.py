@@ -11,7 +11,7 @@ from typing import TypeAlias
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import INT64, promote, wrapped_dim
 from symbolics.views.shape import at_least, unsqueeze
 
@@ -44,6 +44,8 @@ def cat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
         # What has one dim beside tensors with more must be empty; its size just is not known.
         promoted = [t for t in promoted if t.rank != 1]
         ranks = {t.rank for t in promoted} - {None}
+    if len(ranks) > 1:
+        raise Raised(f"cat of tensors with {' and '.join(sorted(map(str, ranks)))} dims")
     if len(promoted) == 1:
         return promoted[0]
     for rank in ranks:
@@ -170,6 +172,8 @@ def column_stack(g: Builder, tensors: Tensors) -> Tensor:
 def block_diag(g: Builder, tensors: Tensors) -> Tensor:
     """A matrix with the tensors along its diagonal; vectors are rows."""
     blocks = [at_least(g, tensor, 2) for tensor in promote(g, *known_length(tensors))]
+    if any(block.rank != 2 for block in blocks):
+        raise Raised("block_diag of a tensor with more than 2 dims")
     total: Dim = 0
     for block in blocks:
         total = total + g.size(block, 1)

@@ -12,7 +12,7 @@ import numpy as np
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import INT64, element_count, wrapped_dim, wrapped_dims
 from symbolics.views.shape import at_least, expand_to, move_dims, permuted, reshape_to
 from symbolics.views.views import arange, slice_tensor
@@ -31,7 +31,7 @@ def flip(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
     """Dims in reverse order; no dims flips none."""
     axes = wrapped_dims(dims, self.require_rank())
     if len(set(axes)) != len(axes):
-        raise Unsupported(f"flip of dims {list(dims)}: a dim is there twice")
+        raise Raised(f"flip of dims {list(dims)}: a dim is there twice")
     axes = [a for a in axes if self.shape and self.shape[a] not in (0, 1)]
     if not axes:
         return self
@@ -103,7 +103,7 @@ def repeat(g: Builder, self: Tensor, repeats: Sequence[Dim]) -> Tensor:
     """The tensor side by side with itself, `repeats` times a dim; extra repeats are new dims."""
     lead = len(repeats) - self.require_rank()
     if lead < 0:
-        raise Unsupported(f"repeat by {list(repeats)}: fewer numbers than dims")
+        raise Raised(f"repeat by {list(repeats)}: fewer numbers than dims")
     if lead:
         self = g.Unsqueeze(self, axes=list(range(lead)))
     if all(r == 1 for r in repeats):
@@ -223,7 +223,7 @@ def diag_embed(g: Builder, self: Tensor, offset: int = 0, dim1: int = -2, dim2: 
     rank = self.require_rank() + 1
     first, second = wrapped_dim(dim1, rank), wrapped_dim(dim2, rank)
     if first == second:
-        raise Unsupported(f"diag_embed into dims {dim1} and {dim2}: they are the same")
+        raise Raised(f"diag_embed into dims {dim1} and {dim2}: they are the same")
     size = g.size(self, -1) + abs(offset)
     mask = diagonal_mask(g, size, size, offset)
     zero = g.constant(0, self.dtype)
@@ -236,7 +236,7 @@ def diag(g: Builder, self: Tensor, diagonal: int = 0) -> Tensor:
     """A vector as a diagonal matrix, a matrix's diagonal as a vector."""
     rank = self.require_rank()
     if rank not in (1, 2):
-        raise Unsupported(f"diag of a tensor with {rank} dims: it takes 1 or 2")
+        raise Raised(f"diag of a tensor with {rank} dims: it takes 1 or 2")
     return diag_embed(g, self, diagonal) if rank == 1 else diagonal_of(g, self, diagonal)
 
 

@@ -124,9 +124,7 @@ def expand_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
         return g.Expand(self, [1 if d == -1 else d for d in size])
     lead = len(size) - len(self.shape)
     if lead < 0:
-        raise Unsupported(
-            f"can't expand {len(self.shape)} dims to the {len(size)} sizes {list(size)}"
-        )
+        raise Raised(f"can't expand {len(self.shape)} dims to the {len(size)} sizes {list(size)}")
     shape = self.require_shape()
     target: list[Dim] = list(size[:lead])
     for own, wanted in zip(shape, size[lead:], strict=True):
@@ -218,7 +216,7 @@ def flatten(g: Builder, self: Tensor, start_dim: int = 0, end_dim: int = -1) -> 
     rank = len(self.shape)
     start, end = wrapped_dims((start_dim, end_dim), rank)
     if start > end:
-        raise Unsupported(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
+        raise Raised(f"flatten: start_dim {start_dim} comes after end_dim {end_dim}")
     if start == 1 and end == rank - 1 and self.static_shape is None:
         # Unlike a Reshape to [0, -1], it also takes a tensor without elements.
         return g.Flatten(self, axis=1)
@@ -269,7 +267,7 @@ def t(g: Builder, self: Tensor) -> Tensor:
     """A matrix transposed; with fewer dims the tensor itself."""
     rank = self.require_rank()
     if rank > 2:
-        raise Unsupported(f"t of a tensor with {rank} dims: it takes at most 2")
+        raise Raised(f"t of a tensor with {rank} dims: it takes at most 2")
     return permuted(g, self, range(rank)[::-1])
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.views.view_writes import write_diagonal, write_select, write_slice, write_strided
 
 __all__: list[str] = []
@@ -19,7 +19,13 @@ __all__: list[str] = []
 @symbolic("aten::select_scatter(Tensor self, Tensor src, int dim, SymInt index) -> Tensor")
 def select_scatter(g: Builder, self: Tensor, src: Tensor, dim: int, index: Dim) -> Tensor:
     """`self` with `select(dim, index)` replaced."""
+    _check_dims(src, self.require_rank() - 1)
     return write_select(g, self, g.cast(src, self.dtype), dim, index)
+
+
+def _check_dims(source: Tensor, wanted: int) -> None:
+    if source.require_rank() != wanted:
+        raise Raised(f"a source with {source.rank} dims in the place of {wanted}")
 
 
 @symbolic(
@@ -35,6 +41,7 @@ def slice_scatter(
     step: Dim = 1,
 ) -> Tensor:
     """`self` with a slice replaced."""
+    _check_dims(src, self.require_rank())
     return write_slice(g, self, g.cast(src, self.dtype), dim, start, end, step)
 
 

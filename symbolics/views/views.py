@@ -13,7 +13,7 @@ from exporter.errors import RaisedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import symbolic
 from symbolics.rules import INT64, element_count, wrapped_dim
 from symbolics.views.shape import move_dims
 
@@ -161,7 +161,7 @@ def diagonal(g: Builder, self: Tensor, offset: int = 0, dim1: int = 0, dim2: int
     rank = self.require_rank()
     first, second = wrapped_dim(dim1, rank), wrapped_dim(dim2, rank)
     if first == second:
-        raise Unsupported(f"diagonal of dims {dim1} and {dim2}: they are the same")
+        raise RaisedError(f"diagonal of dims {dim1} and {dim2}: they are the same")
     matrices = move_dims(g, self, [first, second], [rank - 2, rank - 1])
     *batch, rows, columns = matrices.require_shape()
     start = offset if offset >= 0 else -columns * offset

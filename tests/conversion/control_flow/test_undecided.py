@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
@@ -188,3 +189,56 @@ def test_a_number_of_dims_that_fails_is_not_the_one() -> None:
 
     vectors = torch.arange(3.0), torch.arange(4.0)
     check(program, *[(x, flag) for x in vectors for flag in (True, False)], dynamic=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "shapes"),
+    [
+        ("F.conv1d(y, other)", [(2, 3, 5), (4, 3, 2)]),
+        ("F.max_pool1d(y, 2) + other", [(2, 3, 4), (2, 3, 2)]),
+        ("F.adaptive_avg_pool1d(y, 2) + other", [(2, 3, 4), (2, 3, 2)]),
+        ("torch.cat([y, other], 1)", [(2, 3), (2, 2)]),
+        ("torch.hstack([y, other])", [(2, 3), (2, 2)]),
+        ("torch.block_diag([y, other.double()])", [(2, 3), (2, 2)]),
+        ("torch.linalg.cross(y, other)", [(2, 3), (2, 3)]),
+        ("torch.take_along_dim(y, other.long(), 0)", [(2, 3), (2, 3)]),
+        ("torch.trace(y) + torch.diag(other)", [(3, 3), (2, 2)]),
+        ("torch.diag(y) + other", [(3, 3), (3,)]),
+        ("y.t() + other", [(2, 3), (3, 2)]),
+        ("y.expand(2, 3) + other", [(2, 3), (2, 3)]),
+        ("y.repeat(2, 3) + other", [(2, 3), (4, 9)]),
+        ("torch.select_scatter(y, other, 0, 1)", [(2, 3), (3,)]),
+        ("torch.slice_scatter(y, other, 0, 0, 2)", [(2, 3), (2, 3)]),
+        ("torch.index_add(y, 0, torch.tensor([1, 0]), other)", [(2, 3), (2, 3)]),
+        ("torch.kthvalue(y, 2, 0)[0] + other", [(2, 3), (3,)]),
+    ],
+)
+def test_what_an_operator_does_not_take_is_not_the_number_of_dims(
+    call: str, shapes: list[tuple[int, ...]]
+) -> None:
+    """One of the two ways is an error of the program: the other one is taken."""
+    program = torch.jit.CompilationUnit(f"""
+def program(x: Tensor, other: Tensor, flag: bool):
+    y = x if flag else x.unsqueeze(0)
+    return {call}
+""").program
+    x, other = (torch.rand(shape) for shape in shapes)
+    check(program, (x, other, True))
+
+
+def test_loops_over_elements_of_a_tensor_of_unknown_rank() -> None:
+    def program(x: Tensor, flag: bool) -> tuple[Tensor, Tensor]:
+        y = x if flag else x.unsqueeze(0)
+        return torch.igamma(y, y + 1), torch.special.zeta(y + 1, y)
+
+    calls = [(torch.rand(n) + 0.5, flag) for n in (3, 1) for flag in (True, False)]
+    check(program, *calls, dynamic=True)
+
+
+def test_coordinates_where_the_rank_is_unknown() -> None:
+    """A 0-d tensor has none."""
+
+    def program(x: Tensor, flag: bool) -> Tensor:
+        return (x if flag else x.unsqueeze(0)).nonzero()
+
+    check(program, *[(torch.tensor(v), flag) for v in (0.0, 2.0) for flag in (True, False)])

@@ -129,3 +129,11 @@ def test_dtypes(dtype: torch.dtype) -> None:
     x = X.to(dtype)
     i = torch.tensor([1, 0])
     check(lambda x, i: (x[i], x[:, i, i], x[x > 1], x.gather(2, x[..., :2].long() % 4)), x, i)
+
+
+def test_gather_by_an_empty_index_of_another_rank() -> None:
+    """The result is as empty as the index, also where only the run tells that it is."""
+    x, calls = torch.rand(5), [(torch.rand(3), torch.zeros(4, 0, dtype=torch.int64))]
+    empty = torch.zeros(2, 0, dtype=torch.int64)
+    check(lambda x, i: x.gather(0, i), x, empty)
+    check(lambda x, i: x.gather(0, i), x, empty, opsets=(20,), dynamic=True, calls=calls)

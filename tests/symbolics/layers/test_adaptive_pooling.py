@@ -42,6 +42,18 @@ def test_a_dynamic_size() -> None:
     check(lambda x: F.adaptive_max_pool2d(x, (4, 6)), X, opsets=(20,), dynamic=True, calls=calls)
 
 
+def pooled(x: torch.Tensor, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+    sizes = [rows, columns]
+    return F.adaptive_avg_pool2d(x, sizes), F.adaptive_max_pool2d(x, sizes)
+
+
+def test_output_sizes_of_run_time() -> None:
+    """Also none at all."""
+    calls = [(X, rows, columns) for rows, columns in ((7, 10), (2, 11), (0, 3), (3, 0))]
+    bound = torch.jit.script(pooled)
+    check(bound, X, 3, 4, mode="script", opsets=(20,), dynamic=True, calls=calls)
+
+
 def test_infinity_stays_in_its_window() -> None:
     """A product with zero would spread it."""
     x = X.clone()
