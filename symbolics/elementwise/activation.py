@@ -11,7 +11,7 @@ import math
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.clamping import clamp
-from symbolics.elementwise.pointwise import as_float
+from symbolics.elementwise.pointwise import as_float, expm1
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
 
@@ -102,16 +102,21 @@ def elu(
         return g.Elu(self, alpha=float(alpha))  # type: ignore[arg-type]
     scale_of = g.constant(scale, self.dtype)
     inner = g.Mul(g.Min(self, 0), g.constant(input_scale, self.dtype))
-    below = g.Mul(g.Mul(g.Elu(inner, alpha=1.0), g.constant(alpha, self.dtype)), scale_of)
+    # A factor below zero makes what goes into exp positive, where Elu is no exp(x) - 1.
+    plain = isinstance(input_scale, (int, float)) and input_scale >= 0
+    grown = g.Elu(inner, alpha=1.0) if plain else expm1(g, inner)
+    below = g.Mul(g.Mul(grown, g.constant(alpha, self.dtype)), scale_of)
     return g.Where(g.Greater(self, 0), g.Mul(self, scale_of), below)
 
 
 @symbolic("aten::celu(Tensor self, Scalar alpha=1.) -> Tensor")
 def celu(g: Builder, self: Tensor, alpha: Number = 1.0) -> Tensor:
     """x, and alpha * (exp(x / alpha) - 1) below zero."""
-    if not isinstance(alpha, (int, float)):
-        raise Unsupported("celu with an alpha that is only known at run time")
-    return elu(g, self, alpha, 1, 1 / alpha)
+    if isinstance(alpha, (int, float)):
+        return elu(g, self, alpha, 1, 1 / alpha)
+    width = g.constant(alpha, self.dtype)
+    below = g.Mul(expm1(g, g.Div(g.Min(self, 0), width)), width)
+    return g.Where(g.Greater(self, 0), self, below)
 
 
 # ---------------------------------------------------------------- smooth ones

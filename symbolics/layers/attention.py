@@ -32,7 +32,7 @@ __all__ = ["scaled_dot_product_attention"]
 def scaled(g: Builder, query: Tensor, scale: float | None) -> Tensor:
     """The query times the scale, by default 1 / sqrt(its width)."""
     if scale is not None:
-        return g.Mul(query, float(scale))
+        return g.Mul(query, g.constant(scale, query.dtype))
     width = query.require_shape()[-1]
     if isinstance(width, SymInt):
         return g.Div(query, g.Sqrt(g.cast(g.constant(width, INT64), query.dtype)))

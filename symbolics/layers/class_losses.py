@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
-from exporter.onnx_graph.values import Number, Tensor
+from exporter.onnx_graph.values import Number, SymFloat, Tensor
 from symbolics.creation.creation import positions
 from symbolics.elementwise.activation import log_softmax_int
 from symbolics.elementwise.arithmetic import mul
@@ -123,7 +123,7 @@ def cross_entropy_loss(
     classes = g.size(self, dim)
     if is_float(target.dtype):
         return probability_loss(g, scores, target, weight, reduction, label_smoothing)
-    if label_smoothing == 0:
+    if not isinstance(label_smoothing, SymFloat) and label_smoothing == 0:
         return nll_loss_nd(g, scores, target, weight, reduction, ignore_index)
     losses, weights = picked_losses(g, scores, target, weight, ignore_index)
     if weight is not None:
@@ -136,8 +136,9 @@ def cross_entropy_loss(
         losses, spread = g.Div(total(g, losses), count), g.Div(total(g, spread), count)
     elif reduction == SUM:
         losses, spread = total(g, losses), total(g, spread)
-    share = g.Div(g.constant(label_smoothing, losses.dtype), g.constant(classes, losses.dtype))
-    return g.Add(g.Mul(losses, 1 - label_smoothing), g.Mul(spread, share))
+    smoothing = g.constant(label_smoothing, losses.dtype)
+    share = g.Div(smoothing, g.constant(classes, losses.dtype))
+    return g.Add(g.Mul(losses, g.Sub(1, smoothing)), g.Mul(spread, share))
 
 
 def along_classes(self: Tensor, classes: Dim) -> list[Dim]:
@@ -157,9 +158,10 @@ def probability_loss(
     dim = class_dim(scores)
     classes = g.size(scores, dim)
     target = g.cast(target, scores.dtype)
-    if label_smoothing > 0:
-        share = g.Div(g.constant(label_smoothing, target.dtype), g.constant(classes, target.dtype))
-        target = g.Add(g.Mul(target, 1 - label_smoothing), share)
+    if isinstance(label_smoothing, SymFloat) or label_smoothing > 0:
+        smoothing = g.constant(label_smoothing, target.dtype)
+        share = g.Div(smoothing, g.constant(classes, target.dtype))
+        target = g.Add(g.Mul(target, g.Sub(1, smoothing)), share)
     losses = g.Mul(scores, target)
     if weight is not None:
         losses = g.Mul(losses, g.reshape(weight, along_classes(scores, classes)))

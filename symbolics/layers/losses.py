@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import SymFloat, Tensor
 from symbolics.elementwise.arithmetic import mul, sub
 from symbolics.elementwise.pointwise import as_float
 from symbolics.reductions import reduction as reductions
@@ -62,11 +62,12 @@ def smooth_l1_loss(
 ) -> Tensor:
     """Squared below a difference of beta, linear above."""
     self, target = floats(g, self, target)
-    if beta == 0:
+    if not isinstance(beta, SymFloat) and beta == 0:
         return l1_loss(g, self, target, reduction)
     error = g.Abs(g.Sub(self, target))
-    squared = g.Div(g.Mul(g.Mul(error, error), 0.5), beta)
-    loss = g.Where(g.Less(error, beta), squared, g.Sub(error, 0.5 * beta))
+    bound = g.constant(beta, error.dtype)
+    squared = g.Div(g.Mul(g.Mul(error, error), 0.5), bound)
+    loss = g.Where(g.Less(error, bound), squared, g.Sub(error, g.Mul(bound, 0.5)))
     return reduced(g, loss, reduction)
 
 
@@ -78,8 +79,9 @@ def huber_loss(
     self, target = floats(g, self, target)
     error = g.Abs(g.Sub(self, target))
     squared = g.Mul(g.Mul(error, error), 0.5)
-    linear = g.Mul(g.Sub(error, 0.5 * delta), delta)
-    return reduced(g, g.Where(g.LessOrEqual(error, delta), squared, linear), reduction)
+    bound = g.constant(delta, error.dtype)
+    linear = g.Mul(g.Sub(error, g.Mul(bound, 0.5)), bound)
+    return reduced(g, g.Where(g.LessOrEqual(error, bound), squared, linear), reduction)
 
 
 @symbolic(

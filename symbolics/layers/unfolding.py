@@ -74,11 +74,11 @@ def col2im(
 
 
 @symbolic("aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor")
-def pixel_shuffle(g: Builder, self: Tensor, upscale_factor: int) -> Tensor:
+def pixel_shuffle(g: Builder, self: Tensor, upscale_factor: Dim) -> Tensor:
     """Channels in blocks of r * r become r rows by r columns of space."""
-    r = int(upscale_factor)
+    r = upscale_factor
     *lead, channels, height, width = self.require_shape()
-    if len(lead) == 1 and self.dtype == FLOAT:
+    if len(lead) == 1 and self.dtype == FLOAT and isinstance(r, int):
         return g.DepthToSpace(self, blocksize=r, mode="CRD")
     n = len(lead)
     out = channels // (r * r)
@@ -88,9 +88,9 @@ def pixel_shuffle(g: Builder, self: Tensor, upscale_factor: int) -> Tensor:
 
 
 @symbolic("aten::pixel_unshuffle(Tensor self, int downscale_factor) -> Tensor")
-def pixel_unshuffle(g: Builder, self: Tensor, downscale_factor: int) -> Tensor:
+def pixel_unshuffle(g: Builder, self: Tensor, downscale_factor: Dim) -> Tensor:
     """Undo `pixel_shuffle`. ONNX SpaceToDepth has another order of channels."""
-    r = int(downscale_factor)
+    r = downscale_factor
     *lead, channels, height, width = self.require_shape()
     n = len(lead)
     split = g.reshape(self, [*lead, channels, height // r, r, width // r, r])

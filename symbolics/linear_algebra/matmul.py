@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, Shape, is_ge
+from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.elementwise.complex_numbers import conj
 from symbolics.linear_algebra.einsum import tensordot
@@ -33,7 +33,10 @@ def added(g: Builder, self: Tensor, product: Tensor, beta: Number, alpha: Number
     product = scaled(g, product, alpha)
     if isinstance(beta, (int, float)) and beta == 0:
         return product
-    return g.Add(product, scaled(g, self, beta))
+    both = g.Add(product, scaled(g, self, beta))
+    if isinstance(beta, (SymInt, SymScalar)):
+        return g.Where(g.Equal(g.constant(beta), 0), product, both)
+    return both
 
 
 def product(g: Builder, left: Tensor, right: Tensor) -> Tensor:
@@ -187,7 +190,7 @@ def addmm(
     alpha: Number = 1,
 ) -> Tensor:
     """`beta * self + alpha * mat1 @ mat2`, as one Gemm for floats."""
-    symbolic_factor = isinstance(beta, SymScalar) or isinstance(alpha, SymScalar)
+    symbolic_factor = any(isinstance(v, (SymInt, SymScalar)) for v in (beta, alpha))
     if not is_float(self.dtype) or symbolic_factor:
         return added(g, self, mm(g, mat1, mat2), beta, alpha)
     if beta == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.reductions.searching import positions, tallied
 from symbolics.registry import Unsupported, symbolic
@@ -22,11 +22,11 @@ def histc(g: Builder, self: Tensor, bins: int = 100, min: Number = 0, max: Numbe
     """
     flat = g.reshape(self, [-1])
     low, high = g.constant(min, self.dtype), g.constant(max, self.dtype)
-    if isinstance(min, SymScalar) or isinstance(max, SymScalar) or min == max:
-        if isinstance(min, SymScalar) or isinstance(max, SymScalar):
-            raise Unsupported("histc with limits that are only known at run time")
-        low = g.ReduceMin(flat, axes=[0], keepdims=False)
-        high = g.ReduceMax(flat, axes=[0], keepdims=False)
+    open_limits = any(isinstance(limit, (SymInt, SymScalar)) for limit in (min, max))
+    if open_limits or min == max:
+        unset = g.Equal(low, high)
+        low = g.Where(unset, g.ReduceMin(flat, axes=[0], keepdims=False), low)
+        high = g.Where(unset, g.ReduceMax(flat, axes=[0], keepdims=False), high)
         equal = g.Equal(low, high)
         low, high = g.Where(equal, g.Sub(low, 1), low), g.Where(equal, g.Add(high, 1), high)
     inside = g.And(g.Not(g.Less(flat, low)), g.Not(g.Greater(flat, high)))

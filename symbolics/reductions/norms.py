@@ -14,7 +14,7 @@ from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.linear_algebra.decompositions import linalg_inv
 from symbolics.linear_algebra.spectral import singular_values
 from symbolics.reductions.reduction import Dims, extreme, is_half, reduce
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     FLOAT,
@@ -38,10 +38,12 @@ def vector_norm(g: Builder, self: Tensor, ord: Number, dim: Dims, keepdim: bool)
         self = g.Abs(self)
     if not is_float(self.dtype):
         raise Unsupported(f"the norm of a {self.dtype.name} tensor: PyTorch wants floats")
-    if isinstance(ord, (SymInt, SymScalar, complex)):
-        raise Unsupported("a norm whose order is only known at run time")
+    if isinstance(ord, complex):
+        raise Unsupported("a norm whose order is complex")
     if is_half(self.dtype):
         return g.cast(vector_norm(g, g.cast(self, FLOAT), ord, dim, keepdim), self.dtype)
+    if isinstance(ord, (SymInt, SymScalar)):
+        return _norm_of_any_order(g, self, g.constant(ord, self.dtype), dim, keepdim)
     if ord == 0:
         return reduce(g, "ReduceSum", g.cast(g.cast(self, BOOL), self.dtype), dim, keepdim)
     if self.rank == 0:
@@ -56,6 +58,17 @@ def vector_norm(g: Builder, self: Tensor, ord: Number, dim: Dims, keepdim: bool)
     powers = g.Pow(g.Abs(self), g.constant(ord, self.dtype))
     total = reduce(g, "ReduceSum", powers, dim, keepdim)
     return g.Pow(total, g.constant(1 / ord, self.dtype))
+
+
+def _norm_of_any_order(g: Builder, self: Tensor, order: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    """`vector_norm` whose order is only known at run time."""
+    powers = g.Pow(g.Abs(self), order)
+    total = reduce(g, "ReduceSum", powers, dim, keepdim)
+    result = g.Pow(total, g.Div(g.constant(1, self.dtype), order))
+    for special in (0, math.inf, -math.inf):
+        found = vector_norm(g, self, special, dim, keepdim)
+        result = g.Where(g.Equal(order, special), found, result)
+    return result
 
 
 @symbolic(
@@ -82,7 +95,7 @@ def linalg_vector_norm(
 def _matrix_dims(self: Tensor, dim: Sequence[int]) -> tuple[int, int]:
     row, column = wrapped_dims(dim, self.require_rank())
     if row == column:
-        raise Unsupported(f"a matrix norm over dims {list(dim)}, which are the same")
+        raise Raised(f"a matrix norm over dims {list(dim)}, which are the same")
     return row, column
 
 

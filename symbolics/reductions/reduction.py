@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
-from exporter.onnx_graph.symbolic import is_ge, sym_min
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
@@ -83,7 +83,7 @@ def sum_dim(
 
 
 @symbolic("aten::sum_to_size(Tensor self, SymInt[] size) -> Tensor")
-def sum_to_size(g: Builder, self: Tensor, size: Sequence[int]) -> Tensor:
+def sum_to_size(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
     """Undo a broadcast: sum the leading dims that `size` lacks, and those it has as 1."""
     if len(size) == 0:
         return sum(g, self)
@@ -91,9 +91,25 @@ def sum_to_size(g: Builder, self: Tensor, size: Sequence[int]) -> Tensor:
     lead = len(shape) - len(size)
     dims = list(range(lead))
     dims += [lead + i for i, s in enumerate(size) if s == 1 and shape[lead + i] != 1]
-    if not dims:
-        return self
-    return g.reshape(sum_dim(g, self, dims, keepdim=True), list(size))
+    open_sizes = [s for s, n in zip(size, shape[lead:], strict=True) if s != n and _may_be_1(s)]
+    if open_sizes:
+        self = _summed_where_1(g, self, size, lead)
+    elif dims:
+        self = sum_dim(g, self, dims, keepdim=True)
+    return g.reshape(self, list(size)) if dims or open_sizes else self
+
+
+def _may_be_1(size: Dim) -> bool:
+    return not isinstance(size, int) and is_ge(size, 2) is not True
+
+
+def _summed_where_1(g: Builder, self: Tensor, size: Sequence[Dim], lead: int) -> Tensor:
+    """The sum over the leading dims, and over those that shall have a size of 1."""
+    if category(self) < 2:
+        raise Unsupported("sum_to_size of integers to sizes of run time: int64 if there is a sum")
+    wanted = g.constant([*[1] * lead, *size], INT64)
+    axes = g.reshape(g.NonZero(g.Equal(wanted, 1)), [-1])
+    return g.ReduceSum(self, axes, keepdims=True, noop_with_empty_axes=1)
 
 
 @symbolic(

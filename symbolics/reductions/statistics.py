@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
-from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from exporter.onnx_graph.values import Number, Tensor
 from symbolics.reductions.reduction import Dims, any_along, is_half, mean_dim, reduce, sum_dim
 from symbolics.reductions.sorting import sorted_along
 from symbolics.registry import Unsupported, symbolic
@@ -38,8 +38,8 @@ def variance(
         return g.Sqrt(total) if root else total
     if not is_float(self.dtype):
         raise Unsupported(f"the variance of a {self.dtype.name} tensor: PyTorch wants floats")
-    if isinstance(correction, (SymInt, SymScalar, complex)):
-        raise Unsupported("a correction that is only known at run time")
+    if isinstance(correction, complex):
+        raise Unsupported("a correction that is complex")
     if is_half(self.dtype):
         wide = g.cast(self, FLOAT)
         return g.cast(variance(g, wide, dim, correction, keepdim, root=root), self.dtype)
@@ -49,12 +49,12 @@ def variance(
     squares = g.Mul(centred, centred)
     total = reduce(g, "ReduceSum", squares, dim, keepdim)
     count = element_count(g, self, dims)
-    if isinstance(count, int):
+    if isinstance(count, int) and isinstance(correction, (int, float)):
         divisor = g.constant(max(count - correction, 0), self.dtype)
-    elif isinstance(correction, int):
+    elif isinstance(correction, (int, SymInt)):
         divisor = g.constant(sym_max(count - correction, 0), self.dtype)
     else:
-        divisor = g.Max(g.Sub(g.constant(count, self.dtype), correction), 0)
+        divisor = g.Max(g.Sub(g.constant(count, self.dtype), g.constant(correction, self.dtype)), 0)
     result = g.Div(total, divisor)
     return g.Sqrt(result) if root else result
 

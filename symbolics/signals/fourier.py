@@ -24,7 +24,7 @@ from exporter.onnx_graph.complex_numbers import as_real, from_real, make, parts
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.elementwise.complex_numbers import conj
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import DOUBLE, default_float, is_complex, wrapped_dim, wrapped_dims
 from symbolics.views.shape import move_dims
 
@@ -248,7 +248,7 @@ def _many(
     else:
         dims = list(range(0 if s is None else rank - len(s), rank))
     if len(set(dims)) != len(dims):
-        raise Unsupported("PyTorch transforms a dim once only")
+        raise Raised("PyTorch transforms a dim once only")
     shape = self.require_shape()
     sizes = [shape[d] for d in dims] if s is None else list(s)
     if len(sizes) != len(dims):

@@ -33,7 +33,9 @@ _DIMS = frozenset(
     ("dim", "dim0", "dim1", "dim2", "dims", "axis", "axis0", "axis1", "start_dim", "end_dim")
 )
 # Operators whose dim is one of the result, which has one more.
-_OF_RESULT = frozenset(("aten::unsqueeze", "aten::unsqueeze_", "aten::stack"))
+_OF_RESULT = frozenset(
+    ("aten::unsqueeze", "aten::unsqueeze_", "aten::unsqueeze_copy", "aten::stack")
+)
 # A number that may be one of more is none that names something.
 MOST_NUMBERS = 8
 
@@ -108,7 +110,8 @@ def _dim_count(interpreter: Interpreter, kind: str, given: Sequence[Value]) -> i
             value = value.items[0]
         if isinstance(value, TensorRef):
             rank = value.read(interpreter.g).rank
-            return None if rank is None else rank + (kind in _OF_RESULT)
+            # A 0-d tensor has a dim 0 as well.
+            return None if rank is None else max(rank + (kind in _OF_RESULT), 1)
     return None
 
 

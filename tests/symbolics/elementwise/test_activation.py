@@ -22,6 +22,7 @@ PLAIN = {
     "selu": F.selu,
     "elu": lambda x: F.elu(x, 0.5),
     "celu": lambda x: F.celu(x, 0.5),
+    "celu_below_zero": lambda x: F.celu(x, -0.5),
     "silu": F.silu,
     "mish": F.mish,
     "softplus": F.softplus,
