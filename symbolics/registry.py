@@ -13,9 +13,10 @@ In-place (`add_`) and `out=` forms are derived from the functional one by the in
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
+from exporter.dataclass import dataclass
 from exporter.errors import RaisedError as Raised
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.torchscript.schema import Schema, parse_schema

@@ -6,8 +6,9 @@ quantized weight with the bias and the settings of its layer, held as one value 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.values import Tensor
 

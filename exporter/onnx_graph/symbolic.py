@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, Union
 
+from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 
 if TYPE_CHECKING:
