@@ -20,7 +20,7 @@ from exporter.conversion.interpreter import Options
 from exporter.dataclass import dataclass
 from exporter.errors import InputError
 from exporter.onnx_graph import model as models
-from symbolics.registry import symbolic
+from symbolics.registry import import_families, symbolic
 
 if TYPE_CHECKING:
     from exporter.conversion.boundary.signature import DynamicAxes
@@ -82,6 +82,7 @@ def register_symbolic(
     decorator.
     A second registration of an overload is a ValueError, unless `replace` says that it is meant.
     """
+    import_families()  # before, so that a second registration is noticed here
     register = symbolic(schema, replace=replace)
     return register if function is None else register(function)
 

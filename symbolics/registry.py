@@ -8,18 +8,24 @@ A symbolic is registered under its ATen schema, whole:
 The schema is the only statement of the name, the overload, the arguments, their kinds and defaults,
 and (by its alias annotations) of what is a view. Schemas are parsed when the operator is first met.
 In-place (`add_`) and `out=` forms are derived from the functional one by the interpreter.
+
+The families register their symbolics when they are imported, which is when an operator is first
+asked for that the families before them do not have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
+from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar
 
 from exporter.dataclass import dataclass
 from exporter.errors import RaisedError as Raised
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.torchscript.schema import Schema, parse_schema
+from symbolics.families import FAMILIES
 
 __all__ = [
     "Overload",
@@ -29,6 +35,7 @@ __all__ = [
     "overloads",
     "quantized_form",
     "form_for_quantized",
+    "import_families",
     "registered",
     "symbolic",
     "view_write",
@@ -139,14 +146,34 @@ def quantized_form(*names: str) -> Callable[[F], F]:
 
 def form_for_quantized(overload: Overload) -> Symbolic | None:
     """The form for quantized tensors of an operator, if there is one."""
+    import_families()
     return _QUANTIZED.get(overload.text.split("(", 1)[0].split(".", 1)[0])
 
 
 def overloads(name: str) -> list[Overload]:
     """All registered overloads of "aten::name", in the order of registration."""
+    _import_family_of(name)
     return list(_REGISTRY.get(name, {}).values())
 
 
 def registered() -> list[Overload]:
     """Every registered overload."""
+    import_families()
     return [o for row in _REGISTRY.values() for o in row.values()]
+
+
+@cache
+def import_families() -> None:
+    """Register all operators."""
+    for family in FAMILIES:
+        import_module(f"symbolics.{family}")
+
+
+@cache
+def _import_family_of(name: str) -> None:
+    """Import families until one has registered the operator, or what its in-place form is of."""
+    functional = name.removesuffix("_")
+    for family in FAMILIES:
+        if name in _REGISTRY or functional in _REGISTRY:
+            break
+        import_module(f"symbolics.{family}")

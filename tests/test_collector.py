@@ -9,7 +9,7 @@ import pytest
 
 import exporter
 from exporter.collector import collector_paused
-from symbolics.registry import _REGISTRY
+from symbolics.registry import overloads
 
 MODEL = "models/archives/resnet18.pt"
 ROOT = Path(__file__).parent.parent
@@ -37,7 +37,7 @@ def test_who_has_turned_it_off_keeps_it_off():
 
 
 def test_it_is_off_while_operators_are_converted(monkeypatch):
-    overload = _REGISTRY["aten::adaptive_avg_pool2d"]["aten::adaptive_avg_pool2d"]
+    [overload] = overloads("aten::adaptive_avg_pool2d")
     convert, seen = overload.function, []
 
     def watched(*arguments, **named):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
+import graphlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import symbolics
+from symbolics.families import FAMILIES
 from symbolics.registry import Overload, overloads, registered, symbolic
 
 FOLDER = Path(symbolics.__file__).parent
@@ -110,14 +115,106 @@ def test_derived_forms_are_not_registered() -> None:
 
 def test_symbolics_do_not_know_versions() -> None:
     """What a target version lacks is the builder's business."""
-    for path in FOLDER.glob("*.py"):
+    for path in FOLDER.rglob("*.py"):
         assert "opset" not in path.read_text().lower(), path.name
 
 
-def test_every_file_is_imported() -> None:
-    """A family file that the package does not import would be missing silently."""
-    names = {p.stem for p in FOLDER.glob("*.py")} - {"__init__"}
-    assert names <= set(vars(symbolics)), names - set(vars(symbolics))
+def module_names(folder: Path) -> set[str]:
+    files = (path.relative_to(folder) for path in folder.rglob("*.py") if path.stem != "__init__")
+    return {".".join(path.with_suffix("").parts) for path in files}
+
+
+def test_every_family_is_looked_through() -> None:
+    """A file whose operators are registered, but which is not in the list, would not be found."""
+    registering = {o.function.__module__.removeprefix("symbolics.") for o in registered()}
+    decorated = {
+        name
+        for name in module_names(FOLDER) - {"registry"}
+        if re.search(
+            r"^@?(symbolic|view_write|argument_writes|quantized_form|complex_rule)\(",
+            FOLDER.joinpath(*name.split(".")).with_suffix(".py").read_text(),
+            re.MULTILINE,
+        )
+    }
+    assert decorated | registering <= set(FAMILIES)
+    assert set(FAMILIES) <= module_names(FOLDER)
+    assert len(FAMILIES) == len(set(FAMILIES))
+
+
+def test_an_operator_is_in_one_family() -> None:
+    """Its other overloads would not be found once one is."""
+    homes: dict[str, set[str]] = {}
+    for overload in registered():
+        name = head(overload.text).partition(".")[0]
+        homes.setdefault(name, set()).add(overload.function.__module__)
+    assert [name for name, modules in homes.items() if len(modules) > 1] == []
+
+
+def imports_of(name: str) -> set[str]:
+    """The modules of symbolics that one imports; what is for type checkers alone is indented."""
+    tree = ast.parse(FOLDER.joinpath(*name.split(".")).with_suffix(".py").read_text())
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("symbolics"):
+            base = node.module.removeprefix("symbolics").removeprefix(".")
+            found |= {base, *(f"{base}.{alias.name}".removeprefix(".") for alias in node.names)}
+    return found & module_names(FOLDER)
+
+
+def test_families_can_be_imported_in_any_order() -> None:
+    """None imports itself by way of others."""
+    graphlib.TopologicalSorter({n: imports_of(n) for n in module_names(FOLDER)}).prepare()
+
+
+FEW = """
+import sys
+from symbolics.registry import overloads
+assert [o.text for o in overloads("aten::relu")] == ["aten::relu(Tensor self) -> Tensor"]
+assert overloads("aten::relu_") == []
+assert "symbolics.elementwise.activation" in sys.modules
+assert "symbolics.signals.fourier" not in sys.modules
+assert overloads("aten::fft_rfft")
+assert "symbolics.signals.fourier" in sys.modules
+assert "symbolics.differentiation.backward" not in sys.modules
+assert overloads("aten::there_is_none") == []
+assert "symbolics.differentiation.backward" in sys.modules
+"""
+
+REPLACED = """
+from exporter import register_symbolic
+from symbolics.registry import overloads
+def other(g, self, n=None, dim=-1, norm=None): return self
+schema = SCHEMA
+try:
+    register_symbolic(schema, other)
+except ValueError:
+    register_symbolic(schema, other, replace=True)
+assert [o.function for o in overloads("aten::fft_rfft")] == [other]
+"""
+
+WRITTEN = """
+from symbolics.registry import overloads, registered
+before = [(o.text, o.write, o.effect) for o in overloads("NAME")]
+registered()
+assert before == [(o.text, o.write, o.effect) for o in overloads("NAME")]
+assert any(write or effect for _, write, effect in before)
+"""
+
+
+def test_families_are_imported_when_an_operator_is_asked_for() -> None:
+    subprocess.run([sys.executable, "-c", FEW], cwd=FOLDER.parent, check=True)
+
+
+def test_an_operator_that_is_not_imported_yet_is_replaced_only_if_told_to() -> None:
+    schema = overloads("aten::fft_rfft")[0].text
+    program = REPLACED.replace("SCHEMA", repr(schema))
+    subprocess.run([sys.executable, "-c", program], cwd=FOLDER.parent, check=True)
+
+
+@pytest.mark.parametrize("name", ["aten::select", "aten::native_batch_norm"])
+def test_what_an_operator_writes_comes_with_it(name: str) -> None:
+    program = WRITTEN.replace("NAME", name)
+    subprocess.run([sys.executable, "-c", program], cwd=FOLDER.parent, check=True)
 
 
 def test_registering_twice_is_an_error() -> None:
