@@ -439,7 +439,8 @@ def _aliased(
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
         known, strides = _regrouped(g, base, value)
         if strides is None:
-            return _copy(interpreter, base, TensorRef.fresh(value), unsure=not known)
+            copy = TensorRef.fresh(value, dense=known)
+            return _copy(interpreter, base, copy, unsure=not known)
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
         return ListValue(

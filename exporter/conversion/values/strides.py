@@ -22,6 +22,11 @@ __all__ = ["is_kept", "made", "regrouped", "view_strides"]
 PRESERVE = 1
 # A column for each dim of the tensor, which lies in memory one after the other.
 _COLUMNS = {"aten::nonzero", "aten::argwhere"}
+# Contiguous results, however the arguments lie in memory.
+_CONTIGUOUS = {
+    "aten::addmm", "aten::baddbmm", "aten::bmm", "aten::embedding", "aten::layer_norm",
+    "aten::linear", "aten::log_softmax", "aten::mm", "aten::softmax",
+}  # fmt: skip
 # Results whose elements lie in another order than that of the dims, at least at times.
 _STRIDED = (
     # With the channels last.
@@ -79,7 +84,7 @@ def _made_strides(
         return (1, sym_max(shape[0], 1))
     if kind.startswith(_STRIDED):
         return None
-    if all(source.is_contiguous(g) is True for source in sources):
+    if kind in _CONTIGUOUS or all(source.is_contiguous(g) is True for source in sources):
         return dense_strides(shape)
     if "memory_format" in arguments and "self" in arguments:
         return _preserved(g, sources[0])

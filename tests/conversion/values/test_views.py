@@ -474,6 +474,34 @@ def test_as_strided_without_known_strides() -> None:
     refuses(program, M, True, match="whose place in memory is not known")
 
 
+def test_as_strided_of_what_may_be_a_view() -> None:
+    """Whether that reshape copies is not known, and so not what lies in memory behind it."""
+
+    def program(x):
+        y = (x.transpose(0, 1) + 1).reshape(3, 2, 2, 2).transpose(1, 2)
+        return torch.as_strided(y.reshape(3, 4, 2), [3, 2], [8, 1])
+
+    refuses(program, torch.rand(2, 3, 4), match="whose place in memory is not known")
+
+
+def test_as_strided_of_results_that_are_contiguous_whatever_the_arguments_are() -> None:
+    """As in attention over windows: heads of a projection, cut up by `reshape` and strides."""
+
+    def program(x, weight, bias):
+        y = torch.nn.functional.linear(x.transpose(0, 1), weight, bias)
+        y /= 2
+        heads = y.view(4, 2, 3, 2).permute(1, 2, 0, 3).reshape(6, 4, 2)
+        return (
+            torch.as_strided(heads, [6, 3, 2, 2], [2, 12, 12, 1]),
+            torch.as_strided(torch.softmax(x.permute(2, 0, 1), 0), [3, 2], [5, 1]),
+            torch.as_strided(torch.layer_norm(x.transpose(0, 1), [6]), [3, 2], [5, 1]),
+            torch.as_strided(torch.mm(x[0].t(), bias.expand(4, 6)), [6, 2], [2, 1]),
+        )
+
+    call = (torch.rand(2, 4, 6), torch.rand(6, 6), torch.rand(6))
+    check(program, call)
+
+
 def test_strides_of_empty_tensors() -> None:
     def program(x):
         return x.stride(0), x.stride(1), x.transpose(0, 2).stride(2)
