@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import SymFloat, Tensor
 from symbolics.layers.convolution import kernel_shape
 from symbolics.registry import symbolic
 from symbolics.rules import INT64
@@ -37,6 +37,13 @@ def regions(g: Builder, rois: Tensor) -> tuple[Tensor, Tensor]:
     return boxes, images
 
 
+def scaled(g: Builder, boxes: Tensor, spatial_scale: float | SymFloat) -> tuple[Tensor, float]:
+    """The boxes, and by what ONNX is to scale them: its attribute can't be a number of run time."""
+    if not isinstance(spatial_scale, SymFloat):
+        return boxes, float(spatial_scale)
+    return g.Mul(boxes, g.cast(spatial_scale.tensor, boxes.dtype)), 1.0
+
+
 @symbolic(
     "torchvision::roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height, int pooled_width, int sampling_ratio, bool aligned) -> Tensor"
 )
@@ -44,7 +51,7 @@ def roi_align(
     g: Builder,
     input: Tensor,
     rois: Tensor,
-    spatial_scale: float,
+    spatial_scale: float | SymFloat,
     pooled_height: int,
     pooled_width: int,
     sampling_ratio: int,
@@ -56,11 +63,12 @@ def roi_align(
     `aligned` shifts by half a pixel, ONNX's half_pixel.
     """
     boxes, images = regions(g, rois)
+    boxes, scale = scaled(g, boxes, spatial_scale)
     return g.RoiAlign(
         input,
         boxes,
         images,
-        spatial_scale=float(spatial_scale),
+        spatial_scale=scale,
         output_height=int(pooled_height),
         output_width=int(pooled_width),
         sampling_ratio=max(int(sampling_ratio), 0),
@@ -76,7 +84,7 @@ def ps_roi_align(
     g: Builder,
     input: Tensor,
     rois: Tensor,
-    spatial_scale: float,
+    spatial_scale: float | SymFloat,
     pooled_height: int,
     pooled_width: int,
     sampling_ratio: int,
@@ -98,7 +106,8 @@ def ps_roi_align(
     )
     if sampling_ratio > 0:
         return pooled, None
-    sides = g.Mul(g.Sub(g.Slice(rois, [3], [5], [1]), g.Slice(rois, [1], [3], [1])), spatial_scale)
+    boxes, scale = scaled(g, rois, spatial_scale)
+    sides = g.Mul(g.Sub(g.Slice(boxes, [3], [5], [1]), g.Slice(boxes, [1], [3], [1])), scale)
     points = g.Ceil(g.Div(sides, g.constant([pooled_width, pooled_height], sides.dtype)))
     empty = g.Equal(g.ReduceProd(points, axes=[1], keepdims=True), 0)
     return g.Where(g.Unsqueeze(empty, axes=[2, 3]), math.nan, pooled), None
@@ -111,16 +120,21 @@ def roi_pool(
     g: Builder,
     input: Tensor,
     rois: Tensor,
-    spatial_scale: float,
+    spatial_scale: float | SymFloat,
     pooled_height: int,
     pooled_width: int,
 ) -> tuple[Tensor, None]:
     """The largest element of each bin of each region. Their positions, only for gradients, are left out."""
+    rois = g.cast(rois, input.dtype)
+    boxes = g.Slice(rois, [1], [5], [1])
+    moved, scale = scaled(g, boxes, spatial_scale)
+    if moved is not boxes:
+        rois = g.Concat(g.Slice(rois, [0], [1], [1]), moved, axis=1)
     pooled = g.MaxRoiPool(
         input,
-        g.cast(rois, input.dtype),
+        rois,
         pooled_shape=[int(pooled_height), int(pooled_width)],
-        spatial_scale=float(spatial_scale),
+        spatial_scale=scale,
     )
     return pooled, None
 

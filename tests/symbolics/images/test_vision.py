@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import SymFloat, Tensor
 from symbolics.images.vision import deform_conv2d, nms, ps_roi_align, roi_align, roi_pool
 
 torch.manual_seed(0)
@@ -162,6 +162,34 @@ def test_roi_pool(opset: int) -> None:
     expected = [[27, 31, 59, 63], [19, 21, 27, 29], [63, 70, 70, 70], [11, 11, 11, 11]]
     assert found.reshape(4, 4).tolist() == expected
     assert run(roi_pool, x, regions[:0], 1.0, 2, 3, opset=opset).shape == (0, 1, 2, 3)
+
+
+def with_scale(function: Callable[..., Any], **fixed: Any) -> Callable[..., Any]:
+    """The symbolic with its scale read from an input."""
+
+    def called(g: Builder, x: Tensor, rois: Tensor, scale: Tensor) -> Any:
+        scale.shape = ()
+        return function(g, x, rois, SymFloat(scale), **fixed)
+
+    return called
+
+
+@pytest.mark.parametrize("opset", [13, 20, 23])
+def test_scales_of_run_time(opset: int) -> None:
+    """Scales that are worked out from sizes of images; ONNX has them as attributes."""
+    x = torch.randn(2, 8, 8, 7)
+    scale = torch.tensor(0.5, dtype=torch.float64)
+    pooled = {"pooled_height": 2, "pooled_width": 2}
+    sampled = {**pooled, "sampling_ratio": -1}
+    for function, fixed in [
+        (roi_align, {**sampled, "aligned": False}),
+        (roi_align, {**sampled, "aligned": True}),
+        (ps_roi_align, sampled),
+        (roi_pool, pooled),
+    ]:
+        found = run(with_scale(function, **fixed), x, REGIONS, scale, opset=opset)
+        expected = run(function, x, REGIONS, 0.5, *fixed.values(), opset=opset)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("use_mask", [False, True])
