@@ -327,9 +327,9 @@ class Builder:
 
     def at_least(self, value: Dim, lower: int) -> None:
         """Note what holds from here on, since the program fails otherwise."""
-        symbol = value.as_symbol() if isinstance(value, SymInt) else None
-        if symbol is not None and self.narrow is not None:
-            self.narrow(symbol, lower)
+        bound = value.bound_of_symbol(lower) if isinstance(value, SymInt) else None
+        if bound is not None and self.narrow is not None:
+            self.narrow(*bound)
 
     def integer(self, tensor: Tensor) -> Dim:
         """The value of a 0-d (or one-element) integer tensor as a Python int or an expression."""

@@ -290,6 +290,27 @@ class SymInt:
         seen[id(self)] = low, high
         return low, high
 
+    def bound_of_symbol(self, lower: int) -> tuple[Symbol, int] | None:
+        """What `self >= lower` says of the one symbol in it: it is at least the number given back.
+
+        None where that is not one bound from below, as for -n or n * m.
+        """
+        variable = [(m, f) for m, f in self.terms.items() if m]
+        (monomial, factor), *others = variable
+        if others or len(monomial) > 1 or factor < 0:
+            return None
+        least = -((self.terms.get((), 0) - lower) // factor)
+        atom = monomial[0]
+        if isinstance(atom, Symbol):
+            return atom, least
+        inner, *rest = atom.arguments
+        if atom.operator != "floordiv" or not isinstance(inner, SymInt):
+            return None
+        divisor = rest[0]
+        if not isinstance(divisor, int) or divisor < 1:
+            return None
+        return inner.bound_of_symbol(least * divisor)
+
 
 def resolved(value: Dim) -> Dim:
     """The integer, with what the program knows by now of the symbols in it."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import batched, consecutive, gathered_windows, unbatched
+from symbolics.layers.windows import at_least_one, batched, consecutive, gathered_windows, unbatched
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import FLOAT, INT64, is_float
 
@@ -80,6 +80,7 @@ def adaptive_avg_pool(
     if not is_float(self.dtype):
         raise Unsupported(f"an adaptive average of {self.dtype.name}: PyTorch has none")
     x, had_batch = batched(g, self, dims)
+    at_least_one(g, x, dims)
     outputs = output_sizes(x, dims, output_size)
     sizes = list(x.require_shape()[-dims:])
     kernel = even_kernel(sizes, outputs)
@@ -129,6 +130,7 @@ def adaptive_max_pool(
     3. Its number splits into a coordinate a dim, which make up the position in the plane.
     """
     x, had_batch = batched(g, self, dims)
+    at_least_one(g, x, dims)
     outputs = output_sizes(x, dims, output_size)
     sizes = list(x.require_shape()[-dims:])
     kernel = even_kernel(sizes, outputs)

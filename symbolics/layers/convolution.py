@@ -9,7 +9,14 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.padding import constant_pad_nd
-from symbolics.layers.windows import batched, gathered_windows, spatial, unbatched, window_indices
+from symbolics.layers.windows import (
+    at_least_one,
+    batched,
+    gathered_windows,
+    spatial,
+    unbatched,
+    window_indices,
+)
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import category
 
@@ -96,7 +103,7 @@ def padded_convolution(
             dilations=dilations,
             group=int(groups),
         )
-    return unbatched(g, result, had_batch)
+    return unbatched(g, at_least_one(g, result, len(strides)), had_batch)
 
 
 def kernel_shape(weight: Tensor) -> list[int] | None:

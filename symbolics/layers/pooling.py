@@ -16,6 +16,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.windows import (
+    at_least_one,
     batched,
     consecutive,
     gathered_windows,
@@ -185,7 +186,7 @@ def max_pool(
             positions = without_surplus(g, g.Mod(positions, plane), windows)
     if positions is not None:
         positions = unbatched(g, positions, had_batch)
-    return unbatched(g, values, had_batch), positions
+    return unbatched(g, at_least_one(g, values, dims), had_batch), positions
 
 
 def dilated(windows: Sequence[Windows]) -> list[int] | None:
@@ -362,7 +363,7 @@ def avg_pool(
     else:
         include = bool(count_include_pad) and not overhang
         result = mean_pool(g, x, windows, include_pad=include)
-    return unbatched(g, result, had_batch)
+    return unbatched(g, at_least_one(g, result, dims), had_batch)
 
 
 def mean_pool(g: Builder, x: Tensor, windows: Sequence[Windows], *, include_pad: bool) -> Tensor:

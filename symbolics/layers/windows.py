@@ -17,7 +17,15 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised
 from symbolics.rules import INT64
 
-__all__ = ["batched", "consecutive", "gathered_windows", "spatial", "unbatched", "window_indices"]
+__all__ = [
+    "at_least_one",
+    "batched",
+    "consecutive",
+    "gathered_windows",
+    "spatial",
+    "unbatched",
+    "window_indices",
+]
 
 
 def spatial(values: int | Sequence[int], dims: int, name: str) -> list[int]:
@@ -43,6 +51,13 @@ def batched(g: Builder, self: Tensor, dims: int) -> tuple[Tensor, bool]:
 def unbatched(g: Builder, result: Tensor, had_batch: bool) -> Tensor:
     """Undo `batched`."""
     return result if had_batch else g.Squeeze(result, axes=[0])
+
+
+def at_least_one(g: Builder, result: Tensor, dims: int) -> Tensor:
+    """The tensor, none of whose last dims is empty: PyTorch refuses images smaller than a window."""
+    for size in result.require_shape()[-dims:]:
+        g.at_least(size, 1)
+    return result
 
 
 def consecutive(g: Builder, count: Dim, dtype: ir.DataType = INT64) -> Tensor:

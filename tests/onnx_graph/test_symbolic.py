@@ -42,3 +42,20 @@ def test_shared_parts_are_looked_at_once() -> None:
     assert is_ge(value, 0) is True
     (symbol,) = n.symbols()
     assert value.with_values({symbol: 0}) == 0
+
+
+def test_bound_of_symbol() -> None:
+    """Through sums, multiples and windows; None of what says no such thing."""
+    n, m = Symbol("n"), Symbol("m")
+    size: Dim = SymInt.of(n)
+    for expression, lower, least in [
+        (size + 2, 1, -1),
+        (2 * size - 3, 2, 3),
+        ((size - 3) // 2 + 1, 1, 3),
+        (((size - 1) // 2 + 1 - 5) // 3 + 1, 1, 9),
+    ]:
+        assert isinstance(expression, SymInt)
+        assert expression.bound_of_symbol(lower) == (n, least)
+    for expression in (-size, size * size, size + SymInt.of(m), 7 // size, sym_max(size, 3)):
+        assert isinstance(expression, SymInt)
+        assert expression.bound_of_symbol(1) is None

@@ -343,3 +343,26 @@ def test_script_class(least: float | None) -> None:
     ]
     axes = [{0: "n"}, {1: "h", 2: "w"}]
     check_program(proposals, *calls, axes=axes, modes=["scripted"], unwanted={"If", "Loop"})
+
+
+class Gated(nn.Module):
+    """Means over the planes of layers that refuse an image without a window in it."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2)
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.gate = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.stem(x)
+        y = y * self.gate(y.mean((2, 3), keepdim=True)).sigmoid()
+        y = self.pool(y)
+        return y.mean(dim=[-2, -1]), F.avg_pool2d(y, 1).mean()
+
+
+def test_means_of_planes_that_are_never_empty() -> None:
+    torch.manual_seed(0)
+    calls = [(torch.randn(2, 3, h, w),) for h, w in [(9, 12), (3, 3), (5, 4)]]
+    axes = [{2: "height", 3: "width"}]
+    check_program(Gated(), *calls, axes=axes, unwanted={"Shape", "ReduceSum"})
