@@ -74,6 +74,7 @@ FAMILIES = (
     "quantization.quantized_recurrent",
     "quantization.quantized_tensors",
     "quantization.fake_quantization",
+    "linear_algebra.grouped_products",
     "linear_algebra.triangular",
     "linear_algebra.decompositions",
     "linear_algebra.spectral",
