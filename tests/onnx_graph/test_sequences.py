@@ -64,6 +64,18 @@ def test_split_of_any_dtype(dtype: str) -> None:
     assert first.dtype == last.dtype == x.dtype
 
 
+def test_items_are_of_one_dtype() -> None:
+    """Nothing is converted to fit."""
+    g = Builder(20)
+    x, y = (graph_input(g, n, rows(d), dynamic=True) for n, d in (("x", "float32"), ("y", "int64")))
+    for make in (
+        lambda: g.SequenceConstruct(x, y),
+        lambda: g.SequenceInsert(g.SequenceConstruct(x), y),
+    ):
+        with pytest.raises(UnsupportedError, match="a list of FLOAT and INT64 tensors"):
+            make()
+
+
 def test_an_old_opset_says_what_it_lacks() -> None:
     g = Builder(11)
     x = graph_input(g, "x", rows("float32"), dynamic=True)
