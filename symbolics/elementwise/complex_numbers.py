@@ -11,6 +11,7 @@ import math
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import as_real, from_real, make, parts
+from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import Tensor
 from symbolics.elementwise.arithmetic import atan2
 from symbolics.elementwise.pointwise import as_float
@@ -43,7 +44,10 @@ def polar(g: Builder, abs: Tensor, angle: Tensor) -> Tensor:
 @symbolic("aten::view_as_complex(Tensor(a) self) -> Tensor(a)")
 def view_as_complex(g: Builder, self: Tensor) -> Tensor:
     """Pairs along the last dim as complex numbers."""
-    if self.shape is not None and (not self.shape or self.shape[-1] != 2):
+    if self.shape and isinstance(self.shape[-1], SymInt):
+        # The program fails unless it is 2, and so does this Reshape.
+        self = g.reshape(self, [*self.shape[:-1], 2])
+    elif self.shape is not None and (not self.shape or self.shape[-1] != 2):
         raise Unsupported(f"view_as_complex of shape {list(self.shape)}: the last dim must be 2")
     return from_real(self)
 

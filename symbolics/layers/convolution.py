@@ -10,6 +10,7 @@ from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.padding import constant_pad_nd
 from symbolics.layers.windows import (
+    any_spatial,
     at_least_one,
     batched,
     gathered_windows,
@@ -32,32 +33,84 @@ def convolution(
     weight: Tensor,
     bias: Tensor | None,
     stride: Sequence[int],
-    padding: Sequence[int],
+    padding: Sequence[Dim],
     dilation: Sequence[int],
     transposed: bool,
-    output_padding: Sequence[int],
+    output_padding: Sequence[Dim],
     groups: Dim,
 ) -> Tensor:
     """Cross-correlation, with or without a batch dim. ONNX Conv is the same operator."""
     dims = weight.require_rank() - 2
-    pads = spatial(padding, dims, "padding") * 2
+    pads = any_spatial(padding, dims, "padding")
     strides = spatial(stride, dims, "stride")
     dilations = spatial(dilation, dims, "dilation")
-    if not transposed:
-        return padded_convolution(g, input, weight, bias, strides, pads, dilations, groups)
-    x, had_batch = batched(g, input, dims)
-    extra = spatial(output_padding, dims, "output_padding")
-    if by_windows(input, groups):
-        result = windowed_transpose(
-            g, x, weight, bias, strides, pads[:dims], extra, dilations, groups
+    if transposed:
+        extra = any_spatial(output_padding, dims, "output_padding")
+        return transposed_convolution(
+            g, input, weight, bias, strides, pads, extra, dilations, groups
         )
-        return unbatched(g, result, had_batch)
-    ends = pads[dims:]
+    if not all(isinstance(p, int) for p in pads):
+        # ONNX has pads as an attribute.
+        x, had_batch = batched(g, input, dims)
+        input = unbatched(g, g.Pad(x, [0, 0, *pads, 0, 0, *pads]), had_batch)
+        pads = [0] * dims
+    known = [int(p) for p in pads] * 2
+    return padded_convolution(g, input, weight, bias, strides, known, dilations, groups)
+
+
+def transposed_convolution(
+    g: Builder,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    strides: list[int],
+    padding: list[Dim],
+    output_padding: list[Dim],
+    dilations: list[int],
+    groups: Dim,
+) -> Tensor:
+    """The gradient of a convolution, as an operator. ONNX ConvTranspose is the same.
+
+    `output_padding` picks among the sizes that the convolution would bring to the input's. One of
+    run time is cut from the largest of them.
+    """
+    dims = len(strides)
+    pads = [int(p) for p in padding]
+    x, had_batch = batched(g, input, dims)
+    extra = [
+        e if isinstance(e, int) else max(s, d) - 1
+        for e, s, d in zip(output_padding, strides, dilations, strict=True)
+    ]
+    if by_windows(input, groups):
+        result = windowed_transpose(g, x, weight, bias, strides, pads, extra, dilations, groups)
+    else:
+        result = onnx_transpose(g, x, weight, bias, strides, pads, extra, dilations, int(groups))
+    cut = [i for i in range(dims) if extra[i] != output_padding[i]]
+    if cut:
+        ends = [g.size(result, 2 + i) - (extra[i] - output_padding[i]) for i in cut]
+        result = g.Slice(result, [0] * len(cut), ends, [2 + i for i in cut])
+    return unbatched(g, result, had_batch)
+
+
+def onnx_transpose(
+    g: Builder,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    strides: list[int],
+    pads: list[int],
+    extra: list[int],
+    dilations: list[int],
+    groups: int,
+) -> Tensor:
+    """ConvTranspose of a batch."""
+    dims = len(strides)
+    ends = pads
     behind = [0] * dims
     if any(e >= s for e, s in zip(extra, strides, strict=True)):
         # onnxruntime refuses these: cut off less at the end, or add what was never reached.
-        ends = [max(p - e, 0) for p, e in zip(ends, extra, strict=True)]
-        behind = [max(e - p, 0) for p, e in zip(pads[dims:], extra, strict=True)]
+        ends = [max(p - e, 0) for p, e in zip(pads, extra, strict=True)]
+        behind = [max(e - p, 0) for p, e in zip(pads, extra, strict=True)]
         extra = [0] * dims
     late_bias = bias if any(behind) else None
     result = g.ConvTranspose(
@@ -66,16 +119,16 @@ def convolution(
         None if late_bias is not None else bias,
         kernel_shape=kernel_shape(weight),
         strides=strides,
-        pads=pads[:dims] + ends,
+        pads=pads + ends,
         dilations=dilations,
         output_padding=extra if any(extra) else None,
-        group=int(groups),
+        group=groups,
     )
     if any(behind):
         result = g.Pad(result, [0] * (dims + 2) + [0, 0, *behind])
     if late_bias is not None:
         result = g.Add(result, g.reshape(late_bias, [late_bias.require_shape()[0], *[1] * dims]))
-    return unbatched(g, result, had_batch)
+    return result
 
 
 def padded_convolution(
@@ -212,10 +265,10 @@ def _convolution(
     weight: Tensor,
     bias: Tensor | None,
     stride: Sequence[int],
-    padding: Sequence[int],
+    padding: Sequence[Dim],
     dilation: Sequence[int],
     transposed: bool,
-    output_padding: Sequence[int],
+    output_padding: Sequence[Dim],
     groups: Dim,
     benchmark: bool,
     deterministic: bool,
@@ -237,10 +290,10 @@ def _convolution_deprecated(
     weight: Tensor,
     bias: Tensor | None,
     stride: Sequence[int],
-    padding: Sequence[int],
+    padding: Sequence[Dim],
     dilation: Sequence[int],
     transposed: bool,
-    output_padding: Sequence[int],
+    output_padding: Sequence[Dim],
     groups: Dim,
     benchmark: bool,
     deterministic: bool,

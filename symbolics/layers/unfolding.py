@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import batched, gathered_windows, spatial, unbatched, window_indices
+from symbolics.layers.windows import (
+    any_spatial,
+    batched,
+    gathered_windows,
+    spatial,
+    unbatched,
+    window_indices,
+)
 from symbolics.registry import symbolic
 from symbolics.rules import FLOAT
 
@@ -21,16 +28,16 @@ __all__ = ["col2im", "im2col", "pixel_shuffle"]
 def im2col(
     g: Builder,
     self: Tensor,
-    kernel_size: Sequence[int],
-    dilation: Sequence[int],
-    padding: Sequence[int],
-    stride: Sequence[int],
+    kernel_size: Sequence[Dim],
+    dilation: Sequence[Dim],
+    padding: Sequence[Dim],
+    stride: Sequence[Dim],
 ) -> Tensor:
     """The windows of an image as columns: [N, C * kernel, outputs]."""
     x, had_batch = batched(g, self, 2)
-    kernel, pads = spatial(kernel_size, 2, "kernel_size"), spatial(padding, 2, "padding")
-    strides, dilations = spatial(stride, 2, "stride"), spatial(dilation, 2, "dilation")
-    if any(pads):
+    kernel, pads = any_spatial(kernel_size, 2, "kernel_size"), any_spatial(padding, 2, "padding")
+    strides, dilations = any_spatial(stride, 2, "stride"), any_spatial(dilation, 2, "dilation")
+    if pads != [0, 0]:
         x = g.Pad(x, [0, 0, *pads, 0, 0, *pads])
     batch, channels, *sizes = x.require_shape()
     outputs = [

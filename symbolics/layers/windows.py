@@ -19,6 +19,7 @@ from symbolics.rules import INT64
 
 __all__ = [
     "at_least_one",
+    "any_spatial",
     "batched",
     "consecutive",
     "gathered_windows",
@@ -28,14 +29,19 @@ __all__ = [
 ]
 
 
-def spatial(values: int | Sequence[int], dims: int, name: str) -> list[int]:
-    """One number per spatial dim; a single number counts for all of them."""
+def spatial(values: Dim | Sequence[Dim], dims: int, name: str) -> list[int]:
+    """One number per spatial dim, which must be known; a single number counts for all of them."""
+    return [int(v) for v in any_spatial(values, dims, name)]
+
+
+def any_spatial(values: Dim | Sequence[Dim], dims: int, name: str) -> list[Dim]:
+    """`spatial`, of numbers that may be only known at run time."""
     listed = list(values) if isinstance(values, Sequence) else [values]
     if len(listed) == 1:
         listed = listed * dims
     if len(listed) != dims:
         raise Raised(f"{name}={listed}: {dims} numbers are wanted, one per spatial dim")
-    return [int(v) for v in listed]
+    return listed
 
 
 def batched(g: Builder, self: Tensor, dims: int) -> tuple[Tensor, bool]:
@@ -67,7 +73,7 @@ def consecutive(g: Builder, count: Dim, dtype: ir.DataType = INT64) -> Tensor:
     return g.cast(g.Range(0, g.constant(count, INT64), 1), dtype)
 
 
-def window_indices(g: Builder, outputs: Dim, kernel: Dim, stride: int, dilation: int) -> Tensor:
+def window_indices(g: Builder, outputs: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Tensor:
     """Where window o reads its k-th element: o * stride + k * dilation, as an [outputs, kernel] table."""
     starts = g.reshape(g.Mul(consecutive(g, outputs), stride), [outputs, 1])
     steps = g.reshape(g.Mul(consecutive(g, kernel), dilation), [1, kernel])

@@ -19,7 +19,7 @@ from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_complex
 
 __all__ = ["identity", "is_vector", "linalg_inv", "solved", "swapped"]
@@ -170,7 +170,7 @@ def linalg_lu_factor_ex(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """L below and U on and above the diagonal, the row exchanges, and the first zero pivot."""
     if not pivot:
-        raise Unsupported("LU without pivoting: PyTorch has it on CUDA only")
+        raise Raised("LU without pivoting: PyTorch has it on CUDA only")
     lu, _, pivots = _factored(g, A)
     return lu, pivots, _first_zero(g, lu)
 
@@ -195,7 +195,7 @@ def _lu_with_info(
 def linalg_lu(g: Builder, A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Tensor, Tensor]:
     """A = P L U."""
     if not pivot:
-        raise Unsupported("LU without pivoting: PyTorch has it on CUDA only")
+        raise Raised("LU without pivoting: PyTorch has it on CUDA only")
     lu, order, _ = _factored(g, A)
     lower, upper = _triangles(g, lu)
     return _permutation(g, order, A.dtype), lower, upper

@@ -7,8 +7,10 @@ Of equal elements TopK takes the first one first, which is a stable sort.
 
 from __future__ import annotations
 
+import math
+
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, is_ge
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_bool, is_float, wrapped_dim
@@ -158,8 +160,18 @@ def _at(g: Builder, tensor: Tensor, index: Dim, axis: int, keepdim: bool) -> Ten
 
 @symbolic("aten::median(Tensor self) -> Tensor")
 def median(g: Builder, self: Tensor) -> Tensor:
-    """The lower of the middle elements; NaN if there is one."""
-    return median_dim(g, g.reshape(self, [-1]), 0)[0]
+    """The lower of the middle elements; NaN if there is one, or if there are none at all."""
+    return median_dim(g, _some(g, self), 0)[0]
+
+
+def _some(g: Builder, self: Tensor) -> Tensor:
+    """All elements in a row; of floats one NaN where there are none."""
+    flat = g.reshape(self, [-1])
+    size = g.size(flat, 0)
+    if not is_float(self.dtype) or is_ge(size, 1):
+        return flat
+    nothing = g.constant(math.nan, self.dtype)
+    return g.Concat(flat, g.Expand(nothing, [1 - sym_min(size, 1)]), axis=0)
 
 
 @symbolic(
@@ -185,7 +197,7 @@ def median_dim(g: Builder, self: Tensor, dim: int, keepdim: bool = False) -> tup
 @symbolic("aten::nanmedian(Tensor self) -> Tensor")
 def nanmedian(g: Builder, self: Tensor) -> Tensor:
     """The lower of the middle elements that are not NaN."""
-    return nanmedian_dim(g, g.reshape(self, [-1]), 0)[0]
+    return nanmedian_dim(g, _some(g, self), 0)[0]
 
 
 @symbolic(

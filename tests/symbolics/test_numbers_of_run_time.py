@@ -13,6 +13,7 @@ from tests.symbolics.harness import check
 torch.manual_seed(0)
 X, Y = torch.randn(2, 4, 7), torch.randn(2, 4, 7)
 CLASSES = torch.randint(0, 4, (2, 7))
+IMAGE, KERNEL = torch.randn(2, 4, 5, 6), torch.randn(4, 4, 3, 3)
 SQUARE = torch.randn(3, 3)
 UNUSED = torch.tensor([[math.inf, 1.0], [2.0, math.nan]])
 
@@ -27,6 +28,10 @@ ROWS: list[tuple[str, tuple[Any, ...], list[tuple[Any, ...]]]] = [
     ("torch.std(x, correction=a)", (X, 1.0), [(0.5,), (0.0,)]),
     ("F.pixel_shuffle(x, a)", (torch.randn(1, 36, 2, 3), 2), [(1,), (3,), (6,)]),
     ("F.pixel_unshuffle(x, a)", (torch.randn(1, 2, 6, 12), 2), [(1,), (3,), (6,)]),
+    ("F.conv2d(x, y, None, 2, [a, b])", (IMAGE, KERNEL, 0, 1), [(1, 0), (2, 2)]),
+    ("F.conv_transpose2d(x, y, None, 2, 1, [a, b])", (IMAGE, KERNEL, 0, 1), [(1, 0), (1, 1)]),
+    ("F.conv_transpose2d(x, y, None, 2, 0, [a, b], 1, 3)", (IMAGE, KERNEL, 0, 1), [(2, 0), (2, 2)]),
+    ("F.unfold(x, [a, b], padding=a - 1, stride=b)", (IMAGE, 2, 2), [(1, 3), (3, 1)]),
     ("F.smooth_l1_loss(x, y, beta=a)", (X, Y, 0.5), [(0.0,), (2.0,)]),
     ("F.huber_loss(x, y, delta=a)", (X, Y, 0.5), [(0.1,), (2.0,)]),
     ("F.cross_entropy(x, y, label_smoothing=a)", (X, CLASSES, 0.5), [(0.0,), (0.1,)]),

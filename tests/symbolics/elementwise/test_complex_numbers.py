@@ -21,6 +21,9 @@ MADE = {
     "complex broadcasts": lambda: check(torch.complex, X, X[0]),
     "polar": lambda: check(torch.polar, X.abs(), X),
     "view_as_complex": lambda: check(lambda x: torch.view_as_complex(x) * 1j, torch.randn(3, 2)),
+    "view_as_complex of any sizes": lambda: check(
+        lambda x: torch.view_as_complex(x) * 1j, torch.randn(3, 2), dynamic=True
+    ),
     "view_as_real": lambda: check(torch.view_as_real, Z),
     "cast": lambda: check(lambda x: (x.to(torch.complex64), x.to(torch.cdouble)), X),
     "of ints": lambda: check(lambda x: x.cfloat(), torch.arange(3)),

@@ -40,6 +40,10 @@ def test_topk() -> None:
 def test_order_statistics() -> None:
     x = torch.tensor([[5.0, NAN, 1, 7, 2], [2, -INF, INF, 0, 9]])
     check(lambda x: (x.median(), *x.median(1), x.nanmedian(), *x.nanmedian(1, keepdim=True)), x)
+    calls = [(torch.randn(size),) for size in ((0, 3), (2, 0), (1, 1))]
+    for function in (torch.median, torch.nanmedian):
+        check(function, torch.randn(3, 4), opsets=(20,), dynamic=True, calls=calls)
+        check(function, torch.zeros(0, 3), opsets=(20,))
     check(lambda x: (*x.kthvalue(2), *x.median(0)), torch.tensor([[4, 1, 9], [3, 0, 8]]))
     check(lambda x: (*x.mode(), *x.mode(0, keepdim=True)), INTS)
 
