@@ -243,12 +243,15 @@ def antialiased_taps(
 ) -> tuple[Tensor, Tensor]:
     """All elements under the filter, which is as much wider as the output is coarser.
 
-    The weights of those that exist are brought to a sum of 1. Unused taps have weight 0.
+    The weights of those that exist are brought to a sum of 1. Unused taps have weight 0. A dim that
+    keeps its size stays as it is, whatever the scale factor was.
     """
     if not axis.static:
         return _emitted_taps(g, axis, kernel, dtype)
     size, outputs = int(axis.size), int(axis.outputs)
-    if axis.align_corners:
+    if size == outputs:
+        scale = 1.0
+    elif axis.align_corners:
         scale = (size - 1) / (outputs - 1) if outputs > 1 else 0.0
     else:
         scale = size / outputs if axis.scale is None else 1.0 / axis.scale
@@ -272,6 +275,9 @@ def _emitted_taps(
 ) -> tuple[Tensor, Tensor]:
     """`antialiased_taps` of sizes of run time: the same steps, and the width is computed as well."""
     scale = step(g, axis, DOUBLE)
+    if axis.scale is not None and not axis.align_corners:
+        same = g.Equal(g.constant(axis.outputs, INT64), g.constant(axis.size, INT64))
+        scale = g.Where(same, g.constant(1, DOUBLE), scale)
     stretch = g.Max(scale, g.constant(1, DOUBLE))
     support = g.Mul(stretch, kernel.width / 2)
     taps = g.integer(g.cast(g.Ceil(support), INT64)) * 2 + 1

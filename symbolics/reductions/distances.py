@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.symbolic import is_ge
 from exporter.onnx_graph.values import Tensor
 from symbolics.reductions.norms import vector_norm
 from symbolics.registry import symbolic
@@ -66,4 +69,8 @@ def pdist(g: Builder, self: Tensor, p: float = 2.0) -> Tensor:
     pairs = g.NonZero(g.cast(g.Trilu(every, 1, upper=1), BOOL))
     first, second = (g.Gather(pairs, i, axis=0) for i in (0, 1))
     difference = g.Sub(g.Gather(self, first, axis=0), g.Gather(self, second, axis=0))
-    return vector_norm(g, difference, p, 1, False)
+    result = vector_norm(g, difference, p, 1, False)
+    if p == math.inf and not is_ge(g.size(self, 1), 1):
+        # The largest of no differences.
+        result = g.Max(result, 0)
+    return result

@@ -131,6 +131,15 @@ def test_antialiased_sizes_of_run_time(mode: str, align: bool) -> None:
     check(torch.jit.script(shrunk), IMAGE, 0.7, mode, align, calls=factors, **bound)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_antialiased_to_the_same_size(mode: str) -> None:
+    """A factor that adds nothing to a small size leaves it alone."""
+    small, kept = torch.randn(1, 2, 4, 4), {"mode": mode, "antialias": True, "scale_factor": 1.2}
+    check(lambda x: F.interpolate(x, **kept), small, opsets=(20,))
+    calls = [(torch.randn(1, 2, h, w),) for h, w in ((4, 9), (9, 4))]
+    check(lambda x: F.interpolate(x, **kept), small, opsets=(20,), dynamic=True, calls=calls)
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16])
 def test_nearest_of_other_dtypes(dtype: torch.dtype) -> None:
     """Elements are only moved."""
