@@ -123,7 +123,7 @@ def cross_entropy_loss(
     classes = g.size(self, dim)
     if is_float(target.dtype):
         return probability_loss(g, scores, target, weight, reduction, label_smoothing)
-    if not isinstance(label_smoothing, SymFloat) and label_smoothing == 0:
+    if not isinstance(label_smoothing, SymFloat) and label_smoothing <= 0:
         return nll_loss_nd(g, scores, target, weight, reduction, ignore_index)
     losses, weights = picked_losses(g, scores, target, weight, ignore_index)
     if weight is not None:
@@ -138,7 +138,10 @@ def cross_entropy_loss(
         losses, spread = total(g, losses), total(g, spread)
     smoothing = g.constant(label_smoothing, losses.dtype)
     share = g.Div(smoothing, g.constant(classes, losses.dtype))
-    return g.Add(g.Mul(losses, g.Sub(1, smoothing)), g.Mul(spread, share))
+    mixed = g.Add(g.Mul(losses, g.Sub(1, smoothing)), g.Mul(spread, share))
+    if isinstance(label_smoothing, SymFloat):
+        return g.Where(g.Greater(smoothing, 0), mixed, losses)
+    return mixed
 
 
 def along_classes(self: Tensor, classes: Dim) -> list[Dim]:
@@ -159,7 +162,7 @@ def probability_loss(
     classes = g.size(scores, dim)
     target = g.cast(target, scores.dtype)
     if isinstance(label_smoothing, SymFloat) or label_smoothing > 0:
-        smoothing = g.constant(label_smoothing, target.dtype)
+        smoothing = g.Max(g.constant(label_smoothing, target.dtype), 0)
         share = g.Div(smoothing, g.constant(classes, target.dtype))
         target = g.Add(g.Mul(target, g.Sub(1, smoothing)), share)
     losses = g.Mul(scores, target)

@@ -34,7 +34,7 @@ ROWS: list[tuple[str, tuple[Any, ...], list[tuple[Any, ...]]]] = [
     ("F.unfold(x, [a, b], padding=a - 1, stride=b)", (IMAGE, 2, 2), [(1, 3), (3, 1)]),
     ("F.smooth_l1_loss(x, y, beta=a)", (X, Y, 0.5), [(0.0,), (2.0,)]),
     ("F.huber_loss(x, y, delta=a)", (X, Y, 0.5), [(0.1,), (2.0,)]),
-    ("F.cross_entropy(x, y, label_smoothing=a)", (X, CLASSES, 0.5), [(0.0,), (0.1,)]),
+    ("F.cross_entropy(x, y, label_smoothing=a)", (X, CLASSES, 0.5), [(0.0,), (0.1,), (-0.1,)]),
     ("F.cross_entropy(x, y, label_smoothing=a)", (X, Y.softmax(1), 0.5), [(0.0,), (0.1,)]),
     ("F.scaled_dot_product_attention(x, y, x, scale=a)", (X, Y, 0.5), [(0.0,), (2.0,)]),
     ("x.sum_to_size([a, b])", (X, 4, 7), [(1, 7), (4, 1), (1, 1)]),
