@@ -16,7 +16,7 @@ from symbolics.layers.losses import MEAN, NONE, SUM, reduced
 from symbolics.reductions import reduction as reductions
 from symbolics.reductions.norms import pairwise_distance
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, element_count, is_float
+from symbolics.rules import INT64, element_count, is_float, promote
 
 __all__ = ["cross_entropy_loss", "nll_loss_nd"]
 
@@ -286,7 +286,8 @@ def cosine_embedding_loss(
     near = g.Sub(g.constant(1.0, cosine.dtype), cosine)
     apart = g.Max(g.Sub(cosine, margin), zero)
     loss = g.Where(g.Equal(target, 1), near, zero)
-    return reduced(g, g.Add(loss, g.Where(g.Equal(target, -1), apart, zero)), reduction)
+    is_apart = g.Equal(*promote(g, target, -1))
+    return reduced(g, g.Add(loss, g.Where(is_apart, apart, zero)), reduction)
 
 
 @symbolic(

@@ -155,7 +155,7 @@ def hinge_embedding_loss(
     zero = g.constant(0, self.dtype)
     lacking = g.Max(g.Sub(g.constant(margin, self.dtype), self), zero)
     apart = g.Where(g.Equal(target, 1), zero, lacking)
-    near = g.Where(g.Equal(target, -1), zero, self)
+    near = g.Where(g.Equal(*promote(g, target, -1)), zero, self)
     return reduced(g, g.Add(near, apart), reduction)
 
 

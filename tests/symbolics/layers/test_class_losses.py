@@ -65,6 +65,10 @@ def test_vectors(reduction: str) -> None:
     a, b, c = torch.randn(3, 4), torch.randn(3, 4), torch.randn(3, 4)
     sign = torch.tensor([1.0, -1.0, 1.0])
     check(lambda x, y, t: F.cosine_embedding_loss(x, y, t, 0.1, reduction=reduction), a, b, sign)
+    # A bool target is never -1.
+    alike, settings = sign > 0, {"reduction": reduction}
+    check(lambda x, y, t: F.cosine_embedding_loss(x, y, t, **settings), a[:, :1], b, alike)
+    check(lambda x, t: F.hinge_embedding_loss(x, t, **settings), a, alike[:, None])
     check(lambda x, y, z: F.triplet_margin_loss(x, y, z, reduction=reduction), a, b, c)
     check(
         lambda x, y, z: F.triplet_margin_loss(x, y, z, 0.5, 1, swap=True, reduction=reduction),
