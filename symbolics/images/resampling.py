@@ -137,11 +137,11 @@ def same_nearest(axis: Axis, kind: Kind) -> bool:
     return bool((nearest_now(tried, kind.exact, FLOAT) == np.floor(places / scale)).all())
 
 
-def same_scale(axis: Axis, use_scale: bool) -> bool:
+def same_scale(axis: Axis, kind: Kind, use_scale: bool) -> bool:
     """Whether Resize, given the scale, comes to the same output size and the same places.
 
     It multiplies in float32. And PyTorch, where a factor above 1 adds nothing to a small size,
-    leaves linear interpolation out.
+    leaves linear interpolation out. Sizes of run time are tried out up to 65536.
     """
     if not use_scale or axis.scale is None:
         return True
@@ -150,8 +150,15 @@ def same_scale(axis: Axis, use_scale: bool) -> bool:
     if axis.static:
         rounded = int(np.float32(int(axis.size)) * np.float32(axis.scale))
         return rounded == axis.outputs and (axis.size != axis.outputs or axis.scale == 1)
-    exact = Fraction(axis.scale).denominator <= 1024
-    return exact and (axis.scale <= 1 or axis.scale >= 2)
+    if kind.antialias:
+        exact = Fraction(axis.scale).denominator <= 1024
+        return exact and (axis.scale <= 1 or axis.scale >= 2)
+    sizes = np.arange(1, 65537)
+    outputs = (sizes * axis.scale).astype(np.int64)
+    rounded = (sizes.astype(np.float32) * np.float32(axis.scale)).astype(np.int64)
+    # A single element stays what it is either way.
+    left_out = axis.scale != 1 and bool((outputs == sizes)[1:].any())
+    return bool((outputs == rounded).all()) and not left_out
 
 
 def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | None:
@@ -175,7 +182,7 @@ def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | 
     align = axes[0].align_corners
     use_scale = not align and any(a.scale is not None for a in axes)
     if not align and any(
-        (a.scale is None) == use_scale or not same_scale(a, use_scale) for a in axes
+        (a.scale is None) == use_scale or not same_scale(a, kind, use_scale) for a in axes
     ):
         return None
     if align and kind.antialias:

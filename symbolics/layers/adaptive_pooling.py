@@ -138,6 +138,9 @@ def adaptive_max_pool(
         values, positions = g.MaxPool(x, outputs=2, kernel_shape=kernel, strides=kernel)
         positions = g.Mod(positions, g.constant(math.prod(sizes), INT64))
         return unbatched(g, values, had_batch), unbatched(g, positions, had_batch)
+    if all(isinstance(o, int) and o == 1 for o in outputs):
+        values, positions = largest_of_all(g, x, dims)
+        return unbatched(g, values, had_batch), unbatched(g, positions, had_batch)
     tables = [window_table(g, n, o)[0] for n, o in zip(sizes, outputs, strict=True)]
     longest = [longest_window(n, o) for n, o in zip(sizes, outputs, strict=True)]
     cut = gathered_windows(g, x, tables)
@@ -154,6 +157,16 @@ def adaptive_max_pool(
         position = g.Add(position, g.Mul(coordinate, g.constant(plane, INT64)))
         plane = plane * sizes[i]
     return unbatched(g, values, had_batch), unbatched(g, position, had_batch)
+
+
+def largest_of_all(g: Builder, x: Tensor, dims: int) -> tuple[Tensor, Tensor]:
+    """The largest element of each plane, and its position; the planes' dims stay, as 1."""
+    *lead, plane = [*x.require_shape()[:-dims], math.prod(x.require_shape()[-dims:])]
+    flat = g.reshape(x, [*lead, plane])
+    position = g.ArgMax(flat, axis=-1, keepdims=True)
+    if dims > 1:
+        position = g.Unsqueeze(position, axes=list(range(3, 2 + dims)))
+    return g.ReduceMax(x, axes=list(range(2, 2 + dims)), keepdims=True), position
 
 
 @symbolic("aten::adaptive_avg_pool1d(Tensor self, int[1] output_size) -> Tensor")
