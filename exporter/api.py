@@ -136,6 +136,8 @@ def export(
     training = _TRAINING_MODES.get(getattr(training, "name", ""), training)
     if training not in _TRAINING:
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
+    if freeze_state and state:
+        raise InputError("freeze_state leaves no state whose type `state` could declare")
     arguments = _argument_tuple(args)
     source = _source(model, arguments, dict(kwargs or {}), training, method)
     request = Request(

@@ -32,13 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     if words[:1] == ["inspect"]:
         from exporter.commands.inspect import inspect  # noqa: PLC0415  only what runs is imported
+        from exporter.commands.outcome import run  # noqa: PLC0415  imports click
 
-        inspect.main(words[1:], prog_name="ts2onnx inspect")
+        run(inspect, words[1:], "ts2onnx inspect")
     else:
         from exporter.commands.convert import convert  # noqa: PLC0415  only what runs is imported
+        from exporter.commands.outcome import run  # noqa: PLC0415  imports click
 
         # Without a word there is nothing to convert: say what there is.
-        convert.main(words or ["--help"], prog_name="ts2onnx")
+        run(convert, words or ["--help"], "ts2onnx")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,31 @@ import pytest
 from exporter import cli
 from models import ARCHIVES
 from models.recording import Recording
+from tests.archive import handmade
 
 RESNET = str(ARCHIVES / "resnet18.pt")
 GATE = str(ARCHIVES / "decision_gate.pt")
 STATEFUL = str(ARCHIVES / "running_mean.pt")
+
+#: A method whose words are no numbers, whatever they look like.
+OF_WORDS = handmade.archive(
+    **{
+        "code/__torch__.py": b"""
+class M(Module):
+  __parameters__ = []
+  training : bool
+  def forward(self: __torch__.M, x: Tensor, word: str) -> Tensor:
+    if torch.eq(word, "5"):
+      result = torch.mul(x, 2)
+    else:
+      if torch.eq(word, "none"):
+        result = torch.mul(x, 3)
+      else:
+        result = torch.mul(x, 4)
+    return result
+"""
+    }
+)
 
 
 class Result:
@@ -183,13 +204,31 @@ def test_a_difference_is_told_and_nothing_is_written(run) -> None:
         (("--method", "encode"), "no method 'encode'"),
         (("--const", "n=5"), "there is no parameter 'n'"),
         (("-i", "x=float32[3]", "--dynamic", "y:0=n"), "no input or output 'y'"),
+        (("-i", "x=float32[3]", "--dynamic", "x:0=n,x:1=m"), 'not of the form "x:0=batch"'),
+        (("-i", "x=float32[3]", "--dynamic", "x:0="), 'not of the form "x:0=batch"'),
+        (("--dynamic", "x:0=n", "--dynamic", "x:0=m"), "x:0 is given twice"),
+        (("-i", "n=int64", "--const", "n=5"), "n is given by --input and by --const"),
+        (("-i", "x=float32[3]", "--input-names", ""), "input_names has an empty name"),
+        (("--state", "h"), 'not of the form "h=float32[2,1,128]"'),
+        (("--freeze-state", "--state", "h=float32[3]"), "freeze_state leaves no state"),
+        (("--freeze-state", "--state-out", "s.npz"), "leaves no state for --state-out"),
+        (("--state-out", GATE), "would replace the model"),
+        (("-o", "o.onnx", "--state-out", "./o.onnx"), "o.onnx is to be written twice"),
+        (("-o", "in.npz", "--inputs", "in.npz"), "would replace --inputs"),
+        (("--state-out", "out.npz", "--expected", "out.npz"), "would replace --expected"),
+        (("-o", "ops.py", "--symbolics", "ops.py"), "would replace --symbolics ops.py"),
     ],
 )
 def test_usage_errors(run, arguments, message) -> None:
     result = run(GATE, *arguments)
     assert result.code == 2, result.err
-    # click breaks long lines where its own errors do not fit.
-    assert message in " ".join(result.err.split())
+    first, *notes = result.err.splitlines()
+    assert first.startswith("error: ")
+    assert message in first
+    assert all(note.startswith("  ") for note in notes)
+    told = json.loads(run(GATE, *arguments, "--json").out)["error"]
+    assert message in told["message"]
+    assert told["exit_code"] == 2
 
 
 def damaged(tmp_path: Path) -> list[Path]:
@@ -228,10 +267,23 @@ def test_unusable_files(run, tmp_path) -> None:
 
 
 def test_an_output_that_can_not_be_written(run) -> None:
-    result = run(RESNET, "-o", "missing/out.onnx")
-    assert result.code == 1
-    assert result.err.startswith("error: ")
-    assert "No such file or directory" in result.err
+    """It is named itself, and not written in part."""
+    for arguments in (("-o", "missing/out.onnx"), ("--state-out", "missing/out.onnx")):
+        result = run(RESNET, *arguments)
+        assert result.code == 1
+        assert result.err == "error: missing/out.onnx: No such file or directory: missing\n"
+        assert not Path("resnet18.onnx").exists()
+    result = run(RESNET, "-o", "/proc/out.onnx")
+    assert (result.code, result.err.startswith("error: /proc/out.onnx: ")) == (1, True)
+
+
+def test_a_declared_string_is_what_was_written(run) -> None:
+    """A literal of another type is none, where the program wants a string."""
+    Path("m.pt").write_bytes(OF_WORDS)
+    for text, wanted in (("5", 2), ("none", 3), ("fast", 4), ("'5'", 2)):
+        assert run("m.pt", "-i", "x=float32[3]", "--const", f"word={text}").code == 0
+        (multiplied,) = onnx.load("m.onnx").graph.initializer
+        assert onnx.numpy_helper.to_array(multiplied) == wanted
 
 
 def test_mistakes_of_the_program_are_told_apart(run, monkeypatch) -> None:
@@ -268,6 +320,16 @@ main([{GATE!r}, "-i", "x=float32[4]", "--symbolics", "ops.py", "-q"])
     ]
     assert "Abs" in branches
     assert "Neg" not in branches
+
+
+def test_symbolics_that_fail(run) -> None:
+    """A mistake of the user's, in a line of the user's."""
+    Path("ops.py").write_text("import exporter\n\nraise ValueError('not today')\n")
+    result = run(RESNET, "--symbolics", "ops.py")
+    assert result.code == 2
+    assert result.err.splitlines()[0] == "error: ops.py:3: ValueError: not today"
+    Path("ops.py").write_text("def broken(:\n")
+    assert "SyntaxError" in run(RESNET, "--symbolics", "ops.py").err
 
 
 def test_a_file_that_is_named_like_a_command(run) -> None:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import tempfile
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from exporter import deferred_sympy  # noqa: F401  # first: it imports onnx_ir
 from exporter.archive import Archive, open_archive
 from exporter.commands import notation, report
+from exporter.commands.files import Arrays, check_targets, read_arrays, write_state, writing
 from exporter.commands.outcome import print_json
 from exporter.commands.progress import Progress
 from exporter.torchscript.program import Program
+from exporter.torchscript.types import OptionalType, StrType, Type
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from exporter.api import Exported
-    from exporter.conversion.boundary.state import InitialState
     from exporter.verification import Tolerance, Verification
 
 __all__ = ["run"]
-
-_Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]] | list[np.ndarray[Any, Any]]
 
 _EXTERNAL_DATA: dict[str, bool | str] = {"auto": "auto", "embed": False, "external": True}
 
@@ -60,24 +59,30 @@ def run(
 ) -> None:
     """Convert `model` as the options say."""
     target = Path(output) if output is not None else _default_output(model, method)
-    if target.exists() and Path(model).exists() and target.samefile(model):
-        raise click.UsageError("the output would replace the model")
-    if target.is_dir():
-        raise click.UsageError(f"{target} is a folder; give the file to write")
+    state_target = None if state_out is None else Path(state_out)
+    check_targets(
+        [target] if state_target is None else [target, state_target],
+        {"the model": model, "--inputs": input_file, "--expected": expected}
+        | {f"--symbolics {file}": file for file in symbolics},
+    )
     if expected is not None and input_file is None:
         raise click.UsageError("--expected needs --inputs")
+    if freeze_state and state_out is not None:
+        raise click.UsageError("--freeze-state leaves no state for --state-out")
     specs = notation.nested(notation.specs(inputs, "--input"))
-    arrays = None if input_file is None else _arrays(input_file)
-
+    literals = notation.constants(const)
+    for name in literals:
+        if name in specs:
+            raise click.UsageError(f"{name} is given by --input and by --const")
+    arrays = None if input_file is None else read_arrays(input_file)
     for file in symbolics:
-        if not Path(file).is_file():
-            raise click.UsageError(f"there is no file {file}")
-        runpy.run_path(file, run_name=Path(file).stem)
+        _run_symbolics(file)
 
     archive = open_archive(model)
     from exporter.api import export  # noqa: PLC0415  only here: what is no archive needs none of it
 
     with Progress(f"converting {model}", shown=not (quiet or as_json)) as progress:
+        constants = _as_declared(archive, method, literals)
         args, kwargs = _examples(archive, method, specs, arrays)
         exported = export(
             model,
@@ -90,7 +95,7 @@ def run(
             training=training,
             verbose=source_lines,
             method=method,
-            constants=notation.constants(const),
+            constants=constants,
             state=notation.tensor_specs(state, "--state"),
             freeze_state=freeze_state,
             unroll_trips=unroll,
@@ -98,13 +103,15 @@ def run(
         if verify or expected is not None:
             progress.text = "verifying"
             exported.verification = _verified(
-                exported, archive, args, kwargs, method, training, notation.constants(const),
-                arrays, None if expected is None else _arrays(expected), rtol, atol,
+                exported, archive, args, kwargs, method, training, constants, arrays,
+                None if expected is None else read_arrays(expected), rtol, atol,
             )  # fmt: skip
         progress.text = f"writing {target}"
-        exported.save(target, external_data=_EXTERNAL_DATA[weights])
-        if state_out is not None:
-            _write_state(Path(state_out), exported.initial_state)
+        with writing(target):
+            exported.save(target, external_data=_EXTERNAL_DATA[weights])
+        if state_target is not None:
+            with writing(state_target):
+                write_state(state_target, exported.initial_state)
     if as_json:
         print_json(report.described(exported, model, target))
     elif not quiet:
@@ -117,8 +124,44 @@ def _default_output(model: str, method: str) -> Path:
     return Path(f"{stem}.onnx" if method == "forward" else f"{stem}.{method}.onnx")
 
 
+def _run_symbolics(file: str) -> None:
+    """Run a file of the user's; what goes wrong in it is the user's to mend."""
+    if not Path(file).is_file():
+        raise click.UsageError(f"there is no file {file}")
+    try:
+        runpy.run_path(file, run_name=Path(file).stem)
+    except Exception as error:
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        place = f"{file}:{lines[-1]}" if lines else file
+        raise click.UsageError(f"{place}: {type(error).__name__}: {error}") from error
+
+
+def _parameters(archive: Archive, method: str) -> Mapping[str, Type]:
+    """The declared types of a method's parameters; none if there is no such method."""
+    program = Program(archive.code, archive.constants, archive.source_ranges)
+    function = program.class_type(archive.root.type_name).methods.get(method)
+    return {} if function is None else {p.name: p.type for p in function.parameters}
+
+
+def _as_declared(
+    archive: Archive, method: str, constants: Mapping[str, notation.Literal]
+) -> dict[str, Any]:
+    """The constants' values; for a string what was written, whatever literal it looks like."""
+    declared = _parameters(archive, method) if constants else {}
+    found = {}
+    for name, literal in constants.items():
+        wanted = declared.get(name)
+        optional = isinstance(wanted, OptionalType)
+        if isinstance(wanted, OptionalType):
+            wanted = wanted.element
+        plain = isinstance(literal.value, str) or (literal.value is None and optional)
+        takes_text = isinstance(wanted, StrType) and not plain
+        found[name] = literal.text if takes_text else literal.value
+    return found
+
+
 def _examples(
-    archive: Archive, method: str, specs: Mapping[str, Any], arrays: _Arrays | None
+    archive: Archive, method: str, specs: Mapping[str, Any], arrays: Arrays | None
 ) -> tuple[list[Any] | None, dict[str, Any]]:
     """The arguments to convert with: the specs, and arrays for what neither they nor a trace tell.
 
@@ -128,9 +171,7 @@ def _examples(
         return None, dict(specs)
     if isinstance(arrays, list):
         return (None, dict(specs)) if specs else ([_example(array) for array in arrays], {})
-    program = Program(archive.code, archive.constants, archive.source_ranges)
-    function = program.class_type(archive.root.type_name).methods.get(method)
-    known = {parameter.name for parameter in function.parameters} if function is not None else set()
+    known = _parameters(archive, method)
     found = {name: _example(a) for name, a in arrays.items() if name.partition(".")[0] in known}
     return None, {**notation.nested(found), **specs}
 
@@ -148,8 +189,8 @@ def _verified(
     method: str,
     training: str,
     constants: Mapping[str, Any],
-    arrays: _Arrays | None,
-    expected: _Arrays | None,
+    arrays: Arrays | None,
+    expected: Arrays | None,
     rtol: float | None,
     atol: float | None,
 ) -> Verification:
@@ -170,34 +211,3 @@ def _verified(
     return verify_export(
         exported, plan, pytorch=archive.path, method=method, training=training, tolerance=tolerance
     )
-
-
-def _arrays(file: str) -> _Arrays:
-    """The arrays of an `.npz` by name, in order where the names are NumPy's own: arr_0, arr_1."""
-    try:
-        with np.load(file) as stored:
-            if stored.files == [f"arr_{i}" for i in range(len(stored.files))]:
-                return [stored[name] for name in stored.files]
-            return {name: stored[name] for name in stored.files}
-    except OSError:
-        raise
-    except Exception as error:
-        raise click.UsageError(f"{file} is not an .npz file of arrays: {error}") from None
-
-
-def _write_state(path: Path, state: InitialState) -> None:
-    """Write an `.npz`, complete or not at all. The tensors of a list are `name.0`, `name.1`."""
-    arrays: dict[str, Any] = {}
-    for name, value in state.items():
-        if isinstance(value, list):
-            arrays.update((f"{name}.{i}", item) for i, item in enumerate(value))
-        else:
-            arrays[name] = value
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".npz", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

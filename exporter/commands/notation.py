@@ -5,7 +5,7 @@ n=int64                       a tensor without dims; x=float32[...] one of any s
 xs.0=..., xs.1=...            the elements of a list; `batch.image=...` an entry of a dict
 xs=list(float32[n,3])         a list of any length; xs=list(float32) of tensors of any shape
 bias=optional(float32[3])     what may be None at run time
-n=5  mode=fast  flag=true     a constant: a Python literal, else a string
+n=5  mode=fast  flag=true     a constant: a Python literal, else (or if one is declared) a string
 x:0=batch,2=height            dynamic axes; `x:0` alone names the dim x_0
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -21,21 +22,23 @@ import click
 from exporter.conversion.boundary.specs import OptionalSpec, SequenceSpec, Spec, TensorSpec
 from exporter.errors import InputError
 
-__all__ = ["constants", "dynamic_axes", "names", "nested", "specs", "tensor_specs"]
+__all__ = ["Literal", "constants", "dynamic_axes", "names", "nested", "specs", "tensor_specs"]
 
 _TENSOR = re.compile(r"(?P<dtype>\w+)(\[(?P<dims>[^\[\]]*)\])?")
 _HOLDER = re.compile(r"(?P<word>list|optional)\((?P<held>.*)\)")
+_AXIS = r"-?\d+(=[^\W\d]\w*)?"
+_DYNAMIC = re.compile(rf"(?P<name>[^:=,]+):(?P<axes>{_AXIS}(,{_AXIS})*)")
 _FORMS = '"x=float32[batch,3]", "xs=list(float32[n,3])" or "y=optional(float32[3])"'
 _LITERALS = {"true": True, "false": False, "none": None}
 
 
-def specs(texts: Sequence[str], option: str) -> dict[str, Spec]:
+def specs(texts: Sequence[str], option: str, forms: str = _FORMS) -> dict[str, Spec]:
     """`name=dtype[dims]`, by name."""
     result: dict[str, Spec] = {}
     for text in texts:
         name, separator, described = (part.strip() for part in text.partition("="))
         if not (name and separator):
-            raise _malformed(text, option)
+            raise _malformed(text, option, forms)
         spec = _spec(described.replace(" ", ""), text, option)
         try:
             _ = spec.onnx_dtype
@@ -48,9 +51,10 @@ def specs(texts: Sequence[str], option: str) -> dict[str, Spec]:
 def tensor_specs(texts: Sequence[str], option: str) -> dict[str, TensorSpec]:
     """Specs that may be of tensors alone, with their shapes."""
     result = {}
-    for name, spec in specs(texts, option).items():
+    form = '"h=float32[2,1,128]"'
+    for name, spec in specs(texts, option, form).items():
         if not isinstance(spec, TensorSpec) or spec.shape is None:
-            raise _malformed(f"{name}={spec}", option, '"h=float32[2,1,128]"')
+            raise _malformed(f"{name}={spec}", option, form)
         result[name] = spec
     return result
 
@@ -108,18 +112,26 @@ def nested(specs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def constants(texts: Sequence[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Literal:
+    """A value as it was written, and what it looks like."""
+
+    text: str
+    value: Any
+
+
+def constants(texts: Sequence[str]) -> dict[str, Literal]:
     """`name=value`, by name."""
-    result: dict[str, Any] = {}
+    result: dict[str, Literal] = {}
     for text in texts:
         name, separator, value = text.partition("=")
         if not (name and separator):
             raise click.BadParameter(f'{text!r} is not of the form "n=5"', param_hint="--const")
-        result[_new(name, result, "--const")] = _literal(value)
+        result[_new(name, result, "--const")] = Literal(value, _value(value))
     return result
 
 
-def _literal(text: str) -> Any:
+def _value(text: str) -> Any:
     if text.lower() in _LITERALS:
         return _LITERALS[text.lower()]
     try:
@@ -132,18 +144,16 @@ def dynamic_axes(texts: Sequence[str]) -> dict[str, dict[int, str]]:
     """`name:axis=label,...`, by name and axis."""
     result: dict[str, dict[int, str]] = {}
     for text in texts:
-        name, separator, axes = text.rpartition(":")
-        for part in axes.split(","):
+        match = _DYNAMIC.fullmatch(text)
+        if match is None:
+            raise _malformed(text, "--dynamic", '"x:0=batch" or "x:0=batch,2=height"')
+        name = match["name"]
+        labels = result.setdefault(name, {})
+        for part in match["axes"].split(","):
             axis, _, label = part.partition("=")
-            try:
-                number = int(axis)
-            except ValueError:
-                separator = ""
-            if not (name and separator) or (label and not label.isidentifier()):
-                raise click.BadParameter(
-                    f'{text!r} is not of the form "x:0=batch"', param_hint="--dynamic"
-                )
-            result.setdefault(name, {})[number] = label or f"{name}_{number}"
+            if int(axis) in labels:
+                raise click.BadParameter(f"{name}:{axis} is given twice", param_hint="--dynamic")
+            labels[int(axis)] = label or f"{name}_{axis}"
     return result
 
 

@@ -16,14 +16,27 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
 from exporter.errors import ExportError, InputError, VerificationError
 
-__all__ = ["DONE", "FAILED", "INTERNAL", "UNVERIFIED", "USAGE", "outcome", "print_json"]
+__all__ = ["DONE", "FAILED", "INTERNAL", "UNVERIFIED", "USAGE", "outcome", "print_json", "run"]
 
 DONE, FAILED, USAGE, UNVERIFIED, INTERNAL = range(5)
+
+
+def run(command: click.Command, words: list[str], name: str) -> NoReturn:
+    """Run a command and exit; what is wrong with its words is an error like all others."""
+    try:
+        code = command.main(words, prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        known = "--json" in words
+        _fail("UsageError", error.format_message(), [f"try {name} --help"], USAGE, known)
+    except click.Abort:
+        _fail("Abort", "interrupted", [], FAILED, as_json=False)
+    sys.exit(code if isinstance(code, int) else DONE)
 
 
 @contextmanager
@@ -62,7 +75,7 @@ def _code(error: ExportError) -> int:
     return USAGE if isinstance(error, InputError) else FAILED
 
 
-def _fail(kind: str, message: str, notes: list[str], code: int, as_json: bool) -> None:
+def _fail(kind: str, message: str, notes: list[str], code: int, as_json: bool) -> NoReturn:
     if as_json:
         described = {"type": kind, "message": message, "notes": notes, "exit_code": code}
         print_json({"error": described})

@@ -331,6 +331,8 @@ def _check_names(request: Request, inputs: Inputs) -> None:
     for what, names in (("input", request.input_names), ("output", request.output_names)):
         if names is not None and len(set(names)) != len(names):
             raise InputError(f"{what}_names has the same name twice")
+        if names is not None and "" in names:
+            raise InputError(f"{what}_names has an empty name")
     taken = set(inputs.names).intersection(request.output_names or ())
     if taken:
         raise InputError(f"output_names: {', '.join(sorted(taken))} is the name of an input")

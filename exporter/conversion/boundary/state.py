@@ -282,7 +282,7 @@ class States:
             if spec.onnx_dtype != form.dtype or not _may_be(form, shape):
                 raise InputError(
                     f"the state {name} is declared {spec}, but the program leaves "
-                    f"{form.dtype.name.lower()} of {_shape_text(form)} in it"
+                    f"{form.dtype.numpy().name} of {_shape_text(form)} in it"
                 )
             return TensorForm(form.dtype, shape)
         if isinstance(form, OptionalForm):
