@@ -11,11 +11,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import numpy as np
+
+from exporter.onnx_graph.model import is_device, place_of
 
 if TYPE_CHECKING:
     from exporter.conversion.boundary.state import InitialState
@@ -79,10 +82,16 @@ def write_state(path: Path, state: InitialState) -> None:
             arrays.update((f"{name}.{i}", item) for i, item in enumerate(value))
         else:
             arrays[name] = value
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".npz", dir=path.parent)
+    content = BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    path = place_of(path)
+    if is_device(path):
+        path.write_bytes(content.getvalue())
+        return
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            file.write(content.getvalue())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

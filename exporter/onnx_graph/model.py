@@ -11,10 +11,11 @@ from typing import BinaryIO
 import onnx_ir as ir
 
 from exporter import __version__
+from exporter.errors import InputError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.passes import optimize
 
-__all__ = ["finish", "weight_bytes", "write"]
+__all__ = ["finish", "is_device", "place_of", "weight_bytes", "write"]
 
 # A protobuf message holds at most 2 GiB; what is not weights needs room as well.
 LARGEST_MESSAGE = int(1.8 * (1 << 30))
@@ -119,6 +120,17 @@ def _message(model: ir.Model, when_copied: Callable[[], None] | None) -> bytes:
     return data
 
 
+def place_of(target: str | os.PathLike[str]) -> Path:
+    """The file itself where a link is given: it is written, and the link stays."""
+    path = Path(target)
+    return path.resolve() if path.is_symlink() and not is_device(path) else path
+
+
+def is_device(path: Path) -> bool:
+    """Whether this takes bytes and is no file: a device or a pipe, which must not be replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def write(
     model: ir.Model,
     target: str | os.PathLike[str] | BinaryIO,
@@ -130,16 +142,22 @@ def write(
 
     External data goes into `NAME.data` beside the model: where it is asked for, or where the model
     is too large for one message. The files appear when they are complete, made in a folder beside
-    their place: a failed write leaves what was there before. `when_copied` is called as soon as the
+    their place: a failed write leaves what was there before. Devices and pipes are written to.
+    `when_copied` is called as soon as the
     message holds the weights, and their source may be let go.
     """
     external = weight_bytes(model) > LARGEST_MESSAGE if external_data == "auto" else external_data
     if not isinstance(target, (str, os.PathLike)):
         if external:
-            raise ValueError("external data needs a path: a file object has no place beside it")
+            raise InputError("external data needs a path: a file object has no place beside it")
         target.write(_message(model, when_copied))
         return []
-    path = Path(target)
+    path = place_of(target)
+    if is_device(path):
+        if external:
+            raise InputError(f"external data needs a folder: there is none beside {path}")
+        path.write_bytes(_message(model, when_copied))
+        return [path]
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
         if external:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 
+from exporter.errors import InputError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.model import finish, ir_version, weight_bytes, write
 from exporter.onnx_graph.values import Tensor
@@ -84,7 +86,7 @@ def test_a_model_too_large_for_a_message(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("exporter.onnx_graph.model.LARGEST_MESSAGE", 1000)
     write(small_model(), tmp_path / "net.onnx")
     assert (tmp_path / "net.onnx.data").stat().st_size == WEIGHT.nbytes
-    with pytest.raises(ValueError, match="needs a path"):
+    with pytest.raises(InputError, match="needs a path"):
         write(small_model(), io.BytesIO())
 
 
@@ -106,6 +108,25 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, external: bool) ->
         write(model, path, external_data=external)
     assert path.read_bytes() == b"before"
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]
+
+
+def test_links_and_pipes_stay_what_they_are(tmp_path: Path) -> None:
+    """What a link leads to is written; a pipe gets the bytes."""
+    model = small_model()
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    file.write_bytes(b"before")
+    link.symlink_to(file)
+    write(model, link)
+    assert link.is_symlink()
+    onnx.checker.check_model(onnx.load(file))
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write(model, pipe)
+    assert os.read(reader, 1 << 16) == file.read_bytes()
+    os.close(reader)
+    assert pipe.is_fifo()
+    with pytest.raises(InputError, match="external data needs a folder"):
+        write(model, pipe, external_data=True)
 
 
 def test_a_discarded_body_leaves_no_initializer() -> None:
