@@ -35,11 +35,9 @@ _FUNCTIONS = ("prim::CallFunction", "prim::Function")
 
 
 def signature(function: Function, program: Program) -> str:
-    """A function as one would declare it: `forward(Tensor x, int n=2) -> Tensor`."""
+    """A method as one would call it: `forward(Tensor x, int n=2) -> Tensor`."""
     parts = []
-    for parameter in function.parameters:
-        if parameter.name == "self":
-            continue
+    for parameter in function.parameters[1:]:
         default = f"={parameter.default!r}" if parameter.has_default else ""
         parts.append(f"{format_type(parameter.type, program)} {parameter.name}{default}")
     name = function.name.rpartition(".")[2]

@@ -26,7 +26,7 @@ class Tied(torch.nn.Module):
         return torch.nn.functional.grid_sample(x[None, None], self.other(x)) if factor > 9 else x
 
     @torch.jit.export
-    def other(self, x: torch.Tensor) -> torch.Tensor:
+    def other(me, x: torch.Tensor) -> torch.Tensor:
         return torch.fake_quantize_per_tensor_affine(x, 1.0, 0, 0, 255).addmm_(x, x)
 
 
@@ -42,6 +42,8 @@ def test_signatures(opened) -> None:
     archive, program = opened
     function = program.method(archive.root.type_name, "forward")
     assert signature(function, program) == "forward(Tensor tokens, float factor=2.0) -> Tensor"
+    function = program.method(archive.root.type_name, "other")
+    assert signature(function, program) == "other(Tensor x) -> Tensor"
 
 
 def test_tied_weights_count_once(opened) -> None:
