@@ -125,7 +125,8 @@ def export(
     is "eval", "preserve" or "train", or one of its `TrainingMode`s.
 
     `constants` binds arguments by name; `state` declares the type of a state where it differs from
-    the archived value's, `freeze_state` keeps all state constant. Raises an `ExportError`.
+    the archived value's, and what the method only reads and another one writes; `freeze_state`
+    keeps all state constant. Raises an `ExportError`.
     """
     started = time.perf_counter()
     opset = DEFAULT_OPSET if opset_version is None else opset_version

@@ -56,7 +56,8 @@ Exit codes:
 )  # fmt: skip
 @click.option(
     "--state", multiple=True, metavar="SPEC",
-    help='Dtype and shape of a state that differ from its archived value: "h=float32[2,1,128]".',
+    help='Dtype and shape of a state that differ from its archived value: "h=float32[2,1,128]"; '
+    "or of an attribute that this method only reads and another one writes.",
 )  # fmt: skip
 @click.option("--freeze-state", is_flag=True, help="Keep what the method writes as constants.")
 @click.option(

@@ -266,13 +266,24 @@ class States:
             raise UnsupportedError(
                 f"the attribute {qualified} is written and can't be state: {error.message}"
             ) from None
-        if known is None:
-            if _is_kept(form):
-                return None
-        else:
+        if known is not None:
             form = _with_changing(form, known.form)
+        elif _is_kept(form):
+            if not self._is_declared(qualified):
+                return None
+            form = self._read(qualified, before)
         form = self._as_declared(qualified, form)
         return StateType(form, self._values_left(qualified, form, before, after))
+
+    def _is_declared(self, name: str) -> bool:
+        return any(n == name or n.startswith(f"{name}.") for n in self._declared)
+
+    def _read(self, name: str, value: Value) -> Form:
+        """The form of an attribute that this method only reads: others are said to write it."""
+        if value is None and name in self._declared:
+            spec = self._declared[name]
+            return OptionalForm(TensorForm(spec.onnx_dtype, (None,) * len(spec.require_shape())))
+        return _portable(form_of(self._interpreter, value), whole=True)
 
     def _as_declared(self, name: str, form: Form) -> Form:
         """The form with the dtype and shape that the user declared for tensors in it."""
@@ -285,6 +296,14 @@ class States:
                     f"{form.dtype.numpy().name} of {_shape_text(form)} in it"
                 )
             return TensorForm(form.dtype, shape)
+        if isinstance(form, NumberForm) and name in self._declared:
+            (kind,) = output_types(form)
+            spec = self._declared[name]
+            if (spec.onnx_dtype, spec.shape) != (kind.dtype, ()):
+                raise InputError(
+                    f"the state {name} is declared {spec}, but it is a number: "
+                    f"{kind.dtype.numpy().name}[]"
+                )
         if isinstance(form, OptionalForm):
             return OptionalForm(self._as_declared(name, form.inner))
         if isinstance(form, _CONTAINERS):
@@ -306,6 +325,9 @@ class States:
             if leaf.form != NumberForm("int"):
                 continue
             entered = was[leaf.name]
+            if leaf.name in self._declared:
+                found.append((leaf.name, None))  # other methods may leave anything in it
+                continue
             values = former.get(leaf.name, (entered,) if isinstance(entered, int) else None)
             if known is not None and values is not None and leaf.value != entered:
                 new = self._int_left(leaf.value)
@@ -414,6 +436,10 @@ def _made_anew(form: Plain) -> Form:
     kind = number_kind(form)
     if kind is not None:
         return NumberForm(kind)
+    if isinstance(form.value, Tensor):
+        return _portable(
+            TensorForm(form.value.dtype, form.value.shape, possible=form.value.possible)
+        )
     if form.value is None or isinstance(form.value, (str, EnumMember)):
         return form
     raise UnsupportedError(f"{described(form)} that may be None")

@@ -1,0 +1,139 @@
+"""State that several methods share: a model of each, and what one leaves goes into another."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import exporter
+from exporter import InputError, TensorSpec
+from tests.conversion.harness import leaves, loaded, script
+
+
+class Memory(nn.Module):
+    """One method writes, one only reads, one starts again."""
+
+    last: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("total", torch.zeros(3))
+        self.count = 0
+        self.last = None
+        self.pair = (torch.zeros(3), 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.total += x
+        self.count += 1
+        self.last = x * 2
+        self.pair = (x, self.pair[1] * 2)
+        return self.total
+
+    @torch.jit.export
+    def recall(self, x: Tensor) -> Tensor:
+        last = self.last
+        if last is None or self.count == 0:
+            return x
+        return x + last + self.total / self.count + self.pair[0] * self.pair[1]
+
+    @torch.jit.export
+    def reset(self) -> None:
+        self.total = torch.zeros(3)
+        self.count = 0
+        self.last = None
+        self.pair = (torch.zeros(3), 0.5)
+
+
+VECTOR = TensorSpec("float32", (3,))
+DECLARED = {
+    "total": VECTOR,
+    "count": TensorSpec("int64", ()),
+    "last": VECTOR,
+    "pair.0": VECTOR,
+    "pair.1": TensorSpec("float64", ()),
+}
+NAMES = ["total", "count", "last.present", "last", "pair.0", "pair.1"]
+
+
+def call(session: Any, x: Tensor | None, state: dict[str, Any]) -> list[Any]:
+    """The results; what a method leaves replaces the state of its name."""
+    feeds = {} if x is None else {"x": x.numpy()}
+    names = [port.name for port in session.get_outputs()]
+    found = dict(zip(names, session.run(None, feeds | state), strict=True))
+    state.update({name: found.pop(f"{name}_out") for name in state})
+    return list(found.values())
+
+
+def test_methods_in_turns() -> None:
+    """What is declared is state of a method that only reads it, or leaves what was there."""
+    scripted = script(Memory())
+    sessions, state = {}, {}
+    for method in ("forward", "recall", "reset"):
+        args = () if method == "reset" else (VECTOR,)
+        result = exporter.export(scripted, args, method=method, state=DECLARED)
+        assert list(result.initial_state) == NAMES
+        sessions[method], state = loaded(result), dict(result.initial_state)
+    reference = copy.deepcopy(scripted)
+    turns = ["recall", "forward", "recall", "forward", "forward", "recall", "reset", "recall"]
+    for number, method in enumerate([*turns, *turns]):
+        x = None if method == "reset" else torch.full((3,), number / 2 + 1)
+        wanted = list(leaves(getattr(reference, method)(*(() if x is None else (x,)))))
+        found = call(sessions[method], x, state)
+        for a, b in zip(wanted, found, strict=True):
+            np.testing.assert_allclose(b, a.detach(), rtol=1e-6, err_msg=f"{method}, turn {number}")
+
+
+def test_what_is_not_declared_is_a_constant() -> None:
+    """A method that only reads an attribute takes the archived value."""
+    result = exporter.export(script(Memory()), (VECTOR,), method="recall")
+    assert result.initial_state == {}
+    assert not result.report.operators or set(result.report.operators) == {"Identity"}
+
+
+@pytest.mark.parametrize(
+    ("state", "match"),
+    [
+        ({"sum": VECTOR}, "there is no state 'sum'"),
+        ({"total": TensorSpec("float64", (3,))}, "declared float64.*float32 of"),
+        ({"count": TensorSpec("float32", ())}, r"declared float32\[\], but .* number: int64"),
+        ({"count": TensorSpec("int64", (1,))}, r"declared int64\[1\], but .* number: int64"),
+    ],
+)
+def test_declared_wrongly(state: dict[str, TensorSpec], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        exporter.export(script(Memory()), (VECTOR,), method="recall", state=state)
+
+
+def test_frozen_and_declared() -> None:
+    with pytest.raises(InputError, match="freeze_state leaves no state"):
+        exporter.export(script(Memory()), (VECTOR,), state={"total": VECTOR}, freeze_state=True)
+
+
+class Partly(nn.Module):
+    """Of a tuple that may be absent, only the number changes."""
+
+    held: tuple[Tensor, int] | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        held = self.held
+        if held is None:
+            held = (x, 0)
+        self.held = (held[0], held[1] + 1)
+        return held[0] * held[1]
+
+
+def test_a_part_that_stays_in_what_may_be_absent() -> None:
+    """It travels with the rest."""
+    result = exporter.export(script(Partly()), (VECTOR,))
+    session, state = loaded(result), dict(result.initial_state)
+    reference = script(Partly())
+    for x in (torch.ones(3), torch.rand(3), torch.rand(3)):
+        (found,) = call(session, x, state)
+        np.testing.assert_allclose(found, reference(x), rtol=1e-6)
