@@ -135,7 +135,7 @@ class Expressions:
     def any_tensor(self) -> str:
         kinds = [
             self.pointwise, self.typed, self.view, self.view, self.sized_view, self.reduced,
-            self.indexed, self.joined, self.made,
+            self.indexed, self.joined, self.made, self.copied,
         ]  # fmt: skip
         return self.rng.choice(kinds)()
 
@@ -160,6 +160,20 @@ class Expressions:
             f"({a} > 0) & ({b} > 0)", f"({a} != 0) | ({b} < 1)", f"{a}.long() ^ 3", f"{a}.half()", f"{a}.double() - {b}",
             f"{a}.long() << 1", f"{a} + {r}", f"torch.logical_and({a}, {b})", f"{a}.long() >> 1",
             f"torch.where({a} > {b}, {a}, {r})", f"{a} ** 2", f"{r} * {a}", f"{a}.eq({b})", f"torch.isin({a}, {b})",
+        ])  # fmt: skip
+
+    def copied(self) -> str:
+        """Copies, or not, in this or another order in memory: what is the tensor itself, what a view."""
+        a = self.tensor()
+        order = self.rng.choice(["contiguous_format", "preserve_format"])
+        if len(self.shape(a)) == 4:  # noqa: PLR2004  images alone have it
+            order = "channels_last"
+        turned = self.rng.choice([a, f"{a}.transpose({self.dim(a)}, 0)", f"{a}[..., ::2]"])
+        return self.rng.choice([
+            f"{turned}.to({a}.dtype, copy=True)", f"{turned}.clone(memory_format=torch.{order})",
+            f"{turned}.to({self.tensor()}.dtype)", f"{turned}.clone().flatten()", f"{turned}.contiguous()",
+            f"{turned}.double().flatten()", f"torch.zeros_like({turned}).flatten()", f"{turned}.to({a}.dtype)",
+            f"{a}.to({a}.dtype, memory_format=torch.{order})", f"{a}.nonzero().flatten()", f"({turned} + 1).flatten()",
         ])  # fmt: skip
 
     def view(self) -> str:
@@ -253,6 +267,7 @@ class Expressions:
             f"torch.cat({values})", f"torch.stack({values})", f"torch.cat({values}, -1)",
             f"torch.stack([t * 2 for t in {values}])", f"torch.hstack([{a}, {b}])",
             f"torch.cat([t.reshape(-1) for t in {values}])", f"{values}[0] + {a}",
+            f"torch.cat([torch.zeros(0), {a}])", f"torch.cat([{a}, {b}[:0]], {dim})", f"torch.cat([torch.zeros(0)] + {values}, -1)",
         ])  # fmt: skip
 
     def made(self) -> str:
@@ -263,6 +278,7 @@ class Expressions:
             f"torch.zeros({a}.shape)", f"torch.zeros_like({a})", f"torch.ones([{k}])", f"torch.full_like({a}, {k})",
             f"{a}.new_zeros([{k}, 2])", f"torch.arange({k})", f"torch.arange({a}.size(0), dtype={a}.dtype)", f"torch.tensor([{k}, {k}])",
             f"torch.full([2, {k}], {r})", f"torch.eye({k})", f"torch.tensor({r}) + {a}", f"torch.empty([0, {k}])", f"{a}.new_full([2], {k})",
+            "torch.zeros(0)", f"{a}.new_zeros([0])",
             f"torch.ones([{a}.size(0), {k}])", f"torch.arange(0, {k}, 2)", f"torch.arange({k}, -1, -1)",
         ])  # fmt: skip
 

@@ -251,6 +251,8 @@ class _Grower:
             return []
         if in_loop and self.rng.random() < 0.7:
             return [Line(self.rng.choice(ESCAPES))]
+        if self.rng.random() < 0.3:
+            return [Line("raise RuntimeError('no way')")]
         self.leaves = True
         return [scope.leave()]
 

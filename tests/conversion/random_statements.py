@@ -212,12 +212,26 @@ class Statements(Expressions):
             f"range({n})", f"range({self.rng.randint(0, 3)})", f"range({a}.size(0))", f"range(3, {n}, -1)", f"range({n}, 6, 2)",
             f"range(len({values}))", *(f"list({q})" for q in self.scope.of("ints")),
         ]  # fmt: skip
-        tensors = [a, f"list({values})", f"{a}.unbind(0)", self.pieces(a, 0)]
+        numbers += [
+            f"range({n}, -1, -1)",
+            f"range(0, {a}.size(0), 2)",
+            f"range({n}, {self.integer()})",
+        ]
+        tensors = [
+            a,
+            f"list({values})",
+            f"{a}.unbind(0)",
+            self.pieces(a, 0),
+            f"list({values})[::-1]",
+        ]
+        tensors += [f"list({d}.values())" for d in self.scope.of("dict")]
         pairs = [
             f"enumerate({a})",
             f"enumerate(list({values}))",
             f"zip(range({n}), {a})",
             f"enumerate({a}.unbind(-1))",
+            f"enumerate({a}, 1)",
+            f"zip(range(3, {n}, -1), list({values}))",
         ]
         pairs += [f"zip({q}, list({values}))" for q in self.scope.of("ints")]
         first = self.rng.random()

@@ -37,9 +37,8 @@ def _check_dtypes(*tensors: Tensor) -> None:
     dtypes = sorted({t.dtype.name for t in tensors})
     if len(dtypes) > 1:
         raise UnsupportedError(
-            f"a list of {' and '.join(dtypes)} tensors whose length, or the place of an item in "
-            "it, is only known at run time; ONNX has only lists of numbers, and of tensors of one "
-            "dtype"
+            f"a list of {' and '.join(dtypes)} tensors whose length or an item's place is only "
+            "known at run time; ONNX has only lists of numbers, and of tensors of one dtype"
         )
 
 
