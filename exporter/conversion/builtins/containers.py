@@ -14,6 +14,7 @@ from exporter.conversion.builtins import dicts, list_contents
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.builtins.list_contents import index_of
 from exporter.conversion.builtins.numbers import equal, logical_not
+from exporter.conversion.builtins.string_methods import as_bytes, as_text
 from exporter.conversion.builtins.strings import joined_text
 from exporter.conversion.control_flow import choices, either
 from exporter.conversion.runtime_lists import list_edits, runtime_lists
@@ -55,7 +56,7 @@ def length(interpreter: Interpreter, self: Value) -> Value:
     if isinstance(self, DictValue):
         return len(self.items)
     if isinstance(self, (tuple, str)):
-        return len(self)
+        return len(as_bytes(self) if isinstance(self, str) else self)
     if isinstance(self, TensorRef):
         return interpreter.builtin("aten::size", self, 0)
     if isinstance(self, ObjectValue):
@@ -81,6 +82,8 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
                 return either.item_at(interpreter, self.items, key)
             return runtime_lists.get(interpreter, runtime_lists.convert(interpreter, self), key)
         return self.items[_index(key, len(self.items))]
+    if isinstance(self, str) and not self.isascii():
+        self = _single_bytes(self)
     if isinstance(self, (tuple, str)):
         if isinstance(key, SymInt):
             return _any_item(interpreter, self, key)
@@ -90,6 +93,11 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
     if isinstance(self, ObjectValue):
         return _submodule(interpreter, self, key)
     return NotImplemented
+
+
+def _single_bytes(self: str) -> tuple[str, ...]:
+    """The bytes of a string, each as one."""
+    return tuple(as_text(bytes([byte])) for byte in as_bytes(self))
 
 
 def _any_item(interpreter: Interpreter, items: Sequence[Value], key: SymInt) -> Value:
@@ -329,7 +337,7 @@ def copy(interpreter: Interpreter, self: Value) -> Value:
     if isinstance(self, DictValue):
         return DictValue(dict(self.items))
     if isinstance(self, str):
-        return ListValue(list(self))
+        return ListValue(list(_single_bytes(self)))
     if isinstance(self, TensorRef):
         return NotImplemented
     if is_runtime(self):
@@ -349,7 +357,7 @@ def slice_list(
 ) -> Value:
     """`list[a:b:c]`, `str[a:b]`, `tuple[a:b]`. Of a tensor: the operator."""
     if isinstance(self, str):
-        return self[_bound(start) : _bound(end) : step]
+        return as_text(as_bytes(self)[_bound(start) : _bound(end) : step])
     if isinstance(self, tuple):
         return self[_bound(start) : _bound(end) : step]
     if not isinstance(self, ListValue):

@@ -6,18 +6,21 @@ Where the length, or the values, are only known at run time, the items are looke
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion.builtins import dicts, numbers
+from exporter.conversion.builtins import dicts, numbers, string_methods
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.runtime_lists.list_edits import picked
 from exporter.conversion.runtime_lists.runtime_lists import convert, get, length, sequence, stacked
 from exporter.conversion.values.objects import (
+    ChoiceValue,
     DictValue,
     ListValue,
+    NamedTuple,
     ObjectValue,
     OptionalValue,
     RuntimeList,
@@ -81,10 +84,14 @@ def _matches(interpreter: Interpreter, self: ListValue, item: Value) -> list[boo
 
 @builtin("aten::index")
 def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -> Value:
-    """The index of the first equal item of a list. Of a tensor: the operator.
+    """The index of the first equal item of a list, or of a string in a string.
+
+    Of a tensor: the operator.
 
     Where it is only known at run time, it is an error there if no item is equal.
     """
+    if isinstance(self, str):
+        return string_methods.index(self, item, *rest)
     if not isinstance(self, ListValue) or rest:
         return NotImplemented
     matches = _matches(interpreter, self, item)
@@ -100,7 +107,7 @@ def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -
 def count(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -> Value:
     """How often an item occurs in a list, or a string in a string."""
     if isinstance(self, str):
-        return self.count(item, *rest)
+        return string_methods.count(self, item, *rest)
     if not isinstance(self, ListValue):
         return NotImplemented
     matches = _matches(interpreter, self, item)
@@ -168,7 +175,7 @@ def equal(interpreter: Interpreter, a: ListValue, b: ListValue) -> Value:
 def sort(
     interpreter: Interpreter, self: Value, reverse: Value = False, *rest: Value, **kw: Value
 ) -> Value:
-    """Sort a list of numbers or strings in place. Of a tensor: the operator."""
+    """Sort a list in place. Of a tensor: the operator."""
     if not isinstance(self, ListValue) or rest or kw:
         return NotImplemented
     interpreter.journal.touch(self)
@@ -188,6 +195,8 @@ def _sorted(interpreter: Interpreter, self: ListValue, descending: Value) -> Lis
         items = self.items
         if not items or all(isinstance(i, (int, float, str)) for i in items):
             return ListValue(sorted(items, reverse=descending), self.element_type)
+        if any(isinstance(i, (tuple, NamedTuple, ObjectValue)) for i in items):
+            return ListValue(_in_order(interpreter, items, descending), self.element_type)
     runtime = convert(interpreter, self)
     vector = TensorRef.fresh(_vector(interpreter, runtime))
     found = interpreter.call("aten::sort", [vector, 0, descending], {})
@@ -201,6 +210,49 @@ def _sorted(interpreter: Interpreter, self: ListValue, descending: Value) -> Lis
     # As many as there were.
     items = [get(interpreter, ordered, i) for i in range(len(self.items))]
     return ListValue(items, self.element_type)
+
+
+def _in_order(interpreter: Interpreter, items: list[Value], descending: bool) -> list[Value]:
+    """Tuples, or objects that say which is less, by comparing neighbours.
+
+    C++ keeps the order of equal items as long as there are no more than 16.
+    """
+    if len(items) > _MOST_SORTED:
+        raise UnsupportedError(f"sorting more than {_MOST_SORTED} tuples or objects")
+    ordered = list(items)
+    for end in range(len(ordered) - 1, 0, -1):
+        for i in range(end):
+            a, b = ordered[i : i + 2]
+            swap = _less(interpreter, a, b) if descending else _less(interpreter, b, a)
+            if swap is True:
+                ordered[i : i + 2] = b, a
+            elif isinstance(swap, SymBool):
+                ordered[i : i + 2] = stage_calls(
+                    interpreter, swap, partial(_pair, b, a), partial(_pair, a, b)
+                )
+    return ordered
+
+
+_MOST_SORTED = 16
+
+
+def _pair(a: Value, b: Value) -> Value:
+    return a, b
+
+
+def _less(interpreter: Interpreter, a: Value, b: Value) -> Value:
+    """Whether an item is less than another; of tuples the first difference decides."""
+    if isinstance(a, (ObjectValue, ChoiceValue)):
+        return interpreter.call_method(a, "__lt__", [b])
+    if not isinstance(a, (tuple, NamedTuple)):
+        return numbers.truth(interpreter, interpreter.builtin("aten::lt", a, b))
+    less: Value = False
+    pairs = zip(interpreter.items(a), interpreter.items(b), strict=True)
+    for x, y in reversed(list(pairs)):
+        if less is not False:
+            less = interpreter.builtin("aten::__and__", interpreter.equal(x, y), less)
+        less = interpreter.builtin("aten::__or__", _less(interpreter, x, y), less)
+    return less
 
 
 # ---------------------------------------------------------------- all items together

@@ -422,18 +422,37 @@ def extreme(interpreter: Interpreter, name: str, *args: Value) -> Value:
         items = interpreter.items(args[0])
     if not items or not all(is_number(i) for i in items):
         return NotImplemented
-    smallest = name == "min"
-    if is_known(*items):
-        return min(items) if smallest else max(items)
+    compare = "aten::lt" if name == "min" else "aten::gt"
+    if all(map(is_integral, items)):
+        if is_known(*items):
+            return min(items) if name == "min" else max(items)
+        whole = [integer(interpreter.g, i) for i in items]
+        return sym_min(*whole) if name == "min" else sym_max(*whole)
+    if len(args) == 2:
+        return _further(interpreter, compare, *args)
+    found = items[0]
+    for item in items[1:]:
+        found = _further(interpreter, compare, item, found)
+    return found
+
+
+def _further(interpreter: Interpreter, compare: str, a: Value, b: Value) -> Value:
+    """The second of two floats unless the first one is beyond it, as NaN never is."""
+    first = interpreter.builtin(compare, a, b)
+    a, b = (interpreter.builtin("aten::Float", v) for v in (a, b))
+    if not isinstance(first, SymBool):
+        return a if first else b
     g = interpreter.g
-    if all(is_integral(i) for i in items):
-        whole = [integer(g, i) for i in items]
-        return sym_min(*whole) if smallest else sym_max(*whole)
-    wide = [double(g, i) for i in items]
-    return float_of(g, g.Min(*wide) if smallest else g.Max(*wide))
+    return float_of(g, g.Where(first.tensor, double(g, a), double(g, b)))
 
 
-@builtin("prim::abs", "aten::abs")
+@builtin("prim::abs")
+def absolute_of_any(interpreter: Interpreter, a: Value) -> Value:
+    """`abs(x)` of a number or a tensor."""
+    return interpreter.builtin("aten::abs", a)
+
+
+@builtin("aten::abs")
 def absolute(interpreter: Interpreter, a: Value) -> Value:
     """Absolute value."""
     if not is_number(a):
@@ -464,7 +483,7 @@ def to_int(interpreter: Interpreter, a: Value) -> Value:
         return integer(g, a)
     if isinstance(a, float) and not -(2.0**63) <= a < 2.0**63:
         return -(2**63)  # so does a processor
-    return a if isinstance(a, SymInt) else int(a)
+    return a if isinstance(a, SymInt) else _parsed(int, a)
 
 
 @builtin("aten::Float", "aten::FloatImplicit")
@@ -477,7 +496,20 @@ def to_float(interpreter: Interpreter, a: Value) -> Value:
         return float_of(g, g.cast(g.reshape(a.read(g), []), DOUBLE))
     if isinstance(a, SymFloat):
         return a
-    return float(a) if is_known(a) else float_of(g, double(g, a))
+    return _parsed(float, a) if is_known(a) else float_of(g, double(g, a))
+
+
+def _parsed(kind: Callable[[Value], Any], value: Value) -> Any:
+    """A known value as a number. Text is read as in C++: no underscore, no space behind it."""
+    if not isinstance(value, str):
+        return kind(value)
+    try:
+        number = None if "_" in value or value[-1:].isspace() else kind(value)
+    except ValueError:
+        number = None
+    if number is None or (kind is int and number != wrapped(number)):
+        raise RaisedError(f"the program raises: {value!r} is no {kind.__name__}")
+    return number
 
 
 builtin("aten::Bool")(truth)

@@ -1,10 +1,10 @@
-"""Builtins on strings. Strings are known when the graph is built; ONNX gets none."""
+"""Text of values, and formatting. Strings are known when the graph is built; ONNX gets none."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins.builtin import builtin
@@ -18,7 +18,7 @@ from exporter.conversion.values.objects import (
     Value,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.errors import RaisedError, UnsupportedError
+from exporter.errors import RaisedError
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymScalar
 
@@ -69,6 +69,9 @@ def text(value: Value) -> str:
 def joined_text(parts: Sequence[str]) -> str:
     """The parts as one text, of which nothing can be told if that is so of a part."""
     whole = "".join(parts)
+    if not whole.isascii():
+        # Halves of a character may have met.
+        whole = whole.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return RunTimeText(whole) if any(isinstance(p, RunTimeText) for p in parts) else whole
 
 
@@ -133,59 +136,3 @@ def _formatted(specifier: str, left: list[Value], template: str) -> str:
     if isinstance(value, (str, bool)):
         raise RaisedError(f"the program raises: %{specifier} requires a number")
     return f"{int(value)}" if specifier in "di" else f"%{specifier}" % value
-
-
-def _method(name: str) -> None:
-    def run(interpreter: Interpreter, self: Value, *args: Value, **kwargs: Value) -> Value:
-        if not isinstance(self, str):
-            return NotImplemented
-        plain = [interpreter.items(a) if isinstance(a, ListValue) else a for a in args]
-        if name == "join":
-            separated = [part for item in plain[0] for part in (self, item)]
-            return joined_text(separated[1:])
-        if any(isinstance(a, (SymInt, SymScalar, TensorRef)) for a in plain):
-            raise UnsupportedError(f"str.{name} with an argument that is only known at run time")
-        result = getattr(self, name)(*plain, **kwargs)
-        return ListValue(result) if isinstance(result, list) else result
-
-    builtin(f"aten::{name}")(run)
-
-
-for _name in (
-    "upper", "lower", "capitalize", "title", "swapcase", "strip", "lstrip", "rstrip", "startswith",
-    "endswith", "find", "rfind", "rindex", "replace", "isupper", "islower", "isdigit", "isalpha",
-    "isalnum", "isspace", "isnumeric", "isdecimal", "isidentifier", "istitle", "isprintable",
-    "center", "ljust", "rjust", "zfill", "expandtabs", "partition", "rpartition", "splitlines",
-    "join",
-    "rsplit",
-):  # fmt: skip
-    _method(_name)
-
-
-def split(self: str, *args: Value, **kwargs: Value) -> ListValue:
-    """`str.split`; the builtin is with the splits of tensors."""
-    return ListValue(list(self.split(*args, **kwargs)))
-
-
-@builtin("aten::ord")
-def to_ord(interpreter: Interpreter, value: str) -> Value:
-    """The code point of a character."""
-    return ord(value)
-
-
-@builtin("aten::chr")
-def to_chr(interpreter: Interpreter, value: int) -> Value:
-    """The character of a code point."""
-    return chr(value)
-
-
-def _in_base(name: str, convert: Callable[[int], str]) -> None:
-    def run(interpreter: Interpreter, value: int) -> Value:
-        return convert(value)
-
-    builtin(f"aten::{name}")(run)
-
-
-_in_base("hex", hex)
-_in_base("oct", oct)
-_in_base("bin", bin)

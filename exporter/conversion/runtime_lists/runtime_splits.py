@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import onnx_ir as ir
 
-from exporter.conversion.builtins import strings
+from exporter.conversion.builtins import string_methods
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.control_flow.undecided import call_decided
 from exporter.conversion.runtime_lists import runtime_lists
@@ -49,7 +49,7 @@ def unbind(interpreter: Interpreter, self: Value, dim: Value = 0) -> Value:
 def split(interpreter: Interpreter, self: Value, *args: Value, **kwargs: Value) -> Value:
     """Pieces of one size, or of the sizes given; of a string its words."""
     if isinstance(self, str):
-        return strings.split(self, *args, **kwargs)
+        return string_methods.split(self, *args, **kwargs)
     return _split_tensor(interpreter, self, *args, **kwargs)
 
 

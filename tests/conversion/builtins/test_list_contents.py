@@ -131,6 +131,32 @@ def test_a_fixed_list_of_unknown_values() -> None:
     check(program, (X, 1, 2), (X, 3, 3), (X, 5, 0))
 
 
+@torch.jit.script
+class Item:
+    """What can be sorted since it says which is less."""
+
+    def __init__(self, key: int):
+        self.key = key
+
+    def __lt__(self, other: "Item") -> bool:
+        return self.key < other.key
+
+
+def test_sorting_tuples_and_objects() -> None:
+    def program(x, n: int):
+        words = [(3, "c"), (1, "a"), (2, "bb"), (1, "A")]
+        words.sort()
+        pairs = sorted([(n, 2), (2, 1), (2, n), (1, 0)])
+        pairs.sort(reverse=True)
+        known = sorted([Item(3), Item(1), Item(2)])
+        items = [Item(3), Item(n), Item(2)]
+        items.sort()
+        keys = [item.key for item in known] + [item.key for item in items]
+        return [len(word) for _, word in words], [ord(w) for _, w in words[:2]], pairs, keys
+
+    check(program, (X, 2), (X, 7), (X, 0), reference="script")
+
+
 def test_tensors_of_several_elements_are_refused() -> None:
     def program(x):
         xs = x.unbind(0)

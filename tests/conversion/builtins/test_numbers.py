@@ -179,3 +179,28 @@ def test_comparison_chains() -> None:
         return x - n
 
     check(program, (X, 2), (X, 0), (X, 3), (X, 4))
+
+
+def test_extremes_of_nan_and_of_mixed_numbers() -> None:
+    """C++ takes the second number unless the first is beyond it; an int beside a float is one."""
+
+    def program(x, a: float, b: float, n: int):
+        known = (
+            max(float("nan"), 2.0),
+            min(2.0, float("nan")),
+            max(3, 2.5),
+            min([2.0, float("nan")]),
+        )
+        pairs = max(a, b), min(a, b), max(n, b), min(a, n)
+        return known, pairs, max([a, b, 1.0]), min([a, b, 1.0])
+
+    nan = math.nan
+    calls = ((X, 3.0, 2.5, 3), (X, nan, 2.0, -1), (X, 0.5, nan, 9), (X, nan, nan, 0))
+    check(program, *calls, reference="script")
+
+
+def test_numbers_in_text() -> None:
+    def program(x):
+        return int(" 12"), int("-7"), float("1e3"), float("-inf"), float(" .5")
+
+    check(program, (X,), reference="script")

@@ -52,6 +52,45 @@ def test_formats_that_torchscript_has_not(expression: str, match: str) -> None:
     refuses(torch.jit.CompilationUnit(source).f, X, match=match)
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        # Bytes, of which ASCII's are the only letters.
+        "'é'.upper() + 'É'.lower() + 'é a'.title() + 'é'[0] + 'é'[1] + 'aé'[:2] + 'aé'[2:]",
+        "str(len('é')) + str(len(list('aé'))) + str('é'.isalpha()) + str('Aé'.isupper())",
+        "'é'.center(5, '*') + 'é'.zfill(4) + '-1'.zfill(4) + '|'.join(('a' + chr(13) + chr(10) + 'b').splitlines())",
+        "chr(195) + chr(169) + chr(256 + 97) + 'ab'.expandtabs() + 'a\\n\\tb'.expandtabs(4)",
+        # Other spaces, words and lines than Python's.
+        "(' a' + chr(13)).strip() + '|' + '|'.join('a b  c'.split(None, 1)) + '|'.join('a '.rsplit())",
+        "'|'.join('a\\n\\nb\\n'.splitlines(True)) + str('_a'.isidentifier()) + str('a1'.isidentifier())",
+        # Bounds: the end counts from behind the last byte.
+        "str('abab'.find('b', 0, -2)) + str('abab'.rfind('', 9)) + str('abab'.count('ab', -9, 3))",
+        "str('abab'.index('b', 2)) + str('abab'.rindex('a')) + str('abab'.startswith('b', 1, 0))",
+        "str('abab'.endswith('a', 0, -2)) + 'abab'.replace('a', 'é', 1) + str(int('+7'))",
+    ],
+)
+def test_methods(expression: str) -> None:
+    """Methods give what C++ makes of them, where Python gives something else."""
+    test_text(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "match"),
+    [
+        ("'ab'.index('c')", "substring not found"),
+        ("'ab'.find('a', 3, 9)", "3 is behind the end"),
+        ("'a b'.split('')[0] == 'a'", "empty separator"),
+        ("ord('é')", "not of one byte"),
+        ("int('1 ')", "'1 ' is no int"),
+        ("int('9223372036854775808')", "is no int"),
+        ("float('1_0')", "'1_0' is no float"),
+    ],
+)
+def test_methods_that_raise(expression: str, match: str) -> None:
+    source = f"def f(x):\n    s = {expression}\n    return x + len(str(s))\n"
+    refuses(torch.jit.CompilationUnit(source).f, X, match=match)
+
+
 def test_text_with_a_run_time_number() -> None:
     """It can be shown and put together, but nothing can be asked of it."""
 
@@ -64,5 +103,8 @@ def test_text_with_a_run_time_number() -> None:
     def equal(x: Tensor, n: int) -> Tensor:
         return x if "%d" % n == "3" else -x  # noqa: UP031  TorchScript has it
 
-    for program in (measured, key, equal):
+    def base(x: Tensor, n: int) -> Tensor:
+        return x + len(hex(n))
+
+    for program in (measured, key, equal, base):
         refuses(program, X, 3, match="only known at run time")
