@@ -283,7 +283,11 @@ def dict_construct(
     """A dict from keys and values in turn."""
     values = [environment[v] for v in node.inputs]
     keys = map(interpreter.dict_key, values[::2])
-    return [DictValue(dict(zip(keys, values[1::2], strict=True)))]
+    declared = node.outputs[0].type if node.outputs else None
+    if isinstance(declared, OptionalType):
+        declared = declared.element
+    stated = declared if isinstance(declared, DictType) else None
+    return [DictValue(dict(zip(keys, values[1::2], strict=True)), stated)]
 
 
 @prim("prim::TupleUnpack", "prim::ListUnpack")
@@ -328,6 +332,8 @@ def annotate(interpreter: Interpreter, node: Node, environment: Environment) -> 
             return [item(interpreter, value)]
     if isinstance(value, ListValue) and isinstance(declared, ListType) and not value.element_type:
         value.element_type = declared.element
+    if isinstance(value, DictValue) and isinstance(declared, DictType) and value.type is None:
+        value.type = declared
     return [value]
 
 
@@ -400,11 +406,13 @@ def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:
     if isinstance(declared, ListType):
         if not isinstance(value, ListValue):
             return False
+        if isinstance(value.element_type, _OF_SEVERAL_TYPES):
+            return value.element_type == declared.element
         if value.items:
             return fits(interpreter, value.items[0], declared.element)
         return value.element_type is None or value.element_type == declared.element
     if isinstance(declared, DictType):
-        return isinstance(value, DictValue)
+        return isinstance(value, DictValue) and _is_dict_of(interpreter, value, declared)
     if isinstance(declared, TupleType):
         if isinstance(value, NamedTuple):
             value = value.values
@@ -428,6 +436,22 @@ def fits(interpreter: Interpreter, value: Value, declared: Type) -> bool:
     if isinstance(value, (bool, SymBool)):
         return bool in classes
     return isinstance(value, classes)
+
+
+# What is in a list or dict of these does not tell its type.
+_OF_SEVERAL_TYPES = (AnyType, OptionalType, UnionType)
+
+
+def _is_dict_of(interpreter: Interpreter, value: DictValue, declared: DictType) -> bool:
+    """Whether a dict is of a type: by what it holds, unless that does not tell."""
+    if value.type is not None and (
+        not value.items or isinstance(value.type.value, _OF_SEVERAL_TYPES)
+    ):
+        return value.type == declared
+    return all(
+        fits(interpreter, k, declared.key) and fits(interpreter, v, declared.value)
+        for k, v in value.items.items()
+    )
 
 
 _CLASSES: dict[type[Type], tuple[type, ...]] = {

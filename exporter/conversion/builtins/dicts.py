@@ -121,6 +121,9 @@ def update(interpreter: Interpreter, self: DictValue, other: DictValue) -> Value
 
 @builtin("aten::popitem")
 def popitem(interpreter: Interpreter, self: DictValue) -> Value:
-    """Remove and return the last item."""
+    """Remove and return the first item: Python's would be the last."""
     interpreter.journal.touch(self)
-    return self.items.popitem()
+    if not self.items:
+        raise RaisedError("the program raises: popitem() of an empty dict")
+    key = next(iter(self.items))
+    return key, self.items.pop(key)

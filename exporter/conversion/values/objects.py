@@ -23,7 +23,7 @@ from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
 
 if TYPE_CHECKING:
     from exporter.torchscript.graph import ClassType, Function
-    from exporter.torchscript.types import Type
+    from exporter.torchscript.types import DictType, Type
 
 __all__ = [
     "UNINITIALIZED",
@@ -162,13 +162,14 @@ class RuntimeList:
 
 
 class DictValue(Container):
-    """A dict in insertion order."""
+    """A dict in insertion order, and its type where the program states it."""
 
-    __slots__ = ("_items", "key_type", "value_type")
+    __slots__ = ("_items", "type")
 
-    def __init__(self, items: dict[Value, Value]) -> None:
+    def __init__(self, items: dict[Value, Value], type: DictType | None = None) -> None:  # noqa: A002
         super().__init__()
         self._items = items
+        self.type = type
 
     @property
     def items(self) -> dict[Value, Value]:

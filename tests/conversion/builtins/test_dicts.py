@@ -1,5 +1,7 @@
 """Dicts whose keys are known, asked for keys of the run."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -46,3 +48,36 @@ def test_a_key_that_may_be_new() -> None:
         return entries[1]
 
     refuses(program, X, 3, match="a dict key that is only known at run time")
+
+
+def test_the_first_item_is_popped() -> None:
+    def program(x: Tensor, n: int) -> tuple[tuple[str, int], int]:
+        entries = {"a": n, "b": 2}
+        return entries.popitem(), len(entries)
+
+    check(program, (X, 1), (X, 5), reference="script")
+
+
+def kind(value: Any) -> int:
+    """Which type a dict has."""
+    if torch.jit.isinstance(value, dict[str, Tensor]):
+        return 1
+    if torch.jit.isinstance(value, dict[str, int]):
+        return 2
+    return 3 if torch.jit.isinstance(value, dict[int, int]) else 4
+
+
+def test_types() -> None:
+    def program(x: Tensor, n: int) -> list[int]:
+        empty: dict[str, int] = {}
+        mixed: dict[str, Any] = {"a": n}
+        return [
+            kind({"a": x}),
+            kind({"a": n}),
+            kind({1: n}),
+            kind(empty),
+            kind(mixed),
+            kind({1.5: n}),
+        ]
+
+    check(program, (X, 1), (X, 5), reference="script")
