@@ -16,6 +16,7 @@ from exporter.conversion.builtins import (  # noqa: F401
     containers,
     context_managers,
     dicts,
+    dtypes,
     math_functions,
     numbers,
     properties,

@@ -315,6 +315,8 @@ def is_inf(interpreter: Interpreter, a: Value) -> Value:
         return NotImplemented
     if isinstance(a, SymFloat):
         return boolean(interpreter.g.IsInf(a.tensor))
+    if isinstance(a, complex):
+        return cmath.isinf(a)
     return is_known(a) and math.isinf(a)
 
 
@@ -326,4 +328,6 @@ def is_finite(interpreter: Interpreter, a: Value) -> Value:
     if isinstance(a, SymFloat):
         g = interpreter.g
         return boolean(g.Not(g.Or(g.IsNaN(a.tensor), g.IsInf(a.tensor))))
+    if isinstance(a, complex):
+        return cmath.isfinite(a)
     return not is_known(a) or math.isfinite(a)

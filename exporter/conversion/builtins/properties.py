@@ -117,6 +117,16 @@ def stride(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
     return self.strides[dim]
 
 
+@builtin("aten::storage_offset")
+def storage_offset(interpreter: Interpreter, self: Value) -> Value:
+    """Where in its storage a tensor begins: at the start, if it is no view."""
+    if not isinstance(self, TensorRef):
+        return NotImplemented
+    if self.view is not None or self.choice is not None:
+        raise UnsupportedError("storage_offset of a view: ONNX has no storages")
+    return 0
+
+
 @builtin("aten::is_contiguous")
 def is_contiguous(
     interpreter: Interpreter, self: Value, memory_format: Value = CONTIGUOUS
@@ -147,7 +157,7 @@ def is_quantized(interpreter: Interpreter, self: Value) -> Value:
     return NotImplemented if tensor is None else tensor.quantization is not None
 
 
-@builtin("prim::device", "aten::device", "aten::get_device")
+@builtin("prim::device", "aten::device")
 def device(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     """Everything is on the CPU: ONNX has no devices."""
     if isinstance(self, TensorRef):
@@ -155,6 +165,12 @@ def device(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     if isinstance(self, str):
         return Device(self if not rest else f"{self}:{rest[0]}")
     return NotImplemented
+
+
+@builtin("aten::get_device")
+def device_number(interpreter: Interpreter, self: Value) -> Value:
+    """The number of the device, which the CPU has not."""
+    return -1
 
 
 @builtin("prim::type")
@@ -399,7 +415,19 @@ def resize_(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value
     raise UnsupportedError("changing the storage of a tensor in place (set_, resize_)")
 
 
-@builtin("aten::is_set_to", "aten::equal")
+@builtin("aten::is_set_to")
+def is_set_to(interpreter: Interpreter, self: Value, other: Value) -> Value:
+    """Whether two tensors are the same part of the same storage."""
+    if not (isinstance(self, TensorRef) and isinstance(other, TensorRef)):
+        return NotImplemented
+    if self is other:
+        return True
+    if self.cell is other.cell or self.choice is not None or other.choice is not None:
+        raise UnsupportedError("is_set_to of two views of one tensor: ONNX has no storages")
+    return False
+
+
+@builtin("aten::equal")
 def tensors_equal(interpreter: Interpreter, self: Value, other: Value) -> Value:
     """Whether two tensors have the same shape and elements."""
     a, b = _tensor(interpreter, self), _tensor(interpreter, other)

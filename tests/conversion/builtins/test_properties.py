@@ -1,0 +1,34 @@
+"""What can be asked of a tensor."""
+
+import torch
+from torch import Tensor
+
+from tests.conversion.harness import check, refuses
+
+X = torch.tensor([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
+
+
+def test_what_is_known() -> None:
+    def program(x: Tensor, n: int):
+        y = x.clone()
+        device = torch.device("cuda:1")
+        return (
+            abs(x),
+            x.get_device(),
+            x.storage_offset(),
+            torch.Size([n, x.size(0)]),
+            [x.is_set_to(x), x.is_set_to(y), device.index is None, device.type == "cuda"],
+        )
+
+    check(program, (X, 2), (-X, 3), dynamic=True)
+
+
+def test_views_have_no_place() -> None:
+    def offset(x: Tensor) -> Tensor:
+        return x + x[1].storage_offset()
+
+    def same(x: Tensor) -> bool:
+        return x[0].is_set_to(x[1])
+
+    refuses(offset, X, match="ONNX has no storages")
+    refuses(same, X, match="ONNX has no storages")
