@@ -25,6 +25,7 @@ __all__ = [
     "QUANTIZED_TYPES",
     "accumulation_dtype",
     "category",
+    "common_dtype",
     "default_float",
     "element_count",
     "is_bool",

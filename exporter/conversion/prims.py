@@ -486,7 +486,13 @@ def raise_exception(
     raise RaisedError(f"the program raises: {message}")
 
 
-@prim("prim::Print", "aten::warn", "aten::_assert_async", "aten::_warn")
+@prim(
+    "prim::Print",
+    "aten::warn",
+    "aten::_assert_async",
+    "aten::_warn",
+    "aten::_assert_tensor_metadata",
+)
 def ignored(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """Printing and warnings have no place in a graph."""
     return [None] * len(node.outputs)

@@ -13,7 +13,7 @@ from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.clamping import clamp
 from symbolics.elementwise.pointwise import as_float, expm1
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
+from symbolics.rules import BOOL, DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
 
 __all__ = ["gelu", "glu", "log_sigmoid", "log_softmax_int", "relu", "softmax_int", "softplus"]
 
@@ -269,3 +269,38 @@ def safe_softmax(g: Builder, self: Tensor, dim: int, dtype: int | None = None) -
     else:
         nowhere = g.Equal(g.ReduceMax(self, axes=[dim], keepdims=True), -math.inf)
     return g.Where(nowhere, g.constant(0, self.dtype), result)
+
+
+@symbolic(
+    "aten::_masked_softmax(Tensor self, Tensor mask, int? dim=None, int? mask_type=None) -> Tensor"
+)
+def _masked_softmax(
+    g: Builder, self: Tensor, mask: Tensor, dim: int | None = None, mask_type: int | None = None
+) -> Tensor:
+    """`softmax` without what a mask is true for; NaN where it is true for all.
+
+    A mask of type 0 is over the last two dims, of type 1 over the first and the last.
+    """
+    rank = self.require_rank()
+    if mask_type == 1 and mask.rank == 2:
+        mask = g.Unsqueeze(mask, axes=list(range(1, rank - 1)))
+    hidden = g.Where(g.cast(mask, BOOL), g.constant(-math.inf, self.dtype), self)
+    return g.Softmax(hidden, axis=wrapped_dim(-1 if dim is None else dim, rank))
+
+
+@symbolic(
+    "aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor"
+)
+def rrelu_with_noise(
+    g: Builder,
+    self: Tensor,
+    noise: Tensor,
+    lower: Number = 0.125,
+    upper: Number = 0.33333333333333331,
+    training: bool = False,
+    generator: object = None,
+) -> Tensor:
+    """`rrelu`; the noise is written in training only."""
+    if training:
+        raise Unsupported("rrelu_with_noise in training: the noise is random")
+    return rrelu(g, self, lower, upper)

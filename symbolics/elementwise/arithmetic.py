@@ -17,6 +17,7 @@ from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     DOUBLE,
+    INT64,
     category,
     is_bool,
     is_float,
@@ -280,8 +281,7 @@ def fmod(g: Builder, self: Operand, other: Operand) -> Tensor:
 def integer_power(g: Builder, self: Tensor, exponent: Tensor) -> Tensor:
     """A power of integers by squaring, since ONNX runtimes go through float there.
 
-    A negative exponent gives 0, but for the bases 1 and -1. Exact, wrapping around included, for
-    exponents up to 127, and beyond for bases that are even, 0, 1 or -1.
+    It wraps around. A negative exponent gives 0, but for the bases 1 and -1.
     """
     zero, one = g.constant(0, self.dtype), g.constant(1, self.dtype)
     if exponent.array is not None and exponent.array.size == 1 and exponent.array.item() >= 0:
@@ -297,17 +297,26 @@ def integer_power(g: Builder, self: Tensor, exponent: Tensor) -> Tensor:
                 # An exponent with dims broadcasts against the base.
                 return result if exponent.rank == 0 else g.Mul(result, g.Add(g.Mul(exponent, 0), 1))
             power = g.Mul(power, power)
-    parity = g.Mod(exponent, 2)
+
+    def step(index: Tensor, states: list[Tensor]) -> list[Tensor]:
+        result, power, left = states
+        odd = g.Equal(g.Mod(left, 2), one)
+        return [g.Where(odd, g.Mul(result, power), result), g.Mul(power, power), g.Div(left, 2)]
+
     magnitude = g.Abs(exponent)
-    count = g.Where(g.Greater(magnitude, 127), g.Add(parity, 126), magnitude)
-    result, power = one, self
-    for _ in range(7):
-        odd = g.Equal(g.Mod(count, 2), 1)
-        result = g.Where(odd, g.Mul(result, power), result)
-        power = g.Mul(power, power)
-        count = g.Div(count, 2)
-    unit = g.Equal(g.Mul(self, self), one)
+    start = g.Add(g.Mul(self, 0), g.Add(g.Mul(exponent, 0), one))
+    result = loop(g, bit_count(g, magnitude), step, [start, self, magnitude])[0]
+    unit = g.Equal(g.Abs(self), one)
     return g.Where(g.And(g.Less(exponent, 0), g.Not(unit)), zero, result)
+
+
+def bit_count(g: Builder, self: Tensor) -> Dim:
+    """How many bits the largest of some integers has."""
+    numbers = g.Concat(g.reshape(g.cast(self, INT64), [-1]), g.constant([0], INT64), axis=0)
+    largest = g.ReduceMax(numbers, keepdims=False)
+    powers = g.constant([2**k for k in range(63)], INT64)
+    reached = g.cast(g.GreaterOrEqual(largest, powers), INT64)
+    return g.integer(g.ReduceSum(reached, keepdims=False))
 
 
 @symbolic("aten::pow.Tensor_Tensor(Tensor self, Tensor exponent) -> Tensor")
@@ -350,8 +359,22 @@ def float_power(g: Builder, self: Operand, exponent: Operand) -> Tensor:
 
 @symbolic("aten::ldexp.Tensor(Tensor self, Tensor other) -> Tensor")
 def ldexp(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """self * 2 ** other."""
-    return mul(g, self, pow(g, 2.0, other))
+    """self * 2 ** other.
+
+    A float is moved by an integral number of binary places, an int32 at most: it keeps its dtype,
+    and the power alone may be too large or too small for that. Doubles are moved in three steps.
+    """
+    if not (is_float(self.dtype) and is_integral(other.dtype)):
+        return mul(g, self, pow(g, 2.0, other))
+    wide, parts, most = g.cast(self, DOUBLE), 1, 400
+    if self.dtype == DOUBLE:
+        parts, most = 3, 2200
+    places = g.Clip(g.cast(g.cast(other, ir.DataType.INT32), DOUBLE), -most, most)
+    for left in range(parts, 0, -1):
+        step = places if left == 1 else g.Round(g.Div(places, float(left)))
+        wide = g.Mul(wide, g.Pow(g.constant(2.0, DOUBLE), step))
+        places = g.Sub(places, step)
+    return g.cast(wide, self.dtype)
 
 
 # ---------------------------------------------------------------- two arguments, no operator in ONNX

@@ -280,6 +280,9 @@ def frexp(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not is_float(self.dtype):
         raise Unsupported("PyTorch has no frexp of integers")
+    if self.dtype not in (FLOAT, DOUBLE):
+        mantissa, exponent = frexp(g, g.cast(self, FLOAT))
+        return g.cast(mantissa, self.dtype), exponent
     tiny = float(np.finfo(self.dtype.numpy()).tiny)
     shift = 64
     plain = g.And(g.Not(g.Equal(self, 0)), g.Less(g.Abs(self), math.inf))
@@ -310,8 +313,8 @@ def nextafter(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     3. From zero the way leads to the smallest number, from infinity to the largest.
     """
     self, other = promote(g, self, other)
-    if self.dtype not in (FLOAT, DOUBLE):
-        raise Unsupported(f"nextafter of {self.dtype.name}: PyTorch's CPU wants float or double")
+    if self.dtype not in (ir.DataType.FLOAT16, FLOAT, DOUBLE):
+        raise Unsupported(f"nextafter of {self.dtype.name}")
     limits = np.finfo(self.dtype.numpy())
     zero, largest = g.constant(0, self.dtype), g.constant(float(limits.max), self.dtype)
     infinite = g.Equal(g.Abs(self), math.inf)

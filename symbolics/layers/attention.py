@@ -404,3 +404,21 @@ def _transformer_encoder_layer_fwd(
     if not norm_first:
         x = normalized(x, norm_weight_2, norm_bias_2)
     return x if valid is None or kept is None else nested(g, x, valid, kept)
+
+
+@symbolic(
+    "aten::_transform_bias_rescale_qkv(Tensor qkv, Tensor qkv_bias, int num_heads) -> (Tensor, Tensor, Tensor)"
+)
+def _transform_bias_rescale_qkv(
+    g: Builder, qkv: Tensor, qkv_bias: Tensor, num_heads: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Query, key and value side by side as three tensors, [batch, heads, length, width] each.
+
+    The query is divided by the root of its width.
+    """
+    batch, length, total = qkv.require_shape()
+    width = total // 3 // num_heads
+    parts = g.reshape(g.Add(qkv, qkv_bias), [batch, length, 3, num_heads, width])
+    parts = g.Transpose(parts, perm=[2, 0, 3, 1, 4])
+    query, key, value = (g.Gather(parts, i, axis=0) for i in range(3))
+    return scaled(g, query, None), key, value

@@ -79,3 +79,9 @@ def feature_alpha_dropout(g: Builder, input: Tensor, p: float, train: bool) -> T
     if p == 1:
         return g.Mul(input, 0)
     return kept_mean_and_variance(g, input, channel_like(g, input), p)
+
+
+@symbolic("aten::_masked_scale(Tensor self, Tensor mask, float scale) -> Tensor")
+def _masked_scale(g: Builder, self: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """What dropout kept, scaled."""
+    return g.Mul(g.Mul(self, g.cast(mask, self.dtype)), scale)

@@ -274,10 +274,9 @@ def det(g: Builder, self: Tensor) -> Tensor:
 
 
 @symbolic("aten::_linalg_det(Tensor A) -> (Tensor result, Tensor LU, Tensor pivots)")
-def _linalg_det(g: Builder, A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The determinant, and the factors it comes from."""
-    lu, pivots = linalg_lu_factor(g, A)
-    return linalg_det(g, A), lu, pivots
+def _linalg_det(g: Builder, A: Tensor) -> tuple[Tensor | None, ...]:
+    """The determinant. The factors are of A or of its transpose, by A's strides: not given."""
+    return linalg_det(g, A), None, None
 
 
 @symbolic("aten::linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)")
@@ -291,6 +290,14 @@ def linalg_slogdet(g: Builder, A: Tensor) -> tuple[Tensor, Tensor]:
     sign = _over_last(g, "ReduceProd", g.Sign(diagonal))
     logarithm = _over_last(g, "ReduceSum", g.Log(g.Abs(diagonal)))
     return g.Mul(sign, _swap_sign(g, pivots, A.dtype)), logarithm
+
+
+@symbolic(
+    "aten::_linalg_slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet, Tensor LU, Tensor pivots)"
+)
+def _linalg_slogdet(g: Builder, A: Tensor) -> tuple[Tensor | None, ...]:
+    """`linalg_slogdet`; for the factors see `_linalg_det`."""
+    return (*linalg_slogdet(g, A), None, None)
 
 
 @symbolic("aten::slogdet(Tensor self) -> (Tensor sign, Tensor logabsdet)")
@@ -411,6 +418,17 @@ def linalg_solve_ex(
 ) -> tuple[Tensor, Tensor]:
     """The solution, and the number of the first zero pivot."""
     return linalg_solve(g, A, B, left=left), _first_zero(g, _factored(g, A)[0])
+
+
+@symbolic(
+    "aten::_linalg_solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor LU, Tensor pivots, Tensor info)"
+)
+def _linalg_solve_ex(
+    g: Builder, A: Tensor, B: Tensor, *, left: bool = True, check_errors: bool = False
+) -> tuple[Tensor, ...]:
+    """`linalg_solve_ex`, and the factors it comes from."""
+    lu, pivots, info = linalg_lu_factor_ex(g, A)
+    return linalg_solve(g, A, B, left=left), lu, pivots, info
 
 
 @symbolic("aten::linalg_tensorinv(Tensor self, int ind=2) -> Tensor")

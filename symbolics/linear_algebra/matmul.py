@@ -418,3 +418,33 @@ def _common(g: Builder, *tensors: Tensor) -> list[Tensor]:
     if len({t.dtype for t in tensors}) == 1:
         return list(tensors)
     return list(promote(g, *tensors))
+
+
+@symbolic("aten::_weight_int8pack_mm(Tensor self, Tensor mat2, Tensor scales) -> Tensor")
+def _weight_int8pack_mm(g: Builder, self: Tensor, mat2: Tensor, scales: Tensor) -> Tensor:
+    """self @ mat2.T, the rows of which are integers with a scale each."""
+    product = g.MatMul(self, g.Transpose(g.cast(mat2, self.dtype), perm=[1, 0]))
+    return g.Mul(product, scales)
+
+
+@symbolic(
+    "aten::_trilinear(Tensor i1, Tensor i2, Tensor i3, int[] expand1, int[] expand2, int[] expand3, int[] sumdim, int unroll_dim=1) -> Tensor"
+)
+def _trilinear(
+    g: Builder,
+    i1: Tensor,
+    i2: Tensor,
+    i3: Tensor,
+    expand1: Sequence[int],
+    expand2: Sequence[int],
+    expand3: Sequence[int],
+    sumdim: Sequence[int],
+    unroll_dim: int = 1,
+) -> Tensor:
+    """The product of three tensors, to each of which dims of 1 are added, summed over `sumdim`."""
+    factors = [
+        g.Unsqueeze(factor, axes=sorted(dims)) if dims else factor
+        for factor, dims in ((i1, expand1), (i2, expand2), (i3, expand3))
+    ]
+    product = g.Mul(g.Mul(factors[0], factors[1]), factors[2])
+    return g.ReduceSum(product, axes=sorted(sumdim), keepdims=False) if sumdim else product

@@ -161,6 +161,24 @@ def linalg_svd(
 
 
 @symbolic(
+    "aten::_linalg_svd(Tensor A, bool full_matrices=False, bool compute_uv=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)"
+)
+def _linalg_svd(
+    g: Builder,
+    A: Tensor,
+    full_matrices: bool = False,
+    compute_uv: bool = True,
+    *,
+    driver: str | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """`linalg_svd`, or the singular values with two empty tensors."""
+    if compute_uv:
+        return linalg_svd(g, A, full_matrices)
+    empty = g.constant(np.zeros(0), A.dtype)
+    return empty, singular_values(g, A), empty
+
+
+@symbolic(
     "aten::svd(Tensor self, bool some=True, bool compute_uv=True) -> (Tensor U, Tensor S, Tensor V)"
 )
 def svd(
@@ -210,6 +228,17 @@ def linalg_eigh(g: Builder, self: Tensor, UPLO: str = "L") -> tuple[Tensor, Tens
     values, order = g.TopK(values, [size], axis=-1, largest=0, sorted=1, outputs=2)
     order = g.Expand(g.Unsqueeze(order, axes=[rank - 2]), g.shape(v))
     return values, g.GatherElements(v, order, axis=rank - 1)
+
+
+@symbolic(
+    'aten::_linalg_eigh(Tensor A, str UPLO="L", bool compute_v=True) -> (Tensor eigenvalues, Tensor eigenvectors)'
+)
+def _linalg_eigh(
+    g: Builder, A: Tensor, UPLO: str = "L", compute_v: bool = True
+) -> tuple[Tensor, Tensor]:
+    """`linalg_eigh`, or the eigenvalues with an empty tensor."""
+    values, vectors = linalg_eigh(g, A, UPLO)
+    return values, vectors if compute_v else g.constant(np.zeros(0), A.dtype)
 
 
 @symbolic('aten::linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor')

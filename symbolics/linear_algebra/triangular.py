@@ -152,6 +152,12 @@ def cholesky_solve(g: Builder, self: Tensor, input2: Tensor, upper: bool = False
     return substituted(g, conjugated(g, lower), half, upper=True)
 
 
+@symbolic("aten::_cholesky_solve_helper(Tensor self, Tensor A, bool upper) -> Tensor")
+def _cholesky_solve_helper(g: Builder, self: Tensor, A: Tensor, upper: bool) -> Tensor:
+    """`cholesky_solve`."""
+    return cholesky_solve(g, self, A, upper)
+
+
 @symbolic("aten::cholesky_inverse(Tensor self, bool upper=False) -> Tensor")
 def cholesky_inverse(g: Builder, self: Tensor, upper: bool = False) -> Tensor:
     """The inverse of the matrix whose Cholesky factor this is."""

@@ -88,6 +88,7 @@ def _running_extreme(g: Builder, self: Tensor, dim: int, comparison: str) -> tup
     return values, indices
 
 
+@symbolic("aten::_logcumsumexp(Tensor self, int dim) -> Tensor")
 @symbolic("aten::logcumsumexp(Tensor self, int dim) -> Tensor")
 def logcumsumexp(g: Builder, self: Tensor, dim: int) -> Tensor:
     """The logarithm of running sums of exponentials, each added to the logarithm so far.

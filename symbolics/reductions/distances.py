@@ -61,6 +61,7 @@ def _swapped(g: Builder, tensor: Tensor) -> Tensor:
     return g.Transpose(tensor, perm=[*batch, columns, rows])
 
 
+@symbolic("aten::_pdist_forward(Tensor self, float p=2.) -> Tensor")
 @symbolic("aten::pdist(Tensor self, float p=2.) -> Tensor")
 def pdist(g: Builder, self: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm of the difference of each row and each later one, in reading order."""

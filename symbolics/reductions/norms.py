@@ -89,6 +89,30 @@ def linalg_vector_norm(
     return vector_norm(g, self, ord, dim, keepdim)
 
 
+@symbolic(
+    "aten::linalg__powsum(Tensor self, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor"
+)
+def linalg__powsum(
+    g: Builder,
+    self: Tensor,
+    ord: Number = 2,
+    dim: Dims = None,
+    keepdim: bool = False,
+    *,
+    dtype: int | None = None,
+) -> Tensor:
+    """sum |x|^ord: a vector norm before the root is drawn."""
+    if dtype is not None:
+        self = g.cast(self, onnx_dtype(dtype))
+    if not isinstance(ord, (int, float)) or math.isinf(ord) or ord == 0:
+        raise Unsupported(f"a sum of powers of order {ord}")
+    if is_half(self.dtype):
+        total = linalg__powsum(g, g.cast(self, FLOAT), ord, dim, keepdim)
+        return g.cast(total, self.dtype)
+    powers = g.Pow(g.Abs(self), g.constant(ord, self.dtype))
+    return reduce(g, "ReduceSum", powers, dim, keepdim)
+
+
 # ---------------------------------------------------------------- matrix norms
 
 

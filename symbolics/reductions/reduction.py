@@ -241,6 +241,7 @@ def _all(g: Builder, self: Tensor, dim: Dims = None, keepdim: bool = False) -> T
     return g.cast(result, D.UINT8 if self.dtype == D.UINT8 else BOOL)
 
 
+@symbolic("aten::_is_any_true(Tensor self) -> Tensor")
 @symbolic("aten::any(Tensor self) -> Tensor")
 def any(g: Builder, self: Tensor) -> Tensor:
     """Whether any element is not zero; uint8 stays uint8."""
@@ -261,6 +262,7 @@ def any_dims(g: Builder, self: Tensor, dim: Dims = None, keepdim: bool = False) 
     return _any(g, self, dim, keepdim)
 
 
+@symbolic("aten::_is_all_true(Tensor self) -> Tensor")
 @symbolic("aten::all(Tensor self) -> Tensor")
 def all_(g: Builder, self: Tensor) -> Tensor:
     """Whether no element is zero; uint8 stays uint8."""
@@ -351,6 +353,20 @@ def aminmax(
 ) -> tuple[Tensor, Tensor]:
     """Both extremes over `dim`, or over all."""
     return amin(g, self, dim, keepdim), amax(g, self, dim, keepdim)
+
+
+@symbolic("aten::_aminmax(Tensor self) -> (Tensor, Tensor)")
+def _aminmax(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
+    """Both extremes of all elements."""
+    return aminmax(g, self)
+
+
+@symbolic("aten::_aminmax.dim(Tensor self, int dim, bool keepdim=False) -> (Tensor, Tensor)")
+def _aminmax_dim(
+    g: Builder, self: Tensor, dim: int, keepdim: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Both extremes over `dim`."""
+    return aminmax(g, self, dim=dim, keepdim=keepdim)
 
 
 @symbolic("aten::max(Tensor self) -> Tensor")

@@ -69,6 +69,36 @@ def contiguous(g: Builder, self: Tensor, *, memory_format: object = 0) -> Tensor
     return self
 
 
+@symbolic("aten::_pin_memory(Tensor self, Device? device=None) -> Tensor")
+def _pin_memory(g: Builder, self: Tensor, device: object = None) -> Tensor:
+    """The same values."""
+    return self
+
+
+@symbolic("aten::_lazy_clone(Tensor self) -> Tensor")
+def _lazy_clone(g: Builder, self: Tensor) -> Tensor:
+    """The same values."""
+    return plain(self)
+
+
+@symbolic(
+    "aten::to_dense(Tensor self, ScalarType? dtype=None, *, bool? masked_grad=None) -> Tensor"
+)
+def to_dense(
+    g: Builder, self: Tensor, dtype: int | None = None, *, masked_grad: bool | None = None
+) -> Tensor:
+    """The same values: all tensors are dense."""
+    return self if dtype is None else g.cast(self, onnx_dtype(dtype))
+
+
+@symbolic("aten::_to_dense(Tensor self, ScalarType? dtype=None, bool? masked_grad=None) -> Tensor")
+def _to_dense(
+    g: Builder, self: Tensor, dtype: int | None = None, masked_grad: bool | None = None
+) -> Tensor:
+    """See `to_dense`."""
+    return to_dense(g, self, dtype)
+
+
 @symbolic("aten::pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)")
 def pin_memory(g: Builder, self: Tensor, device: object = None) -> Tensor:
     """The tensor itself."""

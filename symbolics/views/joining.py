@@ -184,3 +184,27 @@ def block_diag(g: Builder, tensors: Tensors) -> Tensor:
         rows.append(block if left == right == 0 else g.Pad(block, [0, left, 0, right]))
         left = left + g.size(block, 1)
     return g.Concat(*rows, axis=0) if len(rows) > 1 else rows[0]
+
+
+@symbolic("aten::flatten_dense_tensors(Tensor[] tensors) -> Tensor")
+def flatten_dense_tensors(g: Builder, tensors: Sequence[Tensor]) -> Tensor:
+    """All elements in a row."""
+    return cat(g, [g.reshape(t, [-1]) for t in tensors], 0)
+
+
+@symbolic("aten::_chunk_cat(Tensor[] tensors, int dim, int num_chunks) -> Tensor")
+def _chunk_cat(g: Builder, tensors: Sequence[Tensor], dim: int, num_chunks: int) -> Tensor:
+    """Each tensor cut into chunks along `dim`, zeros behind the last, and chunk joined to chunk.
+
+    A chunk is a row with all that follows `dim`: the result is [..., num_chunks, all rows].
+    """
+    pieces = []
+    for tensor in tensors:
+        rank = tensor.require_rank()
+        axis = wrapped_dim(dim, rank)
+        size, leading = g.size(tensor, axis), list(tensor.require_shape()[:axis])
+        missing = (size + num_chunks - 1) // num_chunks * num_chunks - size
+        pads = g.constant([0] * (rank + axis) + [missing] + [0] * (rank - axis - 1), INT64)
+        padded = tensor if missing == 0 else g.Pad(tensor, pads)
+        pieces.append(g.reshape(padded, [*leading, num_chunks, -1]))
+    return cat(g, pieces, pieces[0].require_rank() - 1)

@@ -12,7 +12,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import wrapped_dim
+from symbolics.rules import element_count, wrapped_dim
 from symbolics.views.views import select, slice_tensor
 
 __all__ = ["chunk_sizes", "section_sizes", "split_sizes"]
@@ -210,3 +210,13 @@ def dsplit(g: Builder, self: Tensor, sections: int) -> list[Tensor]:
 def dsplit_array(g: Builder, self: Tensor, indices: Sequence[Dim]) -> list[Tensor]:
     """`tensor_split` along dim 2."""
     return tensor_split_indices(g, self, indices, 2)
+
+
+@symbolic("aten::unflatten_dense_tensors(Tensor flat, Tensor[] tensors) -> Tensor[]")
+def unflatten_dense_tensors(g: Builder, flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """A row of elements cut into tensors of the shapes of others."""
+    counts = [element_count(g, t) for t in tensors]
+    parts = split_with_sizes(g, flat, counts, 0)
+    return [
+        g.reshape(part, list(t.require_shape())) for part, t in zip(parts, tensors, strict=True)
+    ]

@@ -175,7 +175,7 @@ def test_what_symbolics_call_has_a_kernel(opset: int) -> None:
 def called_operators() -> set[str]:
     """The names behind `g.` in the sources of symbolics and of the exporter."""
     root = Path(__file__).parents[2]
-    files = [*(root / "symbolics").glob("*.py"), *(root / "exporter").rglob("*.py")]
+    files = [*(root / "symbolics").rglob("*.py"), *(root / "exporter").rglob("*.py")]
     names = {n for f in files for n in re.findall(r"\bg\.([A-Z]\w+)\(", f.read_text("utf-8"))}
     return {name for name in names if signature(name, 26) is not None}
 

@@ -72,7 +72,9 @@ def mismatch(overload: Overload) -> str | None:
     parameters = list(inspect.signature(overload.function).parameters.values())[1:]
     arguments = overload.schema.arguments
     # `from` is a keyword of Python: its parameter is `from_`.
-    if [p.name.removesuffix("_") for p in parameters] != [a.name for a in arguments]:
+    if [p.name.removesuffix("_") for p in parameters] != [
+        a.name.removesuffix("_") for a in arguments
+    ]:
         return f"{[p.name for p in parameters]} for {[a.name for a in arguments]}"
     for parameter, argument in zip(parameters, arguments, strict=True):
         keyword_only = parameter.kind is inspect.Parameter.KEYWORD_ONLY

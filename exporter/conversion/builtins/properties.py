@@ -91,7 +91,7 @@ def dims(interpreter: Interpreter, self: Value) -> Value:
     return len(tensor.shape)
 
 
-@builtin("aten::numel")
+@builtin("aten::numel", "aten::sym_numel")
 def numel(interpreter: Interpreter, self: Value) -> Value:
     """The number of elements."""
     tensor = _tensor(interpreter, self)
@@ -105,7 +105,7 @@ def numel(interpreter: Interpreter, self: Value) -> Value:
     return total
 
 
-@builtin("aten::stride")
+@builtin("aten::stride", "aten::sym_stride")
 def stride(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
     """Strides in elements, where they are known."""
     if not isinstance(self, TensorRef):

@@ -3,6 +3,7 @@
 The functional form of an operator is the only one that has a symbolic. Derived by rule are
 `add_` (the functional form, then a write to `self`), `add(..., out=t)` (then a write to `t`), and
 views: a result that the schema's alias annotations tie to an argument becomes a view of it.
+`_foreach_` operators are derived in `foreach`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import onnx_ir as ir
 
 from exporter.conversion.builtins.numbers import boolean
 from exporter.conversion.calls.binding import choose
+from exporter.conversion.calls.foreach import call_for_each, single_operator
 from exporter.conversion.calls.out_arguments import out_arguments
 from exporter.conversion.values.objects import ListValue, RuntimeList, Value
 from exporter.conversion.values.storage import on_storage
@@ -115,6 +117,7 @@ def functional_name(kind: str) -> str | None:
 
 def has_symbolic(kind: str) -> bool:
     """Whether an operator of this name converts, at least in one overload."""
+    kind = single_operator(kind) or kind
     functional = functional_name(kind)
     return bool(overloads(kind)) or bool(functional and overloads(functional))
 
@@ -132,6 +135,8 @@ def call_operator(
     targets = out_arguments(kind, kwargs)
     if targets:
         return _call_out(interpreter, kind, args, kwargs, targets)
+    if single_operator(kind) is not None:
+        return call_for_each(interpreter, kind, args, kwargs)
     functional = functional_name(kind)
     if kind in METADATA and isinstance(args[0], TensorRef):
         assert functional is not None

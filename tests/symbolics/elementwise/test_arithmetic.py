@@ -104,6 +104,12 @@ def test_powers_of_floats(exponent: float) -> None:
 def test_powers() -> None:
     check(lambda a: (a**0, a**1, a**2, a**5, a**0.5, 2 ** a.abs(), 2.5**a), INTS)
     check(torch.pow, INTS, torch.tensor([[0], [1], [-1], [-2], [3], [40], [120]]))
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
+        limits = torch.iinfo(dtype)
+        known = {0, 1, 2, 3, 7, limits.min, limits.min + 1, limits.max - 1, limits.max}
+        edges = torch.tensor(sorted(known | ({-1, -2} if limits.min else set())), dtype=dtype)
+        check(torch.pow, edges[:, None], edges, dynamic=True, calls=[(edges[:0, None], edges[:0])])
+        check(lambda a: (3**a, a**3), edges)
     check(torch.pow, ROW, COLUMN, rtol=1e-3)
     check(lambda a: (torch.float_power(a, 2), torch.float_power(2, a)), INTS)
     check(lambda a: (a**2, a ** INTS[-1]), BOOLS)
@@ -133,3 +139,18 @@ def test_what_pytorch_refuses_is_refused() -> None:
         return x - x
 
     refuses(invert, BOOLS, match="does not subtract bool", mode="script")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_ldexp(dtype: torch.dtype) -> None:
+    """A float keeps its dtype, whatever the power of two alone would be."""
+    x = torch.tensor([0.0, 1.0, -3.0, 1e-4, INF, NAN], dtype=dtype)[:, None]
+    for places in (torch.int64, torch.uint8):
+        other = torch.tensor([0, 1, 3, 20, 100, 200], dtype=places)
+        check(torch.ldexp, x, other)
+        check(torch.ldexp, x[0, 0], other)
+    check(torch.ldexp, x, torch.tensor([-3, -140, -1000, 1000, 2**40, -(2**40)]))
+    check(torch.ldexp, torch.tensor([1e-30]), torch.tensor([140]))
+    check(torch.ldexp, torch.tensor([1e-300], dtype=torch.float64), torch.tensor([1900]))
+    check(torch.ldexp, torch.tensor([3]), torch.tensor([-2]))
+    check(torch.ldexp, x.float(), torch.tensor([0.5, -2.5]))

@@ -64,14 +64,15 @@ def test_sizes_may_vary() -> None:
     check(lambda a: torch.sin(a).abs().neg(), EDGES, dynamic=True, calls=[(INTS / 3,)])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 def test_nextafter(dtype: torch.dtype) -> None:
     """To the bit: across powers of two, zero, subnormal numbers and the largest one."""
     limits = torch.finfo(dtype)
-    least = torch.tensor(2.0**-149 if dtype == torch.float32 else 5e-324, dtype=dtype).item()
+    least = limits.smallest_normal * limits.eps
     numbers = [0.0, -0.0, 1.0, 1.5, -2.0, limits.tiny, limits.tiny * 2, least, 3 * least]
     numbers += [limits.max, limits.min, INF, -INF, NAN, 0.1, 1 + limits.eps, limits.tiny * 1.5]
     x = torch.tensor(numbers, dtype=dtype)
     left, right = torch.meshgrid(x, x, indexing="ij")
     check(torch.nextafter, left, right, rtol=0, atol=0)
     check(torch.nextafter, torch.randn(200, dtype=dtype) * 100, x[2], rtol=0, atol=0)
+    check(torch.frexp, x, rtol=0, atol=0)
