@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import scan
-from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from exporter.onnx_graph.values import Number, Tensor
 from symbolics.linear_algebra.matmul import scaled
 from symbolics.reductions.reduction import sum_dim
 from symbolics.registry import Unsupported, symbolic
@@ -153,19 +153,10 @@ def diff(
 # ---------------------------------------------------------------- the trapezoid rule
 
 
-def _areas(g: Builder, y: Tensor, width: Tensor | Number, axis: int) -> Tensor:
-    """The mean of each two neighbours times the width between them."""
-    if isinstance(width, Tensor):
-        y, width = promote(g, y, width)
-    elif isinstance(width, (float, SymScalar)):
-        y, _ = promote(g, y, width)
+def _neighbours(g: Builder, y: Tensor, axis: int) -> Tensor:
+    """The sum of each two neighbours, which wraps around in small integers."""
     after = g.Slice(y, [1], [TO_THE_END], [axis])
-    before = g.Slice(y, [0], [-1], [axis])
-    total = g.Add(after, before)
-    total = g.cast(total, default_float(total.dtype))
-    if isinstance(width, Tensor):
-        return g.Div(g.Mul(g.cast(width, total.dtype), total), 2)
-    return g.Div(scaled(g, total, width), 2)
+    return g.Add(after, g.Slice(y, [0], [-1], [axis]))
 
 
 def _widths(g: Builder, y: Tensor, x: Tensor, dim: int) -> tuple[Tensor, int]:
@@ -193,9 +184,7 @@ def trapezoid_x(g: Builder, y: Tensor, x: Tensor, *, dim: int = -1) -> Tensor:
     Twice the areas are computed in the common dtype of both, so small integers wrap around.
     """
     width, axis = _widths(g, y, x, dim)
-    after = g.Slice(y, [1], [TO_THE_END], [axis])
-    before = g.Slice(y, [0], [-1], [axis])
-    double_areas = sum_dim(g, g.Mul(*promote(g, g.Add(after, before), width)), axis)
+    double_areas = sum_dim(g, g.Mul(*promote(g, _neighbours(g, y, axis), width)), axis)
     return g.Div(g.cast(double_areas, default_float(double_areas.dtype)), 2)
 
 
@@ -224,13 +213,16 @@ def trapz_dx(g: Builder, y: Tensor, *, dx: float = 1.0, dim: int = -1) -> Tensor
 
 @symbolic("aten::cumulative_trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor")
 def cumulative_trapezoid_x(g: Builder, y: Tensor, x: Tensor, *, dim: int = -1) -> Tensor:
-    """The running integral of `y` over the points `x`."""
+    """The running integral of `y` over the points `x`; for small integers see `trapezoid`."""
     width, axis = _widths(g, y, x, dim)
-    return cumsum(g, _areas(g, y, width, axis), axis)
+    double_areas = cumsum(g, g.Mul(*promote(g, _neighbours(g, y, axis), width)), axis)
+    return g.Div(g.cast(double_areas, default_float(double_areas.dtype)), 2)
 
 
 @symbolic("aten::cumulative_trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor")
 def cumulative_trapezoid_dx(g: Builder, y: Tensor, *, dx: Number = 1, dim: int = -1) -> Tensor:
     """The running integral of `y` over points that are `dx` apart."""
     axis = wrapped_dim(dim, y.require_rank())
-    return cumsum(g, _areas(g, y, dx, axis), axis)
+    total = _neighbours(g, y, axis)
+    areas = scaled(g, g.cast(total, default_float(total.dtype)), dx)
+    return cumsum(g, g.Div(areas, 2), axis)

@@ -18,8 +18,8 @@ def gradient_along(
 ) -> Tensor:
     """Second-order differences inside, one-sided ones of order 1 or 2 at both edges.
 
-    With w and v the widths left and right of a point, its derivative is
-    (w/v (after - it) + v/w (it - before)) / (w + v). A tensor of spacing holds the coordinates.
+    Inside it is (after - before) / (2 width). A tensor of spacing holds coordinates: with w and v the
+    widths left and right of a point, its derivative is (w/v (after - it) + v/w (it - before)) / (w + v).
     """
     axis = wrapped_dim(dim, self.require_rank())
     if edge_order not in (1, 2):
@@ -35,13 +35,16 @@ def gradient_along(
         others = [i for i in range(self.require_rank()) if i != axis]
         widths = g.Unsqueeze(widths, axes=others) if others else widths
         rises, widths = promote(g, rises, widths)
+        slopes = g.Div(rises, widths)
         w, v = part(widths, 0, -1), part(widths, 1, TO_THE_END)
+        before, after = part(slopes, 0, -1), part(slopes, 1, TO_THE_END)
+        inner = g.Div(g.Add(g.Mul(w, after), g.Mul(v, before)), g.Add(w, v))
     else:
-        widths = w = v = g.constant(spacing, self.dtype)
-    slopes = g.Div(rises, widths)
-    before, after = part(slopes, 0, -1), part(slopes, 1, TO_THE_END)
-    total = g.Add(w, v)
-    inner = g.Div(g.Add(g.Mul(w, after), g.Mul(v, before)), total)
+        width = g.constant(spacing, self.dtype)
+        slopes = g.Div(rises, width)
+        # What is at the point itself does not count, be it NaN.
+        both = g.Sub(part(self, 2, TO_THE_END), part(self, 0, -2))
+        inner = g.Div(both, g.Mul(width, 2))
     start, end = part(slopes, 0, 1), part(slopes, -1, TO_THE_END)
     if edge_order == 2:
         start = _beyond(g, start, part(inner, 0, 1))

@@ -26,6 +26,29 @@ def _kernel_dtype(dtype: D) -> D:
     return INT64
 
 
+def _distinct(g: Builder, flat: Tensor) -> Three:
+    """The distinct elements of a row, which of them each element is, and how often each occurs."""
+    values, _, inverse, counts = g.Unique(flat, sorted=1, outputs=4)
+    return values, inverse, counts
+
+
+def _distinct_floats(g: Builder, flat: Tensor) -> Three:
+    """`_distinct` of floats: each NaN is one of its own, behind the numbers.
+
+    onnxruntime takes a NaN for equal to any number.
+    """
+    nan = g.IsNaN(flat)
+    numbers, inverse, counts = _distinct(g, g.Compress(flat, g.Not(nan), axis=0))
+    nans = g.Compress(flat, nan, axis=0)
+    number_index = g.Sub(g.CumSum(g.cast(g.Not(nan), INT64), 0), 1)
+    nan_index = g.Sub(g.CumSum(g.cast(nan, INT64), 0), 1)
+    # One more, so that there is something to gather where there are no numbers at all.
+    inverse = g.Gather(g.Concat(inverse, [0], axis=0), g.Max(number_index, 0), axis=0)
+    inverse = g.Where(nan, g.Add(nan_index, g.Size(numbers)), inverse)
+    ones = g.Expand(g.constant(1, INT64), g.Shape(nans))
+    return g.Concat(numbers, nans, axis=0), inverse, g.Concat(counts, ones, axis=0)
+
+
 @symbolic(
     "aten::_unique2(Tensor self, bool sorted=True, bool return_inverse=False, bool return_counts=False) -> (Tensor, Tensor, Tensor)"
 )
@@ -37,8 +60,9 @@ def _unique2(
     return_counts: bool = False,
 ) -> Three:
     """The distinct elements in ascending order, which PyTorch's CPU keeps unasked as well."""
-    values, _, inverse, counts = g.Unique(
-        g.cast(self, _kernel_dtype(self.dtype)), sorted=1, outputs=4
+    flat = g.reshape(g.cast(self, _kernel_dtype(self.dtype)), [-1])
+    values, inverse, counts = (
+        _distinct_floats(g, flat) if is_float(flat.dtype) else _distinct(g, flat)
     )
     return (
         g.cast(values, self.dtype),

@@ -45,4 +45,13 @@ def test_trapezoids() -> None:
     check(lambda y: torch.cumulative_trapezoid(y, dim=0), INTS)
     small, steps = (torch.tensor(v, dtype=torch.uint8) for v in ([20, 200, 3, 255], [0, 90, 3, 7]))
     check(lambda y, x: (torch.trapezoid(y, x), torch.trapezoid(y)), small, steps)
+    check(lambda y, x: torch.cumulative_trapezoid(y, x), small, steps)
+    check(lambda y: torch.cumulative_trapezoid(y, dx=2.5), small)
     check(lambda y: torch.trapezoid(y, dx=2), small, dynamic=True, calls=[(small[:1],)])
+
+
+def test_gradients_pass_over_what_is_at_the_point() -> None:
+    x = torch.tensor([1.0, 3.0, float("nan"), 4.0, 2.0, float("inf"), 1.0])
+    check(lambda x: torch.gradient(x, spacing=0.5), x)
+    check(lambda x: torch.gradient(x, edge_order=2), x, dynamic=True, calls=[(x[:4],)])
+    check(lambda x: torch.gradient(x), torch.arange(6).reshape(2, 3) ** 2)

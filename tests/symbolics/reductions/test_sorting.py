@@ -102,3 +102,15 @@ def test_unique(dtype) -> None:
     check(lambda x: torch.unique(x, dim=0), x)
     check(lambda x: torch.unique_consecutive(x, return_inverse=True, return_counts=True), x)
     check(lambda x: torch.unique_consecutive(x, dim=0, return_counts=True), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_each_nan_is_unique(dtype: torch.dtype) -> None:
+    """NaN come last, in the order in which they are found."""
+    x = torch.tensor([NAN, 2, 0, -0.0, NAN, INF, 2, -INF]).to(dtype)
+    check(
+        lambda x: torch.unique(x, return_inverse=True, return_counts=True),
+        x.reshape(2, 4),
+        dynamic=True,
+        calls=[(x[:1, None],), (x[1:4, None],), (x[:0, None],)],
+    )
