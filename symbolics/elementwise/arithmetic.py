@@ -421,22 +421,24 @@ def copysign(g: Builder, self: Operand, other: Operand) -> Tensor:
 
 @symbolic("aten::gcd(Tensor self, Tensor other) -> Tensor")
 def gcd(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """The greatest common divisor by Euclid's steps; 92 of them do for any two int64.
+    """The greatest common divisor by Euclid's steps: 92 for any two int64, one more to sort them.
 
-    A divisor that is already 0 ends it: the remainder is then taken of 1.
+    A divisor that is already 0 ends it: the remainder is then taken of 1. The smallest integer has no
+    absolute value, and may leave a negative result, as in PyTorch.
     """
     self, other = promote(g, self, other)
     one = g.constant(1, self.dtype)
 
     def step(index: Tensor, states: list[Tensor]) -> list[Tensor]:
-        large, small = states
-        done = g.Equal(small, 0)
-        rest = g.Mod(large, g.Where(done, one, small))
-        return [g.Where(done, large, small), g.Where(done, small, rest)]
+        divisor, number = states
+        done = g.Equal(divisor, 0)
+        rest = g.Mod(number, g.Where(done, one, divisor), fmod=1)
+        return [g.Where(done, divisor, rest), g.Where(done, number, divisor)]
 
-    trips = {"UINT8": 12, "INT8": 11, "INT16": 23, "INT32": 46}.get(self.dtype.name, 92)
-    left, right = g.Abs(self), g.Abs(other)
-    return loop(g, trips, step, [g.Max(left, right), g.Min(left, right)])[0]
+    trips = {"UINT8": 13, "INT8": 12, "INT16": 24, "INT32": 47}.get(self.dtype.name, 93)
+    shape = g.Mul(g.Add(self, other), 0)
+    divisor, number = (g.Add(shape, g.Abs(value)) for value in (self, other))
+    return loop(g, trips, step, [divisor, number])[1]
 
 
 @symbolic("aten::lcm(Tensor self, Tensor other) -> Tensor")
