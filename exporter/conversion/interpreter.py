@@ -17,6 +17,7 @@ from exporter.conversion.builtins import (  # noqa: F401
     context_managers,
     dicts,
     dtypes,
+    expanded,
     math_functions,
     numbers,
     properties,

@@ -86,7 +86,8 @@ def sum_dim(
 def sum_to_size(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
     """Undo a broadcast: sum the leading dims that `size` lacks, and those it has as 1."""
     if len(size) == 0:
-        return sum(g, self)
+        # A tensor of its own even where there is nothing to sum.
+        return g.Identity(sum(g, self))
     shape = self.require_shape()
     lead = len(shape) - len(size)
     dims = list(range(lead))

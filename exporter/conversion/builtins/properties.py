@@ -401,9 +401,13 @@ def fill_(interpreter: Interpreter, self: Value, value: Value = 0) -> Value:
     return self
 
 
-@builtin(
-    "aten::detach_", "aten::requires_grad_", "aten::retain_grad", "aten::pin_memory", "prim::data"
-)
+@builtin("prim::data")
+def data(interpreter: Interpreter, self: Value) -> Value:
+    """The same storage by another handle: its dims stay when those of `self` are changed."""
+    return self.all_of_it() if isinstance(self, TensorRef) else NotImplemented
+
+
+@builtin("aten::detach_", "aten::requires_grad_", "aten::retain_grad", "aten::pin_memory")
 def same(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     """Nothing to do at inference."""
     return self

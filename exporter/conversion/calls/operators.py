@@ -71,13 +71,36 @@ _SELF_OR_COPY = {
     "aten::cpu",
     "aten::cuda",
     "aten::view_as",
+    "aten::conj_physical",
+    "aten::sum_to_size",
+    "aten::cartesian_prod",
 }
-
-
+# The argument itself, and no view of it, where there is nothing to do.
+_SELF_OR_VIEW = {
+    "aten::flatten",
+    "aten::positive",
+    "aten::real",
+    "aten::conj",
+    "aten::resolve_conj",
+    "aten::resolve_neg",
+    "aten::adjoint",
+    "aten::mH",
+    "aten::matrix_H",
+    "aten::atleast_1d",
+    "aten::atleast_2d",
+    "aten::atleast_3d",
+}
 # A view even where there is nothing to do, so that the dims of one stay when the other's change.
 _NEW_HANDLE = {"aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"}
 # Views, though their schemas say that they are copies.
-_UNDECLARED_VIEWS = {"aten::unsafe_chunk", "aten::unsafe_split", "aten::unsafe_split_with_sizes"}
+_UNDECLARED_VIEWS = {
+    "aten::unsafe_chunk",
+    "aten::unsafe_split",
+    "aten::unsafe_split_with_sizes",
+    "aten::atleast_1d",
+    "aten::atleast_2d",
+    "aten::atleast_3d",
+}
 # These leave the elements alone and change what dims the tensor itself has.
 METADATA = {
     "aten::unsqueeze_",
@@ -379,6 +402,9 @@ def _call(
             )
         elif kind in _SELF_OR_COPY and isinstance(value, Tensor):
             wrapped.append(_self_or_copy(bound, arguments, value, new))
+        elif kind == "aten::einsum" and len(sources) == 1:
+            # Where nothing is summed, a view of the one operand.
+            wrapped.append(_copy(interpreter, sources[0], new(value), unsure=True))
         else:
             wrapped.append(_wrap(declared.type, value, new))
     return wrapped[0] if len(returns) == 1 else tuple(wrapped)
@@ -412,9 +438,10 @@ def _self_or_copy(
     bound: dict[str, Value], arguments: dict[str, Any], value: Tensor, new: _New
 ) -> TensorRef:
     """The very argument if the symbolic returned it, else a new tensor."""
-    for name, given in arguments.items():
-        if given is value and isinstance(bound[name], TensorRef):
-            return bound[name]  # type: ignore[no-any-return]
+    for name, argument in arguments.items():
+        for given, ref in zip(_items(argument), _items(bound[name]), strict=False):
+            if given is value and isinstance(ref, TensorRef):
+                return ref
     return new(value)
 
 
@@ -437,8 +464,7 @@ def _aliased(
             return base.all_of_it() if kind in _NEW_HANDLE else base
         if kind not in _NEW_HANDLE:
             return _copy(interpreter, base, new(value), unsure=kept is None)
-    if kind == "aten::flatten" and value is current:
-        # One dim is left alone, and not by a view: this is the tensor itself.
+    if kind in _SELF_OR_VIEW and value is current:
         return base
     strides: Shape | None = None
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
@@ -446,6 +472,8 @@ def _aliased(
         if strides is None:
             copy = TensorRef.fresh(value, dense=known)
             return _copy(interpreter, base, copy, unsure=not known)
+    elif kind == "aten::view" and base.is_contiguous(g) is not True:
+        strides = _regrouped(g, base, value)[1]
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
         return ListValue(

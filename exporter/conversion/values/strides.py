@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["is_kept", "made", "regrouped", "view_strides"]
 
 PRESERVE = 1
+_RESHAPES = {
+    "view", "reshape", "reshape_as", "flatten", "view_as", "unflatten", "_unsafe_view", "ravel",
+    "atleast_1d", "atleast_2d", "atleast_3d",
+}  # fmt: skip
 # A column for each dim of the tensor, which lies in memory one after the other.
 _COLUMNS = {"aten::nonzero", "aten::argwhere"}
 # Contiguous results, however the arguments lie in memory.
@@ -129,12 +133,14 @@ def view_strides(
     def dim(key: str = "dim") -> int:
         return int(arguments[key]) % max(rank, 1)
 
-    if name in ("view", "reshape", "flatten", "view_as", "unflatten", "_unsafe_view", "ravel"):
+    if name in _RESHAPES:
         return dense_strides(value.shape) if base.is_contiguous(g) else None
     if name in ("alias", "detach", "lift_fresh"):
         return strides
-    if name in ("t", "numpy_T") or (name in ("mT", "adjoint", "matrix_H") and rank == 2):
+    if name in ("t", "numpy_T"):
         return strides[::-1]
+    if name in ("mT", "mH", "adjoint", "matrix_H") and rank > 1:
+        return (*strides[:-2], strides[-1], strides[-2])
     if name in ("transpose", "swapaxes", "swapdims"):
         keys = [k for k in arguments if k.startswith(("dim", "axis"))]
         a, b = (int(arguments[k]) % max(rank, 1) for k in keys[:2])
@@ -160,10 +166,18 @@ def view_strides(
         where = int(arguments["dim"]) % (rank + 1)
         inserted = shape[where] * strides[where] if where < rank else 1
         return (*strides[:where], inserted, *strides[where:])
-    if name == "squeeze" and "dim" in arguments and isinstance(arguments["dim"], int):
-        if len(value.shape) == rank:
-            return strides
-        return strides[: dim()] + strides[dim() + 1 :]
+    if name == "squeeze":
+        given = arguments.get("dim", range(rank))
+        dims = [int(d) % max(rank, 1) for d in ([given] if isinstance(given, int) else given)]
+        left = [i for i, size in enumerate(shape) if i not in dims or size != 1]
+        return tuple(strides[i] for i in left) if len(left) == len(value.shape) else None
+    if name in ("movedim", "moveaxis"):
+        ends = [arguments["source"], arguments["destination"]]
+        pairs = [[int(d) % max(rank, 1) for d in ([e] if isinstance(e, int) else e)] for e in ends]
+        order = [i for i in range(rank) if i not in pairs[0]]
+        for place, moved in sorted(zip(pairs[1], pairs[0], strict=True)):
+            order.insert(place, moved)
+        return tuple(strides[i] for i in order)
     if name in ("expand", "expand_as", "broadcast_to"):
         extra = len(value.shape) - rank
         kept = [
