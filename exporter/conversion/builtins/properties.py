@@ -444,7 +444,7 @@ def tensors_equal(interpreter: Interpreter, self: Value, other: Value) -> Value:
             raise UnsupportedError("torch.equal of tensors that are quantized differently")
         a, b = a.quantization.integers, b.quantization.integers
     if a.rank is None or b.rank is None:
-        raise UnsupportedError("torch.equal of tensors whose number of dims is not known")
+        return _equal_of_any_rank(interpreter, a, b)
     if a.rank != b.rank:
         return False
     same_size = interpreter.containers_equal(
@@ -455,6 +455,23 @@ def tensors_equal(interpreter: Interpreter, self: Value, other: Value) -> Value:
     return stage_calls(
         interpreter, same_size, lambda: _elements_equal(interpreter.g, a, b), lambda: False
     )
+
+
+def _equal_of_any_rank(interpreter: Interpreter, a: Tensor, b: Tensor) -> Value:
+    """The numbers of dims are compared first, then the sizes, then the elements."""
+    g = interpreter.g
+    shapes = g.Shape(a), g.Shape(b)
+    same_rank = SymBool(g.Equal(g.Size(shapes[0]), g.Size(shapes[1])))
+
+    def if_same_rank() -> Value:
+        differing = g.cast(g.Not(g.Equal(*shapes)), ir.DataType.INT64)
+        same_size = SymBool(g.Equal(g.ReduceSum(differing, keepdims=False), 0))
+        return stage_calls(interpreter, same_size, if_same_size, lambda: False)
+
+    def if_same_size() -> Value:
+        return _elements_equal(g, g.reshape(a, [-1]), g.reshape(b, [-1]))
+
+    return stage_calls(interpreter, same_rank, if_same_rank, lambda: False)
 
 
 def _elements_equal(g: Builder, a: Tensor, b: Tensor) -> bool | SymBool:

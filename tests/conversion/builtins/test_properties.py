@@ -32,3 +32,17 @@ def test_views_have_no_place() -> None:
 
     refuses(offset, X, match="ONNX has no storages")
     refuses(same, X, match="ONNX has no storages")
+
+
+def test_equality_of_tensors_whose_number_of_dims_the_run_decides() -> None:
+    def program(x, y, n: int):
+        if n == 1:
+            x = y[None]
+        if n == 2:
+            x = x.sum()
+        return torch.equal(x, y), torch.equal(y, x), torch.equal(x, x)
+
+    x, y = torch.arange(6.0).reshape(3, 2), torch.ones(3, 2)
+    check(program, (x, y, 0), (x, x, 0), (x, y, 1), (x, y, 2))
+    empty = torch.zeros(0, 2)
+    check(program, (x, y, 0), (empty, empty, 0), (x[:1], x, 0), (x[:1], x[:1], 2), dynamic=True)
