@@ -23,7 +23,7 @@ from exporter.conversion.builtins import (  # noqa: F401
     properties,
 )
 from exporter.conversion.builtins.builtin import BUILTINS
-from exporter.conversion.builtins.strings import OPAQUE, RunTimeText
+from exporter.conversion.builtins.strings import OPAQUE, RunTimeText, unknown_text
 from exporter.conversion.calls.earlier_meanings import Meaning
 from exporter.conversion.calls.operators import item
 from exporter.conversion.calls.out_arguments import out_arguments
@@ -238,9 +238,7 @@ class Interpreter:
             if a.__class__ is ChoiceValue:
                 return choices.call(self, kind, args, kwargs)
             if a.__class__ is RunTimeText and kind not in OPAQUE:
-                raise UnsupportedError(
-                    f"{kind} of a text that shows a value only known at run time ({a!r})"
-                )
+                raise unknown_text(f"{kind} of a text, {a!r}, with values")
         function = BUILTINS.get(kind)
         if function is not None and not (kwargs and out_arguments(kind, kwargs)):
             result = function(self, *args, **kwargs)
@@ -335,12 +333,7 @@ class Interpreter:
         frame = self.frames[-1]
         where = frame.path or "the model itself"
         error.notes.insert(0, f"in   {where}  ({short_name(frame.function.name)})")
-        source = node.source
-        if source is not None:
-            text = f"    {source.text.strip()}" if source.text else ""
-            error.notes.insert(1, f"at   {source.filename}:{source.line}{text}")
-        else:
-            error.notes.insert(1, f"at   {node!r}")
+        error.notes.insert(1, f"at   {node.place}")
 
 
 def _known(value: Value) -> Value:

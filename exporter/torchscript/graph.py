@@ -103,6 +103,19 @@ class Node:
         """Where in the user's Python source this came from."""
         return self._record.source_at(self._offset) if self._record is not None else None
 
+    @property
+    def place(self) -> str:
+        """The user's line, or the one of what it takes, or that of the archive: for messages."""
+        givers = [value.node for value in self.inputs if value.node is not None]
+        for source in (self.source, *(node.source for node in givers)):
+            if source is not None:
+                text = f"    {source.text.strip()}" if source.text else ""
+                return f"{source.filename}:{source.line}{text}"
+        if self._record is None:
+            return repr(self)
+        number, text = self._record.line_at(self._offset)
+        return f"line {number} of {self._record.module} in the archive    {text}"
+
     def __repr__(self) -> str:
         outputs = ", ".join(map(repr, self.outputs))
         inputs = ", ".join(map(repr, self.inputs))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Collection
 from functools import cached_property
 from itertools import accumulate, product
@@ -122,6 +123,11 @@ class CodeRecord:
     def source_at(self, byte_offset: int) -> SourceRange | None:
         """The user's source for a position in this record, if the archive tells."""
         return self._ranges.at(byte_offset) if self._ranges is not None else None
+
+    def line_at(self, byte_offset: int) -> tuple[int, str]:
+        """Number, from 1, and text of a line of this record."""
+        number = bisect_right(self.line_offsets, byte_offset)
+        return number, self.text.split("\n")[number - 1].strip()
 
     def segment(self, node: ast.AST) -> str:
         """The text of one node, as the record has it."""

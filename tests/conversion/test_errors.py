@@ -26,8 +26,15 @@ def test_lists_of_lists_of_run_time() -> None:
             out.append([x, x])
         return out
 
-    error = refuses(program, X, 3, match="list")
+    error = refuses(program, X, 3, match="a list of lists whose length depends on the data")
     assert "test_errors.py:" in str(error)
+
+    def rows(x, n: int):
+        found: list[list[float]] = x[:n].tolist()
+        return found[0]
+
+    error = refuses(rows, X, 3, match="2 dims whose sizes are only known at run time")
+    assert "x[:n].tolist()" in str(error)
 
 
 def test_storage_changed_in_place() -> None:
@@ -64,3 +71,54 @@ def test_unsupported_operators_are_shown_together() -> None:
     assert "also no symbolic for aten::poisson(Tensor self" in text
     assert "y = torch.binomial(x, x)" in text
     assert "z = torch.poisson(x)" in text
+
+
+def test_operators_that_can_have_no_symbolic() -> None:
+    def seeded(x):
+        torch.manual_seed(3)
+        return x + torch.rand(2)
+
+    def generated(x):
+        g = torch.Generator(device="cpu")
+        g.manual_seed(7)
+        return x + torch.rand(2, generator=g)
+
+    def saved(x):
+        torch.save(x, "f.pt")
+        return x
+
+    for program, reason in (
+        (seeded, "no operator can seed"),
+        (generated, "no operator can seed"),
+        (saved, "can't read or write files"),
+    ):
+        text = str(refuses(program, X, match="no symbolic for aten::"))
+        assert reason in text
+        assert "register_symbolic" not in text
+
+
+def test_a_place_without_a_line_of_the_user() -> None:
+    """The archive's own line is shown, where it doesn't say what that came from."""
+
+    def program(x):
+        g = torch.Generator(device="cpu", seed=7)
+        return x + torch.rand(2, generator=g)
+
+    text = str(refuses(program, X, match="aten::Generator"))
+    assert "of __torch__ in the archive    _0 = torch.Generator(" in text
+
+
+def test_strings_of_run_time() -> None:
+    def cut(x, n: int):
+        return [ord(c) for c in "abc"[:n]]
+
+    def joined(x, n: int):
+        words: list[str] = []
+        for _ in range(n):
+            words.append("a")
+        return len(",".join(words))
+
+    error = refuses(cut, X, 3, match="ONNX has no operators on strings")
+    assert "constants={...}" in str(error)
+    assert '"abc"[:n]' in str(error)
+    refuses(joined, X, 99, match="a list of strings whose length depends on the data")

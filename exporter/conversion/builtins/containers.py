@@ -15,7 +15,7 @@ from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.builtins.list_contents import index_of
 from exporter.conversion.builtins.numbers import equal, logical_not
 from exporter.conversion.builtins.string_methods import as_bytes, as_text
-from exporter.conversion.builtins.strings import joined_text
+from exporter.conversion.builtins.strings import joined_text, unknown_text
 from exporter.conversion.control_flow import choices, either
 from exporter.conversion.runtime_lists import list_edits, runtime_lists
 from exporter.conversion.values import options
@@ -357,6 +357,8 @@ def slice_list(
 ) -> Value:
     """`list[a:b:c]`, `str[a:b]`, `tuple[a:b]`. Of a tensor: the operator."""
     if isinstance(self, str):
+        if any(isinstance(v, SymInt) for v in (start, end, step)):
+            raise unknown_text("a slice of a string with bounds")
         return as_text(as_bytes(self)[_bound(start) : _bound(end) : step])
     if isinstance(self, tuple):
         return self[_bound(start) : _bound(end) : step]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.conversion.builtins.builtin import builtin
-from exporter.conversion.builtins.strings import RunTimeText, joined_text
+from exporter.conversion.builtins.strings import RunTimeText, joined_text, unknown_text
 from exporter.conversion.values.objects import ChoiceValue, ListValue, Value
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
@@ -209,10 +209,7 @@ def _method(name: str, compute: Callable[..., Plain]) -> None:
             return NotImplemented
         for argument in (*args, *kwargs.values()):
             if isinstance(argument, (SymInt, SymScalar, TensorRef, ChoiceValue, RunTimeText)):
-                raise UnsupportedError(
-                    f"str.{name} with an argument that is only known at run time; ONNX has no "
-                    "strings here, so what the text is must be known when the model is made"
-                )
+                raise unknown_text(f"str.{name} with arguments")
         plain = {key: _plain(value) for key, value in kwargs.items()}
         return _value(compute(as_bytes(self), *map(_plain, args), **plain))
 

@@ -18,7 +18,7 @@ from exporter.conversion.values.objects import (
     Value,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.errors import RaisedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymScalar
 
@@ -30,6 +30,14 @@ class RunTimeText(str):
     """Text with a "?" for a number that is only known at run time: fit for messages alone."""
 
     __slots__ = ()
+
+
+def unknown_text(what: str) -> UnsupportedError:
+    """The error for something of strings that needs values of the run."""
+    return UnsupportedError(
+        f"{what} that are only known at run time; ONNX has no operators on strings",
+        ("try  bind what is the same in every run: constants={...}, on the command line --const",),
+    )
 
 
 # Operators that pass on what they can't read.

@@ -34,8 +34,8 @@ def tolist(interpreter: Interpreter, self: TensorRef, declared: Type | None) -> 
         return ListValue([tolist(interpreter, row, element) for row in rows], element)
     if len(shape) > 1:
         raise UnsupportedError(
-            f"tolist() of a tensor of shape {list(map(str, shape))}: "
-            "lists of lists of run-time length have no counterpart"
+            f"tolist() of a tensor of {len(shape)} dims whose sizes are only known at run time: "
+            "ONNX has no lists of lists; index the tensor instead"
         )
     return ListValue.holding(_numbers(interpreter, tensor), element)
 

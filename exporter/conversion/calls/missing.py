@@ -52,11 +52,34 @@ def missing_operators(
         notes.extend(places[:3])
         if len(places) > 3:
             notes.append(f"  and at {len(places) - 3} more places")
-    notes.append(
-        f'try  register one: exporter.register_symbolic("{error.kind}(...) -> ...", function)   '
-        "(docs: custom operators)"
-    )
+    reason = next((r for names, r in _REASONS.items() if error.kind in names), None)
+    if reason is not None:
+        notes.append(f"why  {reason}")
+    else:
+        notes.append(
+            f'try  register one: exporter.register_symbolic("{error.kind}(...) -> ...", function)'
+            "   (docs: custom operators)"
+        )
     return UnsupportedOperatorError(first[0], tuple(notes))
+
+
+# What nobody can register something right for.
+_REASONS = {
+    (
+        "aten::manual_seed", "aten::seed", "aten::initial_seed", "aten::Generator",
+    ): "ONNX draws random numbers from the runtime's generator, which no operator can seed; "
+       "draw without a generator, or make the numbers an input",
+    ("aten::save", "aten::from_file"): "an ONNX model can't read or write files",
+    ("aten::hash",): "hashes differ from one process to the next; compare the values themselves",
+    (
+        "aten::to_sparse", "aten::to_sparse_csr", "aten::sparse_coo_tensor",
+        "aten::sparse_csr_tensor", "aten::_coalesced", "aten::coalesce",
+    ): "ONNX operators take no sparse tensors; keep it dense",
+    (
+        "prim::rpc_async", "prim::rpc_sync", "prim::rpc_remote", "aten::to_here",
+        "aten::local_value", "aten::is_owner",
+    ): "an ONNX model runs in one place and can't call others",
+}  # fmt: skip
 
 
 def _reachable(

@@ -138,8 +138,15 @@ def _items(*forms: ListForm | RuntimeForm) -> str:
         if isinstance(form, RuntimeForm):
             found.append(f"{form.kind}s")
         else:
-            found += [described(item) for item in form.items]
+            found += [_item(item) for item in form.items]
     return " and ".join(dict.fromkeys(found)) or "unknown items"
+
+
+def _item(form: Form) -> str:
+    if isinstance(form, (ListForm, RuntimeForm)):
+        return "lists"
+    is_text = isinstance(form, Plain) and isinstance(form.value, str)
+    return "strings" if is_text else described(form)
 
 
 def _is_tensor(form: Form) -> bool:
