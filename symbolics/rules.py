@@ -15,7 +15,7 @@ from exporter.errors import RaisedError
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt
-from exporter.onnx_graph.values import Number, SymBool, SymFloat, Tensor
+from exporter.onnx_graph.values import Number, SymBool, SymComplex, SymFloat, Tensor
 
 __all__ = [
     "BOOL",
@@ -132,7 +132,7 @@ def category(value: Tensor | Number | ir.DataType) -> int:
         return 1
     if isinstance(value, (float, SymFloat)):
         return 2
-    if isinstance(value, complex):
+    if isinstance(value, (complex, SymComplex)):
         return 3
     dtype = value.dtype if isinstance(value, Tensor) else value
     assert isinstance(dtype, ir.DataType)

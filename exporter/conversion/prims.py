@@ -37,7 +37,7 @@ from exporter.conversion.values.objects import (
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt
-from exporter.onnx_graph.values import SymBool, SymFloat
+from exporter.onnx_graph.values import SymBool, SymComplex, SymFloat
 from exporter.torchscript.types import (
     AnyType,
     BoolType,
@@ -460,8 +460,8 @@ _CLASSES: dict[type[Type], tuple[type, ...]] = {
     FloatType: (float, SymFloat),
     BoolType: (bool, SymBool),
     StrType: (str,),
-    ComplexType: (complex,),
-    NumberType: (bool, int, float, complex, SymInt, SymFloat),
+    ComplexType: (complex, SymComplex),
+    NumberType: (bool, int, float, complex, SymInt, SymFloat, SymComplex),
     NoneType_: (type(None),),
     DeviceType: (Device,),
 }

@@ -49,7 +49,7 @@ from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, place
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
-from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from exporter.onnx_graph.values import Number, SymComplex, SymScalar, Tensor
 
 __all__ = ["Builder"]
 
@@ -370,6 +370,9 @@ class Builder:
         if isinstance(value, Tensor):
             return value if dtype is None else self.cast(value, dtype)
         if isinstance(value, SymScalar):
+            real = dtype is not None and not complex_numbers.is_complex(dtype)
+            if real and isinstance(value, SymComplex):
+                raise UnsupportedError("a complex number of run time where a real one is wanted")
             return value.tensor if dtype is None else self.cast(value.tensor, dtype)
         if isinstance(value, SymInt):
             tensor = Tensor(ir.DataType.INT64, (), elements=(value,))

@@ -26,6 +26,7 @@ __all__ = [
     "Number",
     "Quantization",
     "SymBool",
+    "SymComplex",
     "SymFloat",
     "SymScalar",
     "Tensor",
@@ -168,7 +169,7 @@ class Tensor:
 
 
 class SymScalar:
-    """A float or bool only known at run time: a 0-d tensor in the role of a Python number."""
+    """A float, bool or complex number of run time: a 0-d tensor in the role of a Python number."""
 
     __slots__ = ("tensor",)
     dtype: ir.DataType
@@ -179,7 +180,7 @@ class SymScalar:
         self.tensor = tensor
 
     def _unknown(self) -> UnsupportedError:
-        kind = "float" if isinstance(self, SymFloat) else "bool"
+        kind = {SymFloat: "float", SymBool: "bool"}.get(type(self), "complex number")
         return UnsupportedError(f"a {kind} is only known at run time, but must be known here")
 
     def _arithmetic(self, *_others: object) -> NoReturn:
@@ -202,6 +203,13 @@ class SymFloat(SymScalar):
     dtype = ir.DataType.DOUBLE
 
 
+class SymComplex(SymScalar):
+    """A Python complex number (of two doubles) of run time."""
+
+    __slots__ = ()
+    dtype = ir.DataType.COMPLEX128
+
+
 class SymBool(SymScalar):
     """A Python bool of run time; `condition` says what of integers it stands for, where it does.
 
@@ -218,7 +226,7 @@ class SymBool(SymScalar):
         self.condition = tensor.meaning = condition
 
 
-Number: TypeAlias = bool | int | float | complex | SymInt | SymFloat | SymBool
+Number: TypeAlias = bool | int | float | complex | SymInt | SymFloat | SymBool | SymComplex
 
 
 def is_number(value: object) -> bool:

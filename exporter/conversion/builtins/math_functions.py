@@ -17,7 +17,9 @@ import onnx_ir as ir
 
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.builtins.numbers import (
+    as_tensor,
     boolean,
+    complex_of,
     double,
     float_of,
     integer,
@@ -28,7 +30,7 @@ from exporter.conversion.builtins.numbers import (
 from exporter.conversion.values.objects import Value
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
-from exporter.onnx_graph.values import SymFloat, Tensor, is_number
+from exporter.onnx_graph.values import SymComplex, SymFloat, Tensor, is_number
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -66,6 +68,9 @@ def _unary(
         if is_known(a):
             return compute(a)
         g = interpreter.g
+        if isinstance(a, SymComplex):
+            found = interpreter.call(f"aten::{name}", [TensorRef.fresh(a.tensor)], {})
+            return complex_of(found.read(g))
         value = double(g, a)
         if onnx is None:
             return _of_tensors(interpreter, f"aten::{name}", value)
@@ -298,12 +303,23 @@ def truncate(interpreter: Interpreter, a: Value) -> Value:
     return interpreter.builtin("aten::Int", a)
 
 
+@builtin("aten::angle")
+def angle(interpreter: Interpreter, a: Value) -> Value:
+    """`cmath.phase`. Of a tensor: the operator."""
+    if not is_number(a):
+        return NotImplemented
+    if is_known(a):
+        return cmath.phase(a)
+    g = interpreter.g
+    return _of_tensors(interpreter, "aten::angle", as_tensor(g, a, ir.DataType.COMPLEX128))
+
+
 @builtin("aten::isnan")
 def is_nan(interpreter: Interpreter, a: Value) -> Value:
     """`math.isnan`."""
     if not is_number(a):
         return NotImplemented
-    if isinstance(a, SymFloat):
+    if isinstance(a, (SymFloat, SymComplex)):
         return boolean(interpreter.g.IsNaN(a.tensor))
     return is_known(a) and a != a
 
@@ -313,7 +329,7 @@ def is_inf(interpreter: Interpreter, a: Value) -> Value:
     """`math.isinf`."""
     if not is_number(a):
         return NotImplemented
-    if isinstance(a, SymFloat):
+    if isinstance(a, (SymFloat, SymComplex)):
         return boolean(interpreter.g.IsInf(a.tensor))
     if isinstance(a, complex):
         return cmath.isinf(a)
@@ -325,7 +341,7 @@ def is_finite(interpreter: Interpreter, a: Value) -> Value:
     """`math.isfinite`."""
     if not is_number(a):
         return NotImplemented
-    if isinstance(a, SymFloat):
+    if isinstance(a, (SymFloat, SymComplex)):
         g = interpreter.g
         return boolean(g.Not(g.Or(g.IsNaN(a.tensor), g.IsInf(a.tensor))))
     if isinstance(a, complex):

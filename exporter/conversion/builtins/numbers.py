@@ -25,10 +25,19 @@ from exporter.conversion.values.objects import (
     Value,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.errors import RaisedError, UnsupportedError
+from exporter.errors import RaisedError
+from exporter.onnx_graph.complex_numbers import make
 from exporter.onnx_graph.conditions import And, Condition, NonNegative, Not, Or, Zero, decide
 from exporter.onnx_graph.symbolic import Dim, SymInt, resolved, sym_max, sym_min
-from exporter.onnx_graph.values import Number, SymBool, SymFloat, SymScalar, Tensor, is_number
+from exporter.onnx_graph.values import (
+    Number,
+    SymBool,
+    SymComplex,
+    SymFloat,
+    SymScalar,
+    Tensor,
+    is_number,
+)
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "as_tensor",
     "boolean",
+    "complex_of",
     "double",
     "equal",
     "float_of",
@@ -49,6 +59,7 @@ __all__ = [
 ]
 
 INT64, DOUBLE, BOOL = ir.DataType.INT64, ir.DataType.DOUBLE, ir.DataType.BOOL
+COMPLEX = ir.DataType.COMPLEX128
 
 
 def as_tensor(g: Builder, number: Number, dtype: ir.DataType | None = None) -> Tensor:
@@ -86,6 +97,16 @@ def float_of(g: Builder, tensor: Tensor) -> float | SymFloat:
     return float(tensor.array.item()) if tensor.array is not None else SymFloat(tensor)
 
 
+def complex_of(tensor: Tensor) -> complex | SymComplex:
+    """A 0-d complex128 tensor as a number."""
+    return complex(tensor.array.item()) if tensor.array is not None else SymComplex(tensor)
+
+
+def is_complex(*values: Value) -> bool:
+    """Whether one of the numbers is complex."""
+    return any(isinstance(v, (complex, SymComplex)) for v in values)
+
+
 def boolean(tensor: Tensor, condition: Condition | None = None) -> bool | SymBool:
     """A 0-d bool tensor as a number; `condition` is what it stands for, where that is known."""
     if tensor.array is not None:
@@ -116,6 +137,8 @@ def _arithmetic(
             return wrapped(compute(a, b))
         if is_integral(a) and is_integral(b):
             return compute(integer(g, a), integer(g, b))
+        if is_complex(a, b):
+            return complex_of(onnx(g, as_tensor(g, a, COMPLEX), as_tensor(g, b, COMPLEX)))
         return float_of(g, onnx(g, double(g, a), double(g, b)))
 
     builtin(name)(run)
@@ -164,6 +187,8 @@ def divide(interpreter: Interpreter, a: Value, b: Value, *rest: Value, **kwargs:
     if is_known(a, b):
         return _quotient(a, b)
     g = interpreter.g
+    if is_complex(a, b):
+        return complex_of(g.Div(as_tensor(g, a, COMPLEX), as_tensor(g, b, COMPLEX)))
     return float_of(g, g.Div(double(g, a), double(g, b)))
 
 
@@ -207,6 +232,9 @@ def power(interpreter: Interpreter, a: Value, b: Value, *rest: Value) -> Value:
         with np.errstate(all="ignore"):
             return float(np.float64(a) ** np.float64(b))
     g = interpreter.g
+    if is_complex(a, b):
+        operands = [TensorRef.fresh(as_tensor(g, v, COMPLEX)) for v in (a, b)]
+        return complex_of(interpreter.call("aten::pow", operands, {}).read(g))
     return float_of(g, g.Pow(double(g, a), double(g, b)))
 
 
@@ -217,6 +245,8 @@ def negate(interpreter: Interpreter, a: Value) -> Value:
         return NotImplemented
     if isinstance(a, SymFloat):
         return SymFloat(interpreter.g.Neg(a.tensor))
+    if isinstance(a, SymComplex):
+        return SymComplex(interpreter.g.Neg(a.tensor))
     return wrapped(-a) if is_known(a) else -integer(interpreter.g, a)
 
 
@@ -284,7 +314,8 @@ def _compare(
     if isinstance(a, (bool, SymBool)) and isinstance(b, (bool, SymBool)):
         dtype = BOOL if onnx == "Equal" else INT64
     else:
-        dtype = INT64 if is_integral(a) and is_integral(b) else DOUBLE
+        real = INT64 if is_integral(a) and is_integral(b) else DOUBLE
+        dtype = COMPLEX if is_complex(a, b) else real
     return boolean(getattr(g, onnx)(as_tensor(g, a, dtype), as_tensor(g, b, dtype)), condition)
 
 
@@ -462,6 +493,8 @@ def absolute(interpreter: Interpreter, a: Value) -> Value:
         return wrapped(abs(a))
     if isinstance(a, SymFloat):
         return SymFloat(g.Abs(a.tensor))
+    if isinstance(a, SymComplex):
+        return float_of(g, interpreter.call("aten::abs", [TensorRef.fresh(a.tensor)], {}).read(g))
     value = integer(g, a)
     return sym_max(value, -value)
 
@@ -517,10 +550,14 @@ builtin("aten::Bool")(truth)
 
 @builtin("aten::Complex")
 def to_complex(interpreter: Interpreter, a: Value, b: Value = 0) -> Value:
-    """`complex(x)` of known numbers."""
-    if is_number(a) and is_number(b) and is_known(a, b):
+    """`complex(x)`, `complex(x, y)` of numbers and of tensors with one element."""
+    a, b = (interpreter.builtin("aten::item", v) if isinstance(v, TensorRef) else v for v in (a, b))
+    if is_known(a, b):
         return complex(a, b)
-    raise UnsupportedError("a complex number that is only known at run time has no counterpart")
+    g = interpreter.g
+    if is_complex(a):
+        return a
+    return complex_of(make(g, double(g, a), double(g, b)))
 
 
 @builtin("aten::ScalarImplicit")

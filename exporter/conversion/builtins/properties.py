@@ -24,7 +24,7 @@ from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
-from exporter.onnx_graph.values import SymBool, SymScalar, Tensor, is_number
+from exporter.onnx_graph.values import SymBool, SymComplex, SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
 from symbolics.rules import QUANTIZED_TYPES, is_complex, is_float, onnx_dtype, scalar_type
 
@@ -360,7 +360,7 @@ def _natural(value: Value) -> ir.DataType:
         raise UnsupportedError("torch.tensor of something other than numbers")
     if isinstance(value, bool) or getattr(value, "dtype", None) == ir.DataType.BOOL:
         return ir.DataType.BOOL
-    if isinstance(value, complex):
+    if isinstance(value, (complex, SymComplex)):
         return ir.DataType.COMPLEX64
     return ir.DataType.INT64 if isinstance(value, (int, SymInt)) else ir.DataType.FLOAT
 

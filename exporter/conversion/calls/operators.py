@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import onnx_ir as ir
 
-from exporter.conversion.builtins.numbers import boolean
+from exporter.conversion.builtins.numbers import boolean, complex_of
 from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.foreach import call_for_each, single_operator
 from exporter.conversion.calls.out_arguments import out_arguments
@@ -25,6 +25,7 @@ from exporter.conversion.values.strides import is_kept, made, regrouped, view_st
 from exporter.conversion.values.tensors import TensorRef, View
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
+from exporter.onnx_graph.complex_numbers import is_complex
 from exporter.onnx_graph.symbolic import Shape, SymInt
 from exporter.onnx_graph.values import SymFloat, Tensor, is_number
 from exporter.torchscript.types import (
@@ -319,6 +320,8 @@ def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> 
         return g.integer(tensor)
     if isinstance(type, NumberType) and tensor.dtype == ir.DataType.BOOL:
         return boolean(g.reshape(tensor, []))
+    if is_complex(tensor.dtype):
+        return complex_of(g.cast(g.reshape(tensor, []), ir.DataType.COMPLEX128))
     wide = g.cast(g.reshape(tensor, []), ir.DataType.DOUBLE)
     return float(wide.array.item()) if wide.array is not None else SymFloat(wide)
 

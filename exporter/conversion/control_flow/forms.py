@@ -32,7 +32,7 @@ from exporter.conversion.values.objects import (
 from exporter.conversion.values.tensors import TensorRef
 from exporter.dataclass import dataclass
 from exporter.onnx_graph.symbolic import SymInt
-from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
+from exporter.onnx_graph.values import SymBool, SymComplex, SymFloat, SymScalar, Tensor
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -92,7 +92,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class NumberForm:
-    """A number that differs: "int", "float" or "bool"."""
+    """A number that differs: "int", "float", "bool" or "complex"."""
 
     kind: str
 
@@ -241,7 +241,7 @@ def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = No
         if value.quantization is not None:
             return quantized_form(value, value)
         return TensorForm(value.dtype, value.shape, value, value.possible)
-    if isinstance(value, (SymInt, SymFloat, SymBool)):
+    if isinstance(value, (SymInt, SymScalar)):
         return Plain(value)
     if isinstance(value, NamedTuple):
         items = tuple(form_of(interpreter, v, outside) for v in value.values)
@@ -305,7 +305,7 @@ def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = Non
 
 
 def number_kind(form: Form) -> str | None:
-    """The kind of number that a form stands for: "int", "float", "bool"; None if it is none."""
+    """The kind of number that a form stands for, as a `NumberForm` has it; None if it is none."""
     if isinstance(form, NumberForm):
         return form.kind
     value = form.value if isinstance(form, Plain) else None
@@ -313,6 +313,8 @@ def number_kind(form: Form) -> str | None:
         return "bool"
     if isinstance(value, (int, SymInt)):
         return "int"
+    if isinstance(value, (complex, SymComplex)):
+        return "complex"
     return "float" if isinstance(value, (float, SymFloat)) else None
 
 

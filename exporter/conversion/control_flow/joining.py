@@ -57,7 +57,7 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, SymInt
-from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
+from exporter.onnx_graph.values import SymBool, SymComplex, SymFloat, SymScalar, Tensor
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -252,7 +252,7 @@ def _visible(form: Form, outer: Scope) -> Form:
         return TensorForm(form.dtype, shape, dense=form.dense)
     if isinstance(form, QuantizedForm):
         return form.with_shape(visible_shape(form.shape, outer))
-    if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymFloat, SymBool)):
+    if isinstance(form, Plain) and isinstance(form.value, (SymInt, SymScalar)):
         kind = number_kind(form)
         return NumberForm(str(kind))
     if isinstance(form, (TupleForm, ListForm, DictForm, ObjectForm)):
@@ -341,7 +341,13 @@ def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Sc
 # ---------------------------------------------------------------- taking apart
 
 
-_DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+_DTYPES = {
+    "int": ir.DataType.INT64,
+    "float": ir.DataType.DOUBLE,
+    "bool": ir.DataType.BOOL,
+    "complex": ir.DataType.COMPLEX128,
+}
+_NUMBERS = {"float": SymFloat, "bool": SymBool, "complex": SymComplex}
 
 
 def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[Tensor]:
@@ -513,7 +519,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         tensor = next(tensors)
         if form.kind == "int":
             return g.integer(tensor)
-        return SymBool(tensor) if form.kind == "bool" else SymFloat(tensor)
+        return _NUMBERS[form.kind](tensor)
     if isinstance(form, TensorForm):
         tensor = next(tensors)
         tensor.possible = form.possible

@@ -80,7 +80,7 @@ def _item_form(interpreter: Interpreter, item: Value, outer: Scope) -> TensorFor
         if form.shape is None or None in form.shape:
             raise NotAppendOnlyError("a list that grows by items of a varying shape")
         return TensorForm(form.dtype, form.shape)
-    if is_number(item):
+    if is_number(item) and not numbers.is_complex(item):
         kinds = {bool: "bool", int: "int", float: "float"}
         kind = form.kind if isinstance(form, NumberForm) else kinds[type(item)]
         return NumberForm(kind)

@@ -19,7 +19,7 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import Zero, decide
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.symbolic import SymInt
-from exporter.onnx_graph.values import SymBool, SymScalar, Tensor
+from exporter.onnx_graph.values import SymBool, SymComplex, SymScalar, Tensor
 
 if TYPE_CHECKING:
     from exporter.torchscript.graph import ClassType, Function
@@ -356,12 +356,12 @@ def type_name(value: Value) -> str:
         return "bool"
     if isinstance(value, (int, SymInt)):
         return "int"
+    if isinstance(value, (complex, SymComplex)):
+        return "complex"
     if isinstance(value, (float, SymScalar)):
         return "float"
     if isinstance(value, str):
         return "str"
-    if isinstance(value, complex):
-        return "complex"
     if isinstance(value, ListValue):
         inner = type_name(value.items[0]) if value.items else str(value.element_type or "")
         return f"{inner}[]"
