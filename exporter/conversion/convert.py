@@ -15,7 +15,7 @@ from exporter.conversion.boundary.argument_binding import bound_arguments
 from exporter.conversion.boundary.results import Outputs
 from exporter.conversion.boundary.signature import DynamicAxes, Inputs
 from exporter.conversion.boundary.specs import TensorSpec
-from exporter.conversion.boundary.state import InitialState, States, StateType, snapshot
+from exporter.conversion.boundary.state import FREEZE, InitialState, States, StateType, snapshot
 from exporter.conversion.calls.earlier_meanings import earlier_meanings
 from exporter.conversion.calls.hooks import call_module
 from exporter.conversion.calls.missing import missing_operators
@@ -210,7 +210,8 @@ class _Attempt:
             if isinstance(held, ObjectValue) or isinstance(holds, ObjectValue):
                 if held is not holds:
                     raise UnsupportedError(
-                        f"the attribute {qualified} is replaced; an object can't be state"
+                        f"the attribute {qualified} is replaced; an object can't be state",
+                        (FREEZE,),
                     )
                 continue
             found = self.states.left(qualified, before, value)

@@ -59,10 +59,12 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["InitialState", "States", "StateType", "snapshot"]
+__all__ = ["FREEZE", "InitialState", "States", "StateType", "snapshot"]
 
 InitialState: TypeAlias = dict[str, np.ndarray | list[np.ndarray]]
 """The values that state starts from, by the inputs' names; a list for one of tensors."""
+
+FREEZE = "if each call may start from what the archive holds: freeze_state=True, --freeze-state"
 
 # An integer of the state that takes more values than this may be anything.
 MOST_VALUES = 4
@@ -264,7 +266,8 @@ class States:
             )
         except UnsupportedError as error:
             raise UnsupportedError(
-                f"the attribute {qualified} is written and can't be state: {error.message}"
+                f"the attribute {qualified} is written and can't be state: {error.message}",
+                (FREEZE,),
             ) from None
         if known is not None:
             form = _with_changing(form, known.form)

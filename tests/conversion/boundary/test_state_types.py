@@ -4,6 +4,7 @@ TorchScript reads the annotations of these modules, so they are not postponed.
 """
 
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ import exporter
 from exporter import TensorSpec
 from exporter.errors import ExportError
 from tests.conversion.boundary.test_state import Containers, Late
+from tests.conversion.harness import loaded, run
 from tests.conversion.streaming import batches, streamed
 
 
@@ -154,16 +156,50 @@ class Keys(nn.Module):
         return x
 
 
+@torch.jit.script
+class Scale:
+    """What a module works out from its first input, and keeps."""
+
+    def __init__(self, factor: int):
+        self.factor = factor
+
+
+class Cached(nn.Module):
+    """An object that is made in the first call."""
+
+    scale: Optional[Scale]  # noqa: UP045  as TorchScript reads it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.scale is None:
+            self.scale = Scale(x.size(0))
+        scale = self.scale
+        assert scale is not None
+        return x * scale.factor
+
+
 @pytest.mark.parametrize(
     ("module", "match"),
     [
         (Keys, "the attribute found is written and can't be state: the keys of a dict"),
+        (Cached, "the attribute scale is replaced; an object can't be state"),
     ],
 )
 def test_what_can_be_no_state(module: type[nn.Module], match: str) -> None:
-    """The error names the attribute and says why."""
-    with pytest.raises(ExportError, match=match):
+    """The error names the attribute and says why, and what may be tried."""
+    with pytest.raises(ExportError, match=match) as caught:
         exporter.export(torch.jit.script(module()), (torch.zeros(3),))
+    assert "freeze_state=True" in str(caught.value)
+
+
+def test_frozen_objects() -> None:
+    """Each call starts from what the archive holds."""
+    x = torch.rand(3)
+    result = exporter.export(torch.jit.script(Cached()), (x,), freeze_state=True)
+    assert run(loaded(result), [x])[0].tolist() == (x * 3).tolist()
 
 
 @pytest.mark.parametrize(
