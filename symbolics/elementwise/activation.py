@@ -191,7 +191,9 @@ def hardsigmoid(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::hardswish(Tensor self) -> Tensor")
 def hardswish(g: Builder, self: Tensor) -> Tensor:
     """x * hardsigmoid(x)."""
-    return g.Mul(self, hardsigmoid(g, self))
+    if self.dtype == DOUBLE:
+        return g.Mul(self, hardsigmoid(g, self))
+    return g.HardSwish(self)
 
 
 @symbolic("aten::softshrink(Tensor self, Scalar lambd=0.5) -> Tensor")

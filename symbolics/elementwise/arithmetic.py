@@ -323,7 +323,10 @@ def bit_count(g: Builder, self: Tensor) -> Dim:
 @symbolic("aten::pow.Tensor_Scalar(Tensor self, Scalar exponent) -> Tensor")
 @symbolic("aten::pow.Scalar(Scalar self, Tensor exponent) -> Tensor")
 def pow(g: Builder, self: Operand, exponent: Operand) -> Tensor:
-    """self to the power of exponent. 0.5 is the square root, which is NaN for -inf."""
+    """self to the power of exponent. 0.5 is the square root, which is NaN for -inf.
+
+    onnxruntime multiplies for the powers 2 and 3, and it looks for Pow in normalizations to fuse.
+    """
     dtype = result_type(self, exponent)
     if is_bool(dtype):
         base, raised = g.constant(self, BOOL), g.constant(exponent, BOOL)
@@ -332,14 +335,10 @@ def pow(g: Builder, self: Operand, exponent: Operand) -> Tensor:
         return integer_power(g, g.constant(self, dtype), g.constant(exponent, dtype))
     base = g.constant(self, dtype)
     if isinstance(exponent, (int, float)):
-        if exponent == 2:
-            return g.Mul(base, base)
-        if exponent == 3:
-            return g.Mul(g.Mul(base, base), base)
         if exponent == 0.5:
             return g.Sqrt(base)
         if exponent == -0.5:
-            return g.Reciprocal(g.Sqrt(base))
+            return g.Div(1.0, g.Sqrt(base))
         if exponent == -1:
             return g.Reciprocal(base)
     return g.Pow(base, g.constant(exponent, dtype))

@@ -181,13 +181,13 @@ def square(g: Builder, self: Tensor) -> Tensor:
     """x * x; a bool becomes int64, as with the power 2."""
     if is_bool(self.dtype):
         return g.constant(self, INT64)
-    return g.Mul(self, self)
+    return g.Pow(self, g.constant(2, self.dtype)) if is_float(self.dtype) else g.Mul(self, self)
 
 
 @symbolic("aten::rsqrt(Tensor self) -> Tensor")
 def rsqrt(g: Builder, self: Tensor) -> Tensor:
-    """1 / sqrt(x)."""
-    return g.Reciprocal(g.Sqrt(as_float(g, self)))
+    """1 / sqrt(x); a division is what onnxruntime looks for in normalizations to fuse."""
+    return g.Div(1.0, g.Sqrt(as_float(g, self)))
 
 
 @symbolic("aten::special_exp2(Tensor self) -> Tensor")

@@ -50,7 +50,7 @@ def moments(g: Builder, x: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]
 
 def inverse_deviation(g: Builder, variance: Tensor, eps: float) -> Tensor:
     """1 / sqrt(variance + eps)."""
-    return g.Reciprocal(g.Sqrt(g.Add(variance, eps)))
+    return g.Div(1.0, g.Sqrt(g.Add(variance, eps)))
 
 
 def standardized(g: Builder, x: Tensor, axes: Sequence[int], eps: float) -> Tensor:
@@ -495,7 +495,7 @@ def rms_norm(
         eps = MACHINE_EPSILON[FLOAT if input.dtype in HALVES else input.dtype]
     x = wide(g, input)
     axes = list(range(-len(normalized_shape), 0))
-    square = g.ReduceMean(g.Mul(x, x), axes=axes, keepdims=True)
+    square = g.ReduceMean(g.Pow(x, g.constant(2, x.dtype)), axes=axes, keepdims=True)
     result = g.Mul(x, inverse_deviation(g, square, eps))
     return g.cast(affine(g, result, weight, None), input.dtype)
 
@@ -516,7 +516,7 @@ def _fused_rms_norm(
     if eps is None:
         eps = MACHINE_EPSILON[x.dtype]
     axes = list(range(-len(normalized_shape), 0))
-    square = g.ReduceMean(g.Mul(x, x), axes=axes, keepdims=True)
+    square = g.ReduceMean(g.Pow(x, g.constant(2, x.dtype)), axes=axes, keepdims=True)
     return result, inverse_deviation(g, square, eps)
 
 

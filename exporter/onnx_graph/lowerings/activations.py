@@ -20,13 +20,16 @@ D = ir.DataType
 
 @lowering("Gelu", before=20)
 def gelu_from_erf(g: Builder, x: Tensor, *, approximate: str = "none") -> Tensor:
-    """X times the normal CDF, (1 + erf(x / sqrt 2)) / 2; a tanh can stand for the erf."""
+    """X times the normal CDF, (1 + erf(x / sqrt 2)) / 2; a tanh can stand for the erf.
+
+    In these forms onnxruntime knows it again.
+    """
     if approximate == "tanh":
-        cubic = g.Mul(g.Mul(g.Mul(x, x), x), 0.044715)
+        cubic = g.Mul(g.Pow(x, g.constant(3, x.dtype)), 0.044715)
         erf = g.Tanh(g.Mul(g.Add(x, cubic), math.sqrt(2 / math.pi)))
     else:
-        erf = g.Erf(g.Mul(x, math.sqrt(0.5)))
-    return g.Mul(g.Mul(x, 0.5), g.Add(erf, 1))  # type: ignore[no-any-return]
+        erf = g.Erf(g.Div(x, math.sqrt(2)))
+    return g.Mul(g.Mul(x, g.Add(erf, 1)), 0.5)  # type: ignore[no-any-return]
 
 
 @lowering("Mish", before=18)

@@ -37,19 +37,24 @@ def layer_normalization(
 ) -> Tensor | tuple[Tensor, ...]:
     """(x - mean) / sqrt(variance + epsilon) * scale + bias, over the dims from `axis` on.
 
-    Mean and the root's inverse are computed in the dtype that `stash_type` names, doubles as such.
+    Mean and root are computed in the dtype that `stash_type` names, doubles as such. In this form
+    onnxruntime knows it again.
     """
     axes = _last_axes(x, axis)
     working = D.DOUBLE if x.dtype == D.DOUBLE else D(stash_type)
     wide = g.cast(x, working)
     mean = g.ReduceMean(wide, axes=axes, keepdims=True)
     centred = g.Sub(wide, mean)
-    variance = g.ReduceMean(g.Mul(centred, centred), axes=axes, keepdims=True)
-    inverse = g.Reciprocal(g.Sqrt(g.Add(variance, epsilon)))
-    result = g.Mul(g.cast(g.Mul(centred, inverse), x.dtype), scale)
+    variance = g.ReduceMean(g.Pow(centred, _two(g, working)), axes=axes, keepdims=True)
+    root = g.Sqrt(g.Add(variance, epsilon))
+    result = g.Mul(g.cast(g.Div(centred, root), x.dtype), scale)
     if bias is not None:
         result = g.Add(result, bias)
-    return result if outputs == 1 else (result, mean, inverse)[:outputs]
+    return result if outputs == 1 else (result, mean, g.Reciprocal(root))[:outputs]
+
+
+def _two(g: Builder, dtype: D) -> Tensor:
+    return g.constant(2, dtype)
 
 
 @lowering("RMSNormalization", before=23)
@@ -65,8 +70,8 @@ def rms_normalization(
     """X / sqrt(mean(x^2) + epsilon) * scale, over the dims from `axis` on."""
     working = D.DOUBLE if x.dtype == D.DOUBLE else D(stash_type)
     wide = g.cast(x, working)
-    square = g.ReduceMean(g.Mul(wide, wide), axes=_last_axes(x, axis), keepdims=True)
-    normal = g.Div(wide, g.Sqrt(g.Add(square, epsilon)))
+    square = g.ReduceMean(g.Pow(wide, _two(g, working)), axes=_last_axes(x, axis), keepdims=True)
+    normal = g.Mul(wide, g.Div(1.0, g.Sqrt(g.Add(square, epsilon))))
     return g.Mul(g.cast(normal, x.dtype), scale)  # type: ignore[no-any-return]
 
 
