@@ -29,7 +29,8 @@ _COLUMNS = {"aten::nonzero", "aten::argwhere"}
 # Contiguous results, however the arguments lie in memory.
 _CONTIGUOUS = {
     "aten::addmm", "aten::baddbmm", "aten::bmm", "aten::embedding", "aten::layer_norm",
-    "aten::linear", "aten::log_softmax", "aten::mm", "aten::softmax",
+    "aten::linear", "aten::log_softmax", "aten::mm", "aten::new_empty", "aten::new_full",
+    "aten::new_ones", "aten::new_zeros", "aten::softmax",
 }  # fmt: skip
 # Results whose elements lie in another order than that of the dims, at least at times.
 _STRIDED = (
@@ -88,11 +89,18 @@ def _made_strides(
         return (1, sym_max(shape[0], 1))
     if kind.startswith(_STRIDED):
         return None
-    if kind in _CONTIGUOUS or all(source.is_contiguous(g) is True for source in sources):
+    if kind in _CONTIGUOUS or all(_in_order(g, source) for source in sources):
         return dense_strides(shape)
-    if "memory_format" in arguments and "self" in arguments:
+    if kind == "aten::type_as" or ("memory_format" in arguments and "self" in arguments):
         return _preserved(g, sources[0])
     return None
+
+
+def _in_order(g: Builder, source: TensorRef) -> bool:
+    """Whether the elements lie in the order of the dims, if with gaps: new tensors have none."""
+    strides = source.strides
+    in_order = strides is not None and all(is_ge(a, b) for a, b in pairwise((*strides, 1)))
+    return in_order or source.is_contiguous(g) is True
 
 
 def _preserved(g: Builder, base: TensorRef) -> Shape | None:
@@ -104,7 +112,7 @@ def _preserved(g: Builder, base: TensorRef) -> Shape | None:
     shape, strides = base.read(g).shape, base.strides
     if shape is None or strides is None:
         return None
-    if all(is_ge(a, b) for a, b in pairwise((*strides, 1))):
+    if _in_order(g, base):
         return dense_strides(shape)
     expected: Dim = 1
     pairs = [(s, d) for s, d in zip(strides, shape, strict=True) if isinstance(s, int)]

@@ -502,6 +502,21 @@ def test_as_strided_of_results_that_are_contiguous_whatever_the_arguments_are() 
     check(program, call)
 
 
+def test_as_strided_of_results_of_tensors_with_gaps() -> None:
+    """Where what is left out lies between elements in order, a new tensor has no gaps."""
+
+    def program(x, other):
+        part = x[:, 0, ::2]
+        return (
+            torch.as_strided((part != 0).type_as(other.t()), [3], [3]),
+            torch.as_strided(part.masked_fill(part > 0.5, 0) + part, [4], [2]),
+            torch.as_strided(other.t().new_ones(part.size()), [3], [3]),
+            torch.as_strided(torch.ones(4, 3).type_as(other.t().double()), [3], [4]),
+        )
+
+    check(program, (torch.rand(3, 2, 6), torch.rand(3, 3)))
+
+
 def test_strides_of_empty_tensors() -> None:
     def program(x):
         return x.stride(0), x.stride(1), x.transpose(0, 2).stride(2)
