@@ -64,12 +64,15 @@ def step(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:
         return g.Where(
             g.Equal(far, g.constant(0, INT64)), g.constant(0, dtype), g.Div(last, divisor)
         )
-    if isinstance(axis.scale, SymFloat):
-        return g.cast(g.Div(g.constant(1, DOUBLE), axis.scale), dtype)
-    if axis.scale is not None:
+    if axis.scale is not None and not isinstance(axis.scale, SymFloat):
         return g.constant(1.0 / axis.scale, dtype)
     size = g.cast(g.constant(axis.size, INT64), dtype)
-    return g.Div(size, g.cast(g.constant(axis.outputs, INT64), dtype))
+    ratio = g.Div(size, g.cast(g.constant(axis.outputs, INT64), dtype))
+    if axis.scale is None:
+        return ratio
+    # A factor of run time counts where it is above zero.
+    inverse = g.cast(g.Div(g.constant(1, DOUBLE), axis.scale), dtype)
+    return g.Where(g.Greater(g.constant(axis.scale), 0), inverse, ratio)
 
 
 def places(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:

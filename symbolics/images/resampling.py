@@ -26,7 +26,7 @@ from symbolics.images.interpolation_taps import (
     nearest_indices,
     nearest_now,
 )
-from symbolics.registry import Unsupported
+from symbolics.registry import Raised, Unsupported
 from symbolics.rules import DOUBLE, FLOAT, INT64, is_float
 
 __all__ = [
@@ -88,7 +88,7 @@ def axes_of(
     sizes = x.require_shape()[2:]
     if output_size is None:
         if scales is None:
-            raise Unsupported("interpolation with neither an output size nor scale factors")
+            raise Raised("interpolation with neither an output size nor scale factors")
         given = [s for s in scales if s is not None]
         output_size = [scaled_size(g, n, s) for n, s in zip(sizes, given, strict=True)]
     factors = [counting(f) for f in scales] if scales else [None] * len(sizes)
@@ -100,7 +100,7 @@ def axes_of(
 
 
 def counting(factor: float | SymFloat | None) -> float | SymFloat | None:
-    """The scale factor where it counts: not below zero. One of run time made a size that is not."""
+    """The scale factor where it counts: above zero. One of run time is asked in `step`."""
     if factor is None or isinstance(factor, SymFloat):
         return factor
     return float(factor) if factor > 0 else None

@@ -102,6 +102,17 @@ def test_factor_of_run_time(mode: str, x: torch.Tensor) -> None:
     check(bound, x, 1.5, mode, mode="script", opsets=(20,), dynamic=True, calls=calls)
 
 
+def recomputed(x: torch.Tensor, factor: float, again: bool) -> torch.Tensor:
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", recompute_scale_factor=again)
+
+
+def test_whether_the_factor_is_computed_again_is_of_run_time() -> None:
+    """Then one of the size and the factor is None; that both are is no way the program can go."""
+    bound = torch.jit.script(recomputed)
+    calls = [(IMAGE, f, again) for f in (1.3, 0.7) for again in (True, False)]
+    check(bound, IMAGE, 1.5, True, mode="script", opsets=(20,), dynamic=True, calls=calls)
+
+
 @pytest.mark.parametrize("x", [ROW, IMAGE, VOLUME])
 def test_nearest_to_twice_the_size_by_another_factor(x: torch.Tensor) -> None:
     """Images have a kernel of their own: what comes out twice as large is doubled."""
