@@ -10,7 +10,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.windows import consecutive
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.rules import INT64
 
 __all__ = ["affine_grid_generator", "grid_sampler"]
@@ -41,7 +41,7 @@ def grid_sampler(
     ONNX GridSample means the same; its names for the modes are PyTorch's numbers.
     """
     if MODES[int(interpolation_mode)] == "cubic" and input.require_rank() == 5:
-        raise Unsupported("cubic sampling of a volume: PyTorch has none")
+        raise Raised("cubic sampling of a volume: PyTorch has none")
     return g.GridSample(
         input,
         grid,

@@ -125,11 +125,12 @@ def matrix_exp(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::linalg_vander(Tensor x, *, SymInt? N=None) -> Tensor")
 def linalg_vander(g: Builder, x: Tensor, *, N: Dim | None = None) -> Tensor:
     """The powers 0 to N - 1 of each element as a new last dim; bools and ints become int64."""
+    rank = x.require_rank()
     count = N
     if count is None:
-        count = g.size(x, -1) if x.require_rank() else 1
+        count = g.size(x, -1) if rank else 1
     x = x if category(x) >= 2 else g.cast(x, INT64)
-    x = g.reshape(x, [1]) if x.rank == 0 else x
+    x = g.reshape(x, [1]) if rank == 0 else x
     column = g.Unsqueeze(x, axes=[-1])
     if not isinstance(count, int):
         factors = g.Expand(column, [*x.require_shape(), count - 1])

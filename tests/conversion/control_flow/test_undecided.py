@@ -210,6 +210,7 @@ def test_a_number_of_dims_that_fails_is_not_the_one() -> None:
         ("torch.select_scatter(y, other, 0, 1)", [(2, 3), (3,)]),
         ("torch.slice_scatter(y, other, 0, 0, 2)", [(2, 3), (2, 3)]),
         ("torch.index_add(y, 0, torch.tensor([1, 0]), other)", [(2, 3), (2, 3)]),
+        ("F.grid_sample(y, other, 'bicubic', 'zeros', False)", [(1, 2, 4, 4), (1, 3, 3, 2)]),
         ("torch.kthvalue(y, 2, 0)[0] + other", [(2, 3), (3,)]),
     ],
 )
@@ -236,9 +237,10 @@ def test_loops_over_elements_of_a_tensor_of_unknown_rank() -> None:
 
 
 def test_coordinates_where_the_rank_is_unknown() -> None:
-    """A 0-d tensor has none."""
+    """A 0-d tensor has none; but it counts as a vector of one element for its powers."""
 
-    def program(x: Tensor, flag: bool) -> Tensor:
-        return (x if flag else x.unsqueeze(0)).nonzero()
+    def program(x: Tensor, flag: bool) -> tuple[Tensor, Tensor]:
+        y = x if flag else x.unsqueeze(0)
+        return y.nonzero(), torch.linalg.vander(y, N=2)
 
     check(program, *[(torch.tensor(v), flag) for v in (0.0, 2.0) for flag in (True, False)])
