@@ -58,6 +58,7 @@ FAMILIES = (
     "images.grid_sample",
     "layers.unfolding",
     "creation.grids",
+    "creation.random_trials",
     "reductions.uniqueness",
     "reductions.distances",
     "linear_algebra.linalg",

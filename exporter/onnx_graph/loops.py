@@ -2,6 +2,7 @@
 
     rows = scan(g, step, states, inputs, axis)    # step(states, slices) -> (states, rows)
     states = loop(g, trips, step, states)         # step(index, states) -> states
+    states = loop_while(g, going, step, states)   # going(states) -> bool, step(states) -> states
 
 Outer tensors are just used inside. States keep their dtype and shape from trip to trip.
 """
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
     ScanStep = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
     LoopStep = Callable[[Tensor, list[Tensor]], list[Tensor]]
+    Going = Callable[[list[Tensor]], Tensor]
+    Step = Callable[[list[Tensor]], list[Tensor]]
 
-__all__ = ["loop", "scan"]
+__all__ = ["loop", "loop_while", "scan"]
 
 FEW_TRIPS = 3
 
@@ -92,16 +95,37 @@ def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> li
         for i in range(trips):
             current = step(g.constant(i, ir.DataType.INT64), current)
         return current
+    return _loop(g, g.value(g.scalar(trips)), None, lambda i, c, now: (c, step(i, now)), states)
+
+
+def loop_while(g: Builder, going: Going, step: Step, states: Sequence[Tensor]) -> list[Tensor]:
+    """Do `step` as long as `going` of the states, a 0-d bool, is true."""
+
+    def both(_: Tensor, __: Tensor, now: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        new = step(now)
+        return going(new), new
+
+    return _loop(g, None, g.value(going(list(states))), both, states)
+
+
+def _loop(
+    g: Builder,
+    trips: ir.Value | None,
+    first: ir.Value | None,
+    step: Callable[[Tensor, Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]],
+    states: Sequence[Tensor],
+) -> list[Tensor]:
+    """A Loop; `step` gives the condition to go on and the new states."""
     with g.body("loop") as scope:
         index_value, index = _argument(g, "trip", ir.DataType.INT64, ())
         go_on, condition = _argument(g, "condition", ir.DataType.BOOL, ())
         state_values = [_argument(g, "state", t.dtype, t.shape) for t in states]
-        new_states = step(index, [t for _, t in state_values])
+        following, new_states = step(index, condition, [t for _, t in state_values])
         arguments = [index_value, go_on, *(v for v, _ in state_values)]
-        body = g.close(scope, arguments, [condition, *new_states])
+        body = g.close(scope, arguments, [following, *new_states])
     return g.emit(
         "Loop",
-        [g.value(g.scalar(trips)), None, *(g.value(t) for t in states)],
+        [trips, first, *(g.value(t) for t in states)],
         {"body": body},
         [OutputType.of(t) for t in states],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,6 +28,10 @@ CASES: dict[str, Callable[[torch.Tensor], object]] = {
     "in place": lambda x: (x.clone().normal_(), x.clone().uniform_(2, 3), x.clone().random_(5)),
     "exponential": lambda x: (x.clone().exponential_(), x.clone().geometric_(0.5)),
     "log_normal": lambda x: (x.clone().log_normal_(), x.clone().cauchy_()),
+    "poisson": lambda x: (torch.poisson(x * 9), torch.poisson(x.double()), torch.poisson(x[0, 0])),
+    "binomial": lambda x: torch.binomial(torch.floor(x * 9), x),
+    "gamma": lambda x: (torch._standard_gamma(x), torch._standard_gamma(x[0, 0].double())),
+    "dirichlet": lambda x: torch._sample_dirichlet(x + 1),
 }
 
 
@@ -36,7 +41,7 @@ def test_dtypes_and_shapes(name: str) -> None:
 
 
 def test_sizes_may_vary() -> None:
-    for name in ("rand_like", "randn_like", "bernoulli"):
+    for name in ("rand_like", "randn_like", "bernoulli", "binomial", "dirichlet"):
         check(
             CASES[name],
             X,
@@ -73,3 +78,41 @@ def test_distributions(opset: int, tmp_path: Path) -> None:
     assert abs(normal.std() - 1) < 0.03
     assert abs((picked == 2).mean() - 0.5) < 0.02
     assert {*whole.reshape(-1).tolist()} == {0.0, 1.0, 2.0, 3.0}
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5, 40.0])
+def test_poisson(rate: float, tmp_path: Path) -> None:
+    """Mean and variance are the rate."""
+    x = torch.full((20000,), rate)
+    export(captured(torch.poisson, [x], "trace"), (x,), tmp_path / "m.onnx", 20, False)
+    (drawn,) = run(loaded(tmp_path / "m.onnx"), [x])
+    assert abs(drawn.mean() - rate) < 0.04 * rate + 1e-9
+    assert abs(drawn.var() - rate) < 0.08 * rate + 1e-9
+    assert (drawn == np.round(drawn)).all()
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0, 30.0])
+def test_gamma(alpha: float, tmp_path: Path) -> None:
+    """Mean and variance are the shape parameter."""
+    x = torch.full((20000,), alpha, dtype=torch.float64)
+    export(captured(torch._standard_gamma, [x], "trace"), (x,), tmp_path / "m.onnx", 20, False)
+    (drawn,) = run(loaded(tmp_path / "m.onnx"), [x])
+    assert abs(drawn.mean() - alpha) < 0.05 * alpha + 1e-9
+    assert abs(drawn.var() - alpha) < 0.15 * alpha + 1e-9
+    assert drawn.min() >= 0
+
+
+def test_binomial_and_dirichlet(tmp_path: Path) -> None:
+    """Trials of different numbers and chances side by side; shares that sum up to 1."""
+
+    def draw(count: torch.Tensor, prob: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.binomial(count, prob), torch._sample_dirichlet(count)
+
+    count = torch.tensor([1.0, 5.0, 20.0]).expand(20000, 3).contiguous()
+    prob = torch.tensor([0.5, 1.0, 0.1]).expand(20000, 3).contiguous()
+    export(captured(draw, [count, prob], "trace"), (count, prob), tmp_path / "m.onnx", 20, False)
+    successes, shares = run(loaded(tmp_path / "m.onnx"), [count, prob])
+    np.testing.assert_allclose(successes.mean(0), [0.5, 5.0, 2.0], atol=0.05)
+    np.testing.assert_allclose(successes.var(0), [0.25, 0.0, 1.8], atol=0.1)
+    np.testing.assert_allclose(shares.sum(-1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(shares.mean(0), [1 / 26, 5 / 26, 20 / 26], atol=0.01)
