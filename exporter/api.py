@@ -19,7 +19,8 @@ from exporter.conversion.convert import Conversion, Request, convert, metadata
 from exporter.conversion.interpreter import Options
 from exporter.dataclass import dataclass
 from exporter.errors import InputError
-from exporter.onnx_graph import model as models
+from exporter.onnx_graph.model import finish
+from exporter.onnx_graph.writing import require_way, write
 from symbolics.registry import import_families, symbolic
 
 if TYPE_CHECKING:
@@ -68,9 +69,11 @@ class Exported:
     def save(
         self, path: str | os.PathLike[str] | BinaryIO, external_data: bool | str = "auto"
     ) -> None:
-        """Write the model, atomically; weights beside it if it passes 2 GB or if told to."""
-        release = None if self.archive is None else self.archive.release_memory
-        models.write(self.model, path, external_data=external_data, when_copied=release)
+        """Write the model, atomically; weights beside it if it passes 2 GB or if told to.
+
+        "reference" leaves weights in the archive, which must lie in the model's folder or below.
+        """
+        write(self.model, path, external_data=external_data, source=self.archive)
 
 
 def register_symbolic(
@@ -126,7 +129,8 @@ def export(
 
     `constants` binds arguments by name; `state` declares the type of a state where it differs from
     the archived value's, and what the method only reads and another one writes; `freeze_state`
-    keeps all state constant. Raises an `ExportError`.
+    keeps all state constant. `external_data` writes weights beside the model, or, as "reference",
+    leaves them in the archive, and then changes none of them. Raises an `ExportError`.
     """
     started = time.perf_counter()
     opset = DEFAULT_OPSET if opset_version is None else opset_version
@@ -139,8 +143,14 @@ def export(
         raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
     if freeze_state and state:
         raise InputError("freeze_state leaves no state whose type `state` could declare")
+    require_way(external_data)
     arguments = _argument_tuple(args)
     source = _source(model, arguments, dict(kwargs or {}), training, method)
+    if external_data == "reference" and source.archive.path is None:
+        raise InputError(
+            "weights can be left in place only in an archive that is given by its path: "
+            "write a live module with torch.jit.save before"
+        )
     request = Request(
         archive=source.archive,
         method=method,
@@ -162,7 +172,12 @@ def export(
     with collector_paused():
         conversion = convert(request)
         result = _finished(
-            conversion, export_params, keep_initializers_as_inputs, verbose, custom_opsets
+            conversion,
+            export_params,
+            keep_initializers_as_inputs,
+            verbose,
+            custom_opsets,
+            fold_weights=external_data != "reference",
         )
     result.archive = source.archive
     result.report.warnings[:0] = source.warnings
@@ -264,10 +279,11 @@ def _finished(
     keep_initializers_as_inputs: bool,
     verbose: bool,
     custom_opsets: Mapping[str, int] | None,
+    fold_weights: bool,
 ) -> Exported:
     builder = conversion.builder
     builder.domains.update(custom_opsets or {})
-    model = models.finish(
+    model = finish(
         builder,
         conversion.inputs,
         conversion.outputs,
@@ -275,6 +291,7 @@ def _finished(
         export_params=export_params,
         keep_initializers_as_inputs=keep_initializers_as_inputs,
         source_locations=verbose,
+        fold_weights=fold_weights,
     )
     report = Report(
         builder.opset,

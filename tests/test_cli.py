@@ -91,6 +91,17 @@ def test_options_reach_the_conversion(run) -> None:
     assert Path("out.onnx.data").exists()
 
 
+def test_weights_stay_in_the_archive(run) -> None:
+    Path("resnet18.pt").write_bytes(Path(RESNET).read_bytes())
+    assert run("resnet18.pt", "-q", "--weights", "reference").code == 0
+    model = onnx.load("resnet18.onnx", load_external_data=False)
+    places = {t.external_data[0].value for t in model.graph.initializer if t.external_data}
+    assert places == {"resnet18.pt"}
+    result = run(RESNET, "--weights", "reference")
+    assert result.code == 2
+    assert "must lie in the folder of the model or below it" in result.err
+
+
 def test_a_scripted_archive_takes_a_spec(run) -> None:
     assert run(GATE, "-i", "x=float32[batch, 4]").code == 0
     assert inputs_of("decision_gate.onnx") == {"x": ["batch", 4]}

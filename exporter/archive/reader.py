@@ -12,7 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from exporter.archive.dtypes import StorageType
 from exporter.archive.identify import describe_content, describe_records
@@ -35,18 +37,17 @@ def open_archive(
 
     Raises NotTorchScriptError for a file that is something else, ArchiveError for a damaged one.
     """
-    path: Path | None = None
     if isinstance(source, (bytes, bytearray, memoryview)):
         content, name = memoryview(source).toreadonly(), "the archive"
     elif isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        content, name = _mapped(path), str(path)
+        return Archive(_mapped(path), str(path), path)
     else:
         data = source.read()
         if not isinstance(data, bytes):
             raise ArchiveError("the archive's file object is not opened in binary mode")
         content, name = memoryview(data), str(getattr(source, "name", "the archive"))
-    return Archive(content, name, path)
+    return Archive(content, name)
 
 
 def _mapped(path: Path) -> memoryview:
@@ -95,6 +96,8 @@ class Archive:
             raise NotTorchScriptError(f"{source} {other}")
         self._source = source
         self.path = path
+        self._file = None if path is None else path.resolve()
+        self._file_state = None if path is None else _state(path)
         self.name = self._records.folder
         self.version = self._read_version()
         self.byteorder = self._read_byteorder()
@@ -115,6 +118,26 @@ class Archive:
         mapped = self._content.obj
         if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
+
+    def unchanged_file(self) -> Path | None:
+        """The file that is mapped; None if there is none, or it was written to or replaced."""
+        if self._file is None or _state(self._file) != self._file_state:
+            return None
+        return self._file
+
+    def offset_of(self, array: np.ndarray[Any, Any]) -> int | None:
+        """Where the bytes of an array begin in the file; None if it is no dense view of the map.
+
+        The array holds them as ONNX stores tensors: little-endian.
+        """
+        start = _address(array) - self._address
+        inside = start >= 0 and start + array.nbytes <= self._content.nbytes
+        dense = array.flags.c_contiguous and sys.byteorder == "little"
+        return start if inside and dense else None
+
+    @cached_property
+    def _address(self) -> int:
+        return _address(np.frombuffer(self._content, np.uint8))
 
     @cached_property
     def root(self) -> ScriptObject:
@@ -222,6 +245,20 @@ class Archive:
         if order not in ("little", "big"):
             raise ArchiveError(f"{self._source} is damaged: its byte order is {order[:20]!r}")
         return order
+
+
+def _state(file: Path) -> tuple[int, ...] | None:
+    """What changes when a file is written to or replaced; None where it is no more."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 class _Code(Mapping[str, str]):

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_EXTERNAL_DATA: dict[str, bool | str] = {"auto": "auto", "embed": False, "external": True}
+_EXTERNAL_DATA: dict[str, bool | str] = {
+    "auto": "auto",
+    "embed": False,
+    "external": True,
+    "reference": "reference",
+}
 
 
 def run(
@@ -99,6 +104,7 @@ def run(
             state=notation.tensor_specs(state, "--state"),
             freeze_state=freeze_state,
             unroll_trips=unroll,
+            external_data=_EXTERNAL_DATA[weights],
         )
         if verify or expected is not None:
             progress.text = "verifying"

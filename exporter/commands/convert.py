@@ -69,9 +69,10 @@ Exit codes:
     help="Unroll loops of a known number of trips up to this one.",
 )  # fmt: skip
 @click.option(
-    "--weights", type=click.Choice(["auto", "embed", "external"]), default="auto",
+    "--weights", type=click.Choice(["auto", "embed", "external", "reference"]), default="auto",
     show_default=True,
-    help="Where weights go: into the file, or beside it; auto does what the size needs.",
+    help="Where weights go: into the file, or beside it; auto does what the size needs. "
+    "reference leaves them in MODEL, which must lie in the folder of OUT or below it.",
 )  # fmt: skip
 @click.option(
     "--verify", is_flag=True,

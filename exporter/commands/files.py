@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 import numpy as np
 
-from exporter.onnx_graph.model import is_device, place_of
+from exporter.onnx_graph.writing import is_device, place_of
 
 if TYPE_CHECKING:
     from exporter.conversion.boundary.state import InitialState
