@@ -65,6 +65,7 @@ class Tensor:
     """
 
     __slots__ = (
+        "_is_fixed",
         "_shape",
         "array",
         "asked",
@@ -94,7 +95,7 @@ class Tensor:
         name: str | None = None,
     ) -> None:
         self.dtype = dtype
-        self._shape = shape
+        self.shape = shape
         self.possible: tuple[tuple[Dim | None, ...], ...] | None = None
         self.asked: dict[int | None, SymInt] = {}
         self.value = value
@@ -112,14 +113,14 @@ class Tensor:
     @property
     def shape(self) -> Shape | None:
         """The shape, None where the number of dims is not known."""
-        shape = self._shape
-        if shape is None or all(d.__class__ is int for d in shape):
-            return shape
-        return tuple(map(resolved, shape))
+        if self._shape is None or self._is_fixed:
+            return self._shape
+        return tuple(map(resolved, self._shape))
 
     @shape.setter
     def shape(self, shape: Shape | None) -> None:
         self._shape = shape
+        self._is_fixed = shape is not None and all(isinstance(dim, int) for dim in shape)
 
     @property
     def known(self) -> bool:
@@ -129,7 +130,7 @@ class Tensor:
     @property
     def rank(self) -> int | None:
         """The number of dims, None where it depends on the data."""
-        return None if self.shape is None else len(self.shape)
+        return None if self._shape is None else len(self._shape)
 
     def require_rank(self) -> int:
         """The number of dims; an error where it is only known at run time."""
