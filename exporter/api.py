@@ -134,6 +134,8 @@ def export(
     """
     started = time.perf_counter()
     opset = DEFAULT_OPSET if opset_version is None else opset_version
+    if type(opset) is not int:
+        raise InputError(f"opset_version is a whole number, not {opset!r}")
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
         raise InputError(
             f"opset {opset} is not supported; opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
@@ -264,12 +266,23 @@ def _argument_tuple(args: Any) -> Sequence[Any] | None:
 
 def _dynamic_axes(given: Mapping[str, Mapping[int, str] | Sequence[int]] | None) -> DynamicAxes:
     """As a dict of dicts; the axes of a list get the names that torch.onnx gives them."""
+    if given is not None and not isinstance(given, Mapping):
+        raise InputError('dynamic_axes is a dict such as {"x": {0: "batch"}}')
     result: dict[str, dict[int, str]] = {}
     for name, axes in (given or {}).items():
         if isinstance(axes, Mapping):
-            result[name] = {int(axis): str(label) for axis, label in axes.items()}
+            labels = dict(axes)
+        elif isinstance(axes, (list, tuple, range)):
+            labels = {axis: f"{name}_dynamic_axes_{k}" for k, axis in enumerate(axes, 1)}
         else:
-            result[name] = {a: f"{name}_dynamic_axes_{k}" for k, a in enumerate(axes, 1)}
+            raise InputError(
+                f"dynamic_axes of {name} is {axes!r}, neither a dict such as "
+                '{0: "batch"} nor a list of axes'
+            )
+        for axis, label in labels.items():
+            if not str(axis).removeprefix("-").isdecimal() or not (label and type(label) is str):
+                raise InputError(f"dynamic_axes of {name}: {{{axis!r}: {label!r}}} names no axis")
+        result[name] = {int(axis): label for axis, label in labels.items()}
     return result
 
 

@@ -492,10 +492,15 @@ class ArchiveProgram:
             )
 
     def state(self, name: str) -> list[Part]:
-        """The tensors of an attribute, by what the model calls it; those of a list together."""
+        """The tensors of an attribute, by what the model calls it; those of a list together.
+
+        There are none where it is None or a string, or in something that is None.
+        """
         value: Any = self._module
         for part in name.removeprefix("self.").split("."):
-            if isinstance(value, Mapping):
+            if value is None and part != "present":
+                return []
+            if isinstance(value, Mapping) and part in value:
                 value = value[part]
             elif isinstance(value, (list, tuple)) and part.isdecimal():
                 value = value[int(part)]

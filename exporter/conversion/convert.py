@@ -13,6 +13,7 @@ import symbolics  # noqa: F401  registers the operators
 from exporter.archive import Archive
 from exporter.conversion.boundary.argument_binding import bound_arguments
 from exporter.conversion.boundary.results import Outputs
+from exporter.conversion.boundary.shared_memory import overlapping
 from exporter.conversion.boundary.signature import DynamicAxes, Inputs
 from exporter.conversion.boundary.specs import TensorSpec
 from exporter.conversion.boundary.state import FREEZE, InitialState, States, StateType, snapshot
@@ -29,6 +30,7 @@ from exporter.conversion.values.tensors import SharedMemoryError
 from exporter.dataclass import dataclass
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.values import Tensor
 from exporter.torchscript.graph import Function, Node
 from exporter.torchscript.program import Program
 
@@ -242,6 +244,7 @@ class _Attempt:
             for name, tensor in self.states.outputs(qualified, after[qualified][1]):
                 outputs.add(f"{name}_out", tensor)
         _check_state(self.request, self.states.names)
+        self._check_memory(after)
         if not outputs.values:
             raise InputError(
                 f"{self.request.method} gives no tensor or number and changes no state: "
@@ -272,6 +275,18 @@ class _Attempt:
             list(dict.fromkeys(self.interpreter.preconditions)),
         )
 
+    def _check_memory(self, after: Mapping[str, tuple[Value, Value]]) -> None:
+        written = [n for n, (_, old) in self.before.items() if _is_written(old, after[n][1])]
+        if not self.types and not written:
+            return
+        shared = overlapping(self.request.archive.root)
+        for name in (*self.states.names, *written):
+            if name in shared:
+                raise UnsupportedError(
+                    f"the attribute {name} is written, and it shares memory with {shared[name]}: "
+                    "ONNX values have none to share"
+                )
+
     def _label(self, value: ir.Value) -> None:
         """Use the user's names for output dims that only the data decides."""
         labels = self.request.dynamic_axes.get(str(value.name), {})
@@ -284,6 +299,10 @@ class _Attempt:
                 if "." in text:
                     dims[axis] = ir.SymbolicDim(label)
         value.shape = ir.Shape(dims)
+
+
+def _is_written(before: Value, after: Value) -> bool:
+    return isinstance(before, Tensor) and after is not before
 
 
 def _pinned(g: Builder) -> list[str]:

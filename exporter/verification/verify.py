@@ -355,7 +355,8 @@ class _AgainstPyTorch:
                 continue
             self._program.parts(self._plan.arguments(self._plan.examples))
             for name in self._state:
-                (self._state[name],) = self._program.state(name)
+                for part in self._program.state(name):
+                    self._state[name] = part
             return
 
     def _run_other(self, tries: Sequence[_Variation], result: Verification) -> None:
@@ -375,15 +376,19 @@ class _AgainstPyTorch:
             parts = self._program.parts(self._plan.arguments(arrays))
         except Exception as error:
             raise _RefusedError(_last_line(error)) from error
-        for name in self._state:
-            parts += self._program.state(name)
         actual = self._session.run({**feeds, **self._state})
+        given = dict(actual)
+        for name in self._state:
+            held = self._program.state(name)
+            parts += held
+            if not held:  # None, a string: nothing that a tensor could be compared with
+                del given[f"{name}_out"]
         ports = {port.name: port for port in self._session.outputs}
         expected = {
             name: _as_declared(ports.get(name), value)
-            for name, value in paired(parts, actual, what).items()
+            for name, value in paired(parts, given, what).items()
         }
-        result.runs.append(_compared(what, expected, flat_outputs(actual), self._tolerance))
+        result.runs.append(_compared(what, expected, flat_outputs(given), self._tolerance))
         self._state = {name: actual[f"{name}_out"] for name in self._state}
 
 

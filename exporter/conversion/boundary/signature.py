@@ -117,6 +117,10 @@ class Inputs:
                 raise InputError(
                     f"dynamic_axes: {name} has {len(dims)} dims, so there is no axis {axis}"
                 )
+            if axis < 0 and axis + len(dims) in self._dynamic[name]:
+                raise InputError(
+                    f"dynamic_axes: {axis + len(dims)} and {axis} are one axis of {name}"
+                )
             dims[axis] = label
         return dims
 

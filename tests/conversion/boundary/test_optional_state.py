@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from torch import Tensor, nn
 
+import exporter
+from tests.conversion.harness import script
 from tests.conversion.streaming import batches, streamed
 
 
@@ -92,3 +94,11 @@ def test_what_is_none_at_first_comes_and_goes(
 ) -> None:
     """What would be a constant by itself travels, since the first call has none of it."""
     streamed(module, batches(2, 2, 2, 2, 2), tmp_path / "m.onnx", state=state)
+
+
+@pytest.mark.parametrize("module", [LateCount(), LateFlag(), LateMode(), LateRecord()])
+def test_verification_of_what_comes_and_goes(module: nn.Module) -> None:
+    """What is None, or a string, is no tensor that could be compared."""
+    result = exporter.export(script(module), *batches(2), verify=True)
+    assert result.verification is not None
+    assert len(result.verification.runs) == 3

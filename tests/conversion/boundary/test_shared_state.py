@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import exporter
-from exporter import InputError, TensorSpec
+from exporter import InputError, TensorSpec, UnsupportedError
 from tests.conversion.harness import leaves, loaded, script
 
 
@@ -137,3 +137,26 @@ def test_a_part_that_stays_in_what_may_be_absent() -> None:
     for x in (torch.ones(3), torch.rand(3), torch.rand(3)):
         (found,) = call(session, x, state)
         np.testing.assert_allclose(found, reference(x), rtol=1e-6)
+
+
+class Views(nn.Module):
+    """Two views of one storage, both attributes."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__()
+        storage = torch.zeros(6)
+        self.register_buffer("low", storage[:3])
+        self.register_buffer("high", storage[start : start + 3])
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.low += x
+        return self.high * 2
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_views_of_one_storage(freeze: bool) -> None:
+    """Writing to one would be seen in the other, unless they lie apart."""
+    with pytest.raises(UnsupportedError, match="low is written, and it shares memory with high"):
+        exporter.export(script(Views(1)), (VECTOR,), freeze_state=freeze)
+    result = exporter.export(script(Views(3)), (VECTOR,), freeze_state=freeze)
+    assert list(result.initial_state) == ([] if freeze else ["low"])

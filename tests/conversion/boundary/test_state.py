@@ -307,24 +307,6 @@ def test_one_tensor_under_two_names(tmp_path: Path) -> None:
     streamed(Shared(), batches(2, 2, 2), tmp_path / "m.onnx", state=["a"])
 
 
-class PartOf(nn.Module):
-    """One buffer is a view of the other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("a", torch.zeros(2, 3))
-        self.register_buffer("b", self.a[0])
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.a += x
-        return self.b * 2
-
-
-def test_a_view_of_state(tmp_path: Path) -> None:
-    """What shares its memory sees what is written."""
-    streamed(PartOf(), batches(2, 2, 2), tmp_path / "m.onnx", state=["a"])
-
-
 # ---------------------------------------------------------------- what is no state
 
 
