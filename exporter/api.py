@@ -147,18 +147,19 @@ def export(
         raise InputError("freeze_state leaves no state whose type `state` could declare")
     require_way(external_data)
     arguments = _argument_tuple(args)
-    source = _source(model, arguments, dict(kwargs or {}), training, method)
+    source = _source(model, arguments, dict(kwargs or {}), training, method, constants or {})
     if external_data == "reference" and source.archive.path is None:
         raise InputError(
             "weights can be left in place only in an archive that is given by its path: "
             "write a live module with torch.jit.save before"
         )
+    bound = {name: v for name, v in (constants or {}).items() if name not in source.baked}
     request = Request(
         archive=source.archive,
         method=method,
         args=source.args,
         kwargs=source.kwargs,
-        constants=dict(constants or {}),
+        constants=bound,
         input_names=input_names,
         output_names=output_names,
         dynamic_axes=_dynamic_axes(dynamic_axes),
@@ -187,7 +188,7 @@ def export(
     if verify:
         from exporter.verification import CallPlan, verify_export  # noqa: PLC0415  starts onnxruntime
 
-        plan = CallPlan.of(source.archive, method, source.args, source.kwargs, constants or {})
+        plan = CallPlan.of(source.archive, method, source.args, source.kwargs, bound)
         result.verification = verify_export(
             result, plan, pytorch=source.content, method=method, training=training
         )
@@ -209,10 +210,16 @@ class _Source(NamedTuple):
     warnings: list[str]
     names: Mapping[str, str] = {}
     result_names: Sequence[str] = ()
+    baked: frozenset[str] = frozenset()
 
 
 def _source(
-    model: Any, args: Sequence[Any] | None, kwargs: dict[str, Any], training: str, method: str
+    model: Any,
+    args: Sequence[Any] | None,
+    kwargs: dict[str, Any],
+    training: str,
+    method: str,
+    constants: Mapping[str, Any],
 ) -> _Source:
     if hasattr(model, "read"):
         name, model = str(getattr(model, "name", "the archive")), model.read()
@@ -229,7 +236,7 @@ def _source(
     else:
         from exporter import live, live_floats  # noqa: PLC0415  import torch, which is there already
 
-        saved = live.to_archive(model, args, kwargs, training=training, method=method)
+        saved = live.to_archive(model, args, kwargs, training, method, constants)
         archive = open_archive(saved.content)
         archive.floats_written_as_ints = live_floats.floats_written_as_ints(
             saved.program, method, archive.code.values()
@@ -242,6 +249,7 @@ def _source(
             saved.warnings,
             saved.names,
             saved.result_names,
+            saved.baked,
         )
     if _has_tensors((args, kwargs)):
         from exporter import live  # noqa: PLC0415  imports torch, which is there already

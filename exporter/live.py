@@ -71,6 +71,8 @@ class Saved(NamedTuple):
     """What a trace's parameters are in the call that was given: `d_a` is `d.a`."""
     result_names: Sequence[str] = ()
     """What the tensors of a trace's result are in what the module returned."""
+    baked: frozenset[str] = frozenset()
+    """The constants that the trace was made with, so that it has no such parameters."""
 
 
 def to_archive(
@@ -79,8 +81,11 @@ def to_archive(
     kwargs: Mapping[str, Any] | None = None,
     training: str = "eval",
     method: str = "forward",
+    constants: Mapping[str, Any] | None = None,
 ) -> Saved:
     """Save a live object in memory; a plain module is traced with the arguments first.
+
+    `constants` are arguments of that call as well, whose values stay in the trace.
 
     Scripted and traced objects are saved as they are. The training flags in their archive are
     those of the object: whoever reads it sets them by `training`.
@@ -103,12 +108,14 @@ def to_archive(
             f"an object of type {type(model).__name__} can't be exported: give an nn.Module, "
             "a ScriptModule, a ScriptFunction, or the path, bytes or file object of an archive"
         )
-    if args is None and not kwargs:
+    if args is None and not kwargs and not constants:
         raise InputError(
             f"{type(model).__name__} must be traced, and there are no arguments to trace it with",
             ("give example arguments, or script the module: torch.jit.script(module)",),
         )
-    return _traced(model, tuple(args or ()), dict(kwargs or {}), training, method)
+    return _traced(
+        model, tuple(args or ()), dict(kwargs or {}), training, method, dict(constants or {})
+    )
 
 
 def _defaults(
@@ -123,12 +130,17 @@ def _defaults(
 
 
 def _traced(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], training: str, method: str
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    training: str,
+    method: str,
+    constants: dict[str, Any],
 ) -> Saved:
     if not callable(getattr(model, method, None)):
         raise InputError(f"{type(model).__name__} has no method {method!r}")
     examples = _Examples()
-    adapter = Adapter(model, method, examples.tensors(args), examples.tensors(kwargs))
+    adapter = Adapter(model, method, examples.tensors(args), examples.tensors(kwargs), constants)
     notes: list[str] = []
     with (
         _restored(model),
@@ -162,6 +174,7 @@ def _traced(
         traced,
         adapter.names,
         adapter.result_names,
+        frozenset(constants),
     )
 
 

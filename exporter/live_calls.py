@@ -32,10 +32,18 @@ class _Slot:
 
 
 class Adapter:
-    """Turns a call with tensors alone into the call that was given; `arguments` are its tensors."""
+    """Turns a call with tensors alone into the call that was given; `arguments` are its tensors.
+
+    `constants` take the place of arguments of their names, and are not among those tensors.
+    """
 
     def __init__(
-        self, model: nn.Module, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        model: nn.Module,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        constants: dict[str, Any],
     ) -> None:
         self._model = model
         self._method = method
@@ -47,11 +55,15 @@ class Adapter:
         entry = getattr(model, method)
         positional = _positional_names(entry, len(args))
         self._args = tuple(
-            self._shortened(name, value) for name, value in zip(positional, args, strict=True)
+            constants[name] if name in constants else self._shortened(name, value)
+            for name, value in zip(positional, args, strict=True)
         )
         self._kwargs = {
-            name: self._shortened(name, kwargs[name]) for name in _declared_order(entry, kwargs)
+            name: self._shortened(name, kwargs[name])
+            for name in _declared_order(entry, kwargs)
+            if name not in constants
         }
+        self._kwargs |= {k: v for k, v in constants.items() if k not in positional}
 
     def _shortened(self, name: str, value: Any) -> Any:
         """The argument with a slot where what is traced of it belongs."""

@@ -1,10 +1,12 @@
 """What `export` takes for its parameters, and what it says of what it can't take."""
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 import exporter
+from tests.conversion.harness import loaded
 
 X = torch.ones(2, 3)
 
@@ -73,3 +75,44 @@ def test_dynamic_axes_that_are_none(axes: object, match: str) -> None:
 def test_parameters_that_do_not_fit(options: dict[str, object], match: str) -> None:
     with pytest.raises(exporter.InputError, match=match):
         exporter.export(Sum(), (X, X), **options)
+
+
+class Modes(nn.Module):
+    """What a trace decides by the values of its arguments."""
+
+    def forward(
+        self, x: Tensor, n: int, flag: bool = False, mode: str = "add", y: Tensor | None = None
+    ) -> Tensor:
+        if y is not None:
+            return x * y
+        if mode == "add":
+            return x + n if flag else x - n
+        return x * n
+
+
+@pytest.mark.parametrize(
+    ("args", "constants", "names", "expected"),
+    [
+        ((X,), {"n": 3, "flag": True}, ["x"], X + 3),
+        ((X, 5), {"flag": False}, ["x", "n"], X - 5),
+        ((X, 5), {"n": 3}, ["x"], X - 3),
+        ((X,), {"n": 3, "mode": "mul"}, ["x"], X * 3),
+        ((X, 1), {"y": X * 2}, ["x", "n"], X * 2),
+        ((), {"x": X, "n": 2, "y": None}, [], X - 2),
+    ],
+)
+def test_constants_of_a_module_that_is_traced(
+    args: tuple[object, ...], constants: dict[str, object], names: list[str], expected: Tensor
+) -> None:
+    """They are passed to it as they are, so that it can branch by them, and are no inputs."""
+    result = exporter.export(Modes(), args, constants=constants)
+    ports = [name for name, *_ in result.report.inputs]
+    assert ports == names
+    feeds = {"x": X.numpy(), "n": np.array(5)}
+    (found,) = loaded(result).run(None, {name: feeds[name] for name in ports})
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_constant_that_the_module_does_not_take() -> None:
+    with pytest.raises(exporter.ExportError, match="unexpected keyword argument 'm'"):
+        exporter.export(Modes(), (X, 2), constants={"m": 3})
