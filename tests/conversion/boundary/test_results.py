@@ -173,7 +173,7 @@ def test_lists_of_lists_of_run_time_length() -> None:
         "output_0.1",
         "output_1.0",
     ]
-    refuses(program, X, 2, match="a list of list whose length depends on the data")
+    refuses(program, X, 2, match="a list of lists whose length depends on the data")
 
 
 def test_what_is_no_output() -> None:
