@@ -10,6 +10,7 @@ import math
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.creation.random import uniform_like
 from symbolics.elementwise.clamping import clamp
 from symbolics.elementwise.pointwise import as_float, expm1
 from symbolics.registry import Unsupported, symbolic
@@ -82,7 +83,7 @@ def rrelu(
     low, high = float(lower), float(upper)
     if not training:
         return leaky_relu(g, self, (low + high) / 2)
-    slope = g.RandomUniformLike(self, dtype=int(self.dtype), low=low, high=high)
+    slope = uniform_like(g, self, self.dtype, low, high)
     return g.Where(g.LessOrEqual(self, 0), g.Mul(self, slope), self)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
@@ -164,7 +165,8 @@ def nan_to_num(
         return make(g, *(nan_to_num(g, part, nan, posinf, neginf) for part in parts(g, self)))
     if not is_float(self.dtype):
         return self
-    largest = float(np.finfo(self.dtype.numpy()).max)
+    # NumPy's own finfo does not know bfloat16.
+    largest = float(ml_dtypes.finfo(self.dtype.numpy()).max)
     number = g.constant(0.0 if nan is None else nan, self.dtype)
     highest = g.constant(largest if posinf is None else posinf, self.dtype)
     lowest = g.constant(-largest if neginf is None else neginf, self.dtype)

@@ -76,3 +76,11 @@ def test_nextafter(dtype: torch.dtype) -> None:
     check(torch.nextafter, left, right, rtol=0, atol=0)
     check(torch.nextafter, torch.randn(200, dtype=dtype) * 100, x[2], rtol=0, atol=0)
     check(torch.frexp, x, rtol=0, atol=0)
+
+
+def test_bfloat16() -> None:
+    """Its limits are its own."""
+    check(lambda x: torch.nan_to_num(x.bfloat16()).float(), EDGES, opsets=[20])
+    ones = torch.ones(3)
+    rrelu = torch.nn.functional.rrelu
+    check(lambda x: rrelu(x.bfloat16(), training=True).float(), ones, opsets=[20])
