@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["pinned_sizes"]
 
 _ELEMENTWISE = RULES["Add"]
+#: Operators of which something can only be said where the shapes of all inputs are known.
+_BY_PLACE = ("Reshape", "MatMul", "Gemm", "Conv", "ConvTranspose")
 
 
 def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
@@ -35,6 +37,8 @@ def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
 def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
     """Pairs of sizes that must be equal for the call to work."""
     shapes = [t.shape for t in call.inputs if t is not None and t.shape is not None]
+    if call.op_type in _BY_PLACE and len(shapes) < len([t for t in call.inputs if t is not None]):
+        return
     if call.op_type == "Reshape":
         target = call.tensor(1).array
         if target is not None and shapes and target.size and (target > 0).all():

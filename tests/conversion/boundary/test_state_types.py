@@ -75,6 +75,30 @@ def test_a_rank_that_changes(tmp_path: Path) -> None:
     assert any("onnx.checker" in warning for warning in exported.report.warnings)
 
 
+class EmptyCell(nn.Module):
+    """Hidden states that are empty tensors before the first call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.LSTMCell(3, 4)
+        self.h, self.c = torch.zeros(0), torch.zeros(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.h.numel() == 0:
+            self.h, self.c = torch.zeros(x.size(0), 4), torch.zeros(x.size(0), 4)
+        self.h, self.c = self.cell(x, (self.h, self.c))
+        return self.h
+
+
+def test_a_cell_whose_states_are_empty_at_first(tmp_path: Path) -> None:
+    """Products with what may have any number of dims."""
+    axes = {"x": {0: "batch"}}
+    for named in ({}, axes):
+        streamed(
+            EmptyCell(), batches(2, 2, 2), tmp_path / "m.onnx", state=["h", "c"], dynamic_axes=named
+        )
+
+
 def test_a_declared_type(tmp_path: Path) -> None:
     """With its type declared and the rate bound, nothing is left to decide at run time."""
     path = tmp_path / "m.onnx"
