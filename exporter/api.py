@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import onnx_ir as ir
@@ -17,7 +17,6 @@ from exporter.collector import collector_paused
 from exporter.conversion.boundary.specs import TensorSpec
 from exporter.conversion.convert import Conversion, Request, convert, metadata
 from exporter.conversion.interpreter import Options
-from exporter.dataclass import dataclass
 from exporter.errors import InputError
 from exporter.onnx_graph.model import finish
 from exporter.onnx_graph.writing import require_way, write

@@ -16,12 +16,11 @@ asked for that the families before them do not have.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
 
-from exporter.dataclass import dataclass
 from exporter.errors import RaisedError as Raised
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.torchscript.schema import Schema, parse_schema

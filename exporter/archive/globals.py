@@ -7,6 +7,7 @@ made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from exporter.archive.dtypes import STORAGE_TYPES, UNREPRESENTABLE_STORAGES, StorageType
@@ -18,7 +19,6 @@ from exporter.archive.values import (
     Storage,
     TensorData,
 )
-from exporter.dataclass import dataclass
 from exporter.errors import ArchiveError
 
 __all__ = ["Function", "Global", "QuantizerName", "TypeName", "known_global"]

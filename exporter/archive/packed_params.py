@@ -19,10 +19,10 @@ the convolution is transposed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from exporter.archive.values import ScriptObject, TensorData
-from exporter.dataclass import dataclass
 from exporter.errors import ArchiveError
 
 __all__ = [

@@ -11,9 +11,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
-from exporter.dataclass import dataclass
 from exporter.errors import ArchiveError
 
 __all__ = ["Record", "Records", "MAX_INFLATED"]

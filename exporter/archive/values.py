@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -17,7 +17,6 @@ import numpy as np
 from onnx_ir import DataType
 
 from exporter.archive.dtypes import StorageType
-from exporter.dataclass import dataclass
 from exporter.errors import ArchiveError
 
 __all__ = [

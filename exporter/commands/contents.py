@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
@@ -18,7 +18,6 @@ from exporter.conversion import interpreter  # noqa: F401  registers the builtin
 from exporter.conversion.builtins.builtin import BUILTINS
 from exporter.conversion.calls.operators import has_symbolic
 from exporter.conversion.prims import PRIMS
-from exporter.dataclass import dataclass
 from exporter.errors import ScriptError
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.torchscript.graph import Function, Node, Value

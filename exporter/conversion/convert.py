@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -27,7 +27,6 @@ from exporter.conversion.values.aliasing import cells_of
 from exporter.conversion.values.module_tree import ModuleTree
 from exporter.conversion.values.objects import ObjectValue, Value, type_name
 from exporter.conversion.values.tensors import SharedMemoryError
-from exporter.dataclass import dataclass
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor

@@ -9,7 +9,7 @@ same loop, in the body of an ONNX node.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from exporter.conversion.builtins import (  # noqa: F401
@@ -47,7 +47,6 @@ from exporter.conversion.values.objects import (
     type_name,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.dataclass import dataclass
 from exporter.errors import ConversionError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.conditions import decide

@@ -7,9 +7,9 @@ values of some symbols: `decide(Zero(n - 3), {n: 5})` is False.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt, is_ge, resolved
 
 __all__ = ["And", "Condition", "Flag", "NonNegative", "Not", "Or", "Zero", "decide", "symbols_of"]

@@ -6,9 +6,8 @@ quantized weight with the bias and the settings of its layer, held as one value 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.values import Tensor
 

@@ -9,13 +9,12 @@ A dim that a rule leaves as None becomes a new symbol, read from the output itse
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import onnx
 import onnx_ir as ir
 
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.complex_numbers import is_complex, part_dtype
 from exporter.onnx_graph.shape_rules import RULES

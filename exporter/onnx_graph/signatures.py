@@ -8,13 +8,13 @@ schema (`onnx.defs`). The few parameters that changed their name are listed here
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import onnx
 import onnx_ir as ir
 from onnx import defs
 
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 
 __all__ = ["NOT_DETERMINISTIC", "Parameter", "Placed", "Signature", "place", "signature"]

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, Union
 
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ A `Tensor` never changes: views and writes are the interpreter's business.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import Flag
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, resolved

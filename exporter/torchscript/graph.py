@@ -28,10 +28,9 @@ Besides operators (`aten::add`, `mylib::op`, `prim::dtype`), these kinds occur:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from exporter.dataclass import dataclass
 from exporter.torchscript.record import CodeRecord, SourceRange
 from exporter.torchscript.types import Type
 

@@ -12,11 +12,11 @@ import keyword
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, product
 from typing import Protocol
 
-from exporter.dataclass import dataclass
 from exporter.errors import ScriptError
 from exporter.torchscript.deep_code import parse_code
 

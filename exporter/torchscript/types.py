@@ -7,7 +7,7 @@ archive code (`annotations.py`) and the operator schemas of ATen (`schema.py`).
 
 from __future__ import annotations
 
-from exporter.dataclass import dataclass
+from dataclasses import dataclass
 
 __all__ = [
     "Type",

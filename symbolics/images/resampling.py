@@ -8,12 +8,11 @@ the elements and weights of `interpolation_taps`. Sampling at arbitrary places i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import SymFloat, Tensor

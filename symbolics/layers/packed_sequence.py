@@ -15,8 +15,8 @@ the layer in the graph.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
 
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor

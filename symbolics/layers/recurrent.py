@@ -9,12 +9,12 @@ What ONNX lacks, projections and a kernel for double, is a Scan over time in `re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
 
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.dropout import dropout as random_dropout

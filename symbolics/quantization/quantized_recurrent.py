@@ -8,8 +8,8 @@ layers know no weights that are integers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.packed_weights import PackedCell, PackedLinear
 from exporter.onnx_graph.values import Tensor

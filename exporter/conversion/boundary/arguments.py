@@ -17,12 +17,12 @@ the program. Numbers are inputs of run time unless they are bound. Names are the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from exporter.conversion.boundary.specs import OptionalSpec, SequenceSpec, Spec, TensorSpec
-from exporter.dataclass import dataclass
 from exporter.torchscript.types import Type
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -22,7 +23,6 @@ from exporter.conversion.values.objects import (
     type_name,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.dataclass import dataclass
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import is_complex

@@ -17,7 +17,7 @@ Its `values` are all that it can be: its initial value, and what calls leave in 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -50,7 +50,6 @@ from exporter.conversion.values.objects import (
     Value,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.dataclass import dataclass
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.complex_numbers import pairs_of
 from exporter.onnx_graph.symbolic import Dim, SymInt, resolved

@@ -14,7 +14,7 @@ raise is dropped: the other one is taken, and the condition noted as a precondit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,6 @@ from exporter.conversion.values.objects import (
 )
 from exporter.conversion.values.sharing import relate
 from exporter.conversion.values.tensors import TensorRef
-from exporter.dataclass import dataclass
 from exporter.errors import RaisedError
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if

@@ -6,6 +6,7 @@ after a loop's body) the states are joined like any other values and put back.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.conversion.control_flow.either import Either, choices_in, handle_at_end
@@ -19,7 +20,6 @@ from exporter.conversion.values.objects import (
     Value,
 )
 from exporter.conversion.values.tensors import Cell, TensorRef
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor

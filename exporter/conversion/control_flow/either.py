@@ -13,7 +13,7 @@ Reading such a name reads one of its places in an `If`, and writing it writes th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,7 +23,6 @@ from exporter.conversion.builtins import numbers
 from exporter.conversion.calls.operators import retyped, write
 from exporter.conversion.control_flow.visible import are_visible, visible_dim
 from exporter.conversion.values.tensors import Cell, TensorRef, View
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import decide
 from exporter.onnx_graph.scope import Scope

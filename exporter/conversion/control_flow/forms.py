@@ -7,7 +7,7 @@ apart and makes them anew.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import onnx_ir as ir
@@ -30,7 +30,6 @@ from exporter.conversion.values.objects import (
     type_name,
 )
 from exporter.conversion.values.tensors import TensorRef
-from exporter.dataclass import dataclass
 from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymComplex, SymFloat, SymScalar, Tensor
 

@@ -14,7 +14,7 @@ got it is not carried at all. Lists that it only appends to become scan outputs 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
@@ -39,7 +39,6 @@ from exporter.conversion.values.journal import Container, Frame, Mutable
 from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.values.sharing import LoopKin
 from exporter.conversion.values.tensors import Cell, TensorRef
-from exporter.dataclass import dataclass
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.control_flow import emit_loop, takes_sequences
 from exporter.onnx_graph.scope import Scope

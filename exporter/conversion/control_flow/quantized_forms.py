@@ -8,12 +8,11 @@ differently, have no common form.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
 from exporter.conversion.values.tensors import TensorRef
-from exporter.dataclass import dataclass
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.shapes import PartialShape

@@ -9,12 +9,12 @@ that the run picks, a `ChoiceValue`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from exporter.archive import Device, EnumMember
 from exporter.conversion.values.journal import Container
 from exporter.conversion.values.tensors import Cell, TensorRef
-from exporter.dataclass import dataclass
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import Zero, decide
 from exporter.onnx_graph.shapes import PartialShape
