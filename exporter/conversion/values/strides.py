@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from exporter.conversion.values.tensors import (
     CONTIGUOUS,
+    INNERMOST,
     TensorRef,
     dense_strides,
 )
@@ -30,8 +31,17 @@ _COLUMNS = {"aten::nonzero", "aten::argwhere"}
 _CONTIGUOUS = {
     "aten::addmm", "aten::baddbmm", "aten::bmm", "aten::embedding", "aten::layer_norm",
     "aten::linear", "aten::log_softmax", "aten::mm", "aten::new_empty", "aten::new_full",
-    "aten::new_ones", "aten::new_zeros", "aten::softmax",
+    "aten::new_ones", "aten::new_zeros", "aten::softmax", "aten::_pad_circular",
 }  # fmt: skip
+# Padding. By its mode it is with a value, or goes on at the other side.
+_PADS = {
+    "aten::constant_pad_nd", "aten::pad", "aten::_pad_enum",
+    "aten::reflection_pad1d", "aten::reflection_pad2d", "aten::reflection_pad3d",
+    "aten::replication_pad1d", "aten::replication_pad2d", "aten::replication_pad3d",
+}  # fmt: skip
+_WITH_A_VALUE, _CIRCULAR = ("constant", 0), ("circular", 3)
+# By rank, the memory format that is told from strides, and the dims from the innermost.
+_TOLD = {len(order): (memory_format, order) for memory_format, order in INNERMOST.items()}
 # Results whose elements lie in another order than that of the dims, at least at times.
 _STRIDED = (
     # With the channels last.
@@ -89,6 +99,8 @@ def _made_strides(
         return (1, sym_max(shape[0], 1))
     if kind.startswith(_STRIDED):
         return None
+    if kind in _PADS:
+        return _padded(g, arguments, sources[0], shape)
     if kind in _CONTIGUOUS or all(_in_order(g, source) for source in sources):
         return dense_strides(shape)
     if kind == "aten::type_as" or ("memory_format" in arguments and "self" in arguments):
@@ -96,23 +108,71 @@ def _made_strides(
     return None
 
 
+def _padded(
+    g: Builder, arguments: Mapping[str, Any], base: TensorRef, shape: Shape
+) -> Shape | None:
+    """The strides of a tensor with a border, which has the memory format of the tensor.
+
+    Where nothing is added (pads below zero) it is a copy of what is left.
+    """
+    mode = arguments.get("mode", _WITH_A_VALUE[0])
+    of_base, strides = base.read(g).shape, base.strides
+    grown: Shape | None = None
+    if mode in _CIRCULAR or len(shape) not in _TOLD:
+        grown = dense_strides(shape)
+    elif of_base is not None and strides is not None:
+        memory_format = _memory_format(of_base, strides)
+        grown = None if memory_format is None else dense_strides(shape, memory_format)
+    pads = arguments.get("pad", [])
+    if mode not in _WITH_A_VALUE or any(is_ge(pad, 1) for pad in pads) or "padding" in arguments:
+        return grown
+    left = None if strides is None else _copied(shape, strides)
+    return left if left == grown or all(is_ge(0, pad) for pad in pads) else None
+
+
+def _memory_format(shape: Shape, strides: Shape) -> int | None:
+    """The memory format that a new tensor takes over; None where it depends on the sizes.
+
+    With the channels last strides grow from channels over columns and rows to the batch. Where
+    dims are 1 a tensor may lie in both orders, and its strides alone say which it is taken for.
+    """
+    if strides == dense_strides(shape):
+        return CONTIGUOUS
+    memory_format, order = _TOLD[len(shape)]
+    least: Dim = 0
+    for dim in order:
+        too_small = is_ge(strides[dim], least) is False or (dim == 0 and least == strides[1])
+        if too_small or shape[dim] == 0 or strides[1] == 0:
+            return CONTIGUOUS
+        least = strides[dim] * sym_max(shape[dim], 1)
+    known = all(isinstance(d, int) for d in (*shape, *strides))
+    return memory_format if known else None
+
+
 def _in_order(g: Builder, source: TensorRef) -> bool:
     """Whether the elements lie in the order of the dims, if with gaps: new tensors have none."""
-    strides = source.strides
-    in_order = strides is not None and all(is_ge(a, b) for a, b in pairwise((*strides, 1)))
-    return in_order or source.is_contiguous(g) is True
+    return _fall(source.strides) or source.is_contiguous(g) is True
+
+
+def _fall(strides: Shape | None) -> bool:
+    return strides is not None and all(is_ge(a, b) for a, b in pairwise((*strides, 1)))
 
 
 def _preserved(g: Builder, base: TensorRef) -> Shape | None:
-    """The strides of a copy.
-
-    They are those of the tensor if its elements lie side by side. If some are left out, the dims
-    keep their order: here where that is the one of a contiguous tensor.
-    """
+    """The strides of a copy of all of a tensor."""
     shape, strides = base.read(g).shape, base.strides
     if shape is None or strides is None:
         return None
-    if _in_order(g, base):
+    return dense_strides(shape) if _in_order(g, base) else _copied(shape, strides)
+
+
+def _copied(shape: Shape, strides: Shape) -> Shape | None:
+    """The strides of a copy of what has these.
+
+    They are the same if the elements lie side by side. If some are left out, the dims keep their
+    order: here where that is the one of a contiguous tensor.
+    """
+    if _fall(strides):
         return dense_strides(shape)
     expected: Dim = 1
     pairs = [(s, d) for s, d in zip(strides, shape, strict=True) if isinstance(s, int)]

@@ -25,6 +25,7 @@ from exporter.onnx_graph.values import Tensor
 
 __all__ = [
     "CONTIGUOUS",
+    "INNERMOST",
     "Cell",
     "Choice",
     "SharedMemoryError",
@@ -40,7 +41,7 @@ class SharedMemoryError(UnsupportedError):
 
 # Memory formats: the ordinary one, and the order of the dims in others, from the innermost.
 CONTIGUOUS = 0
-_INNERMOST = {2: (1, 3, 2, 0), 3: (1, 4, 3, 2, 0)}
+INNERMOST = {2: (1, 3, 2, 0), 3: (1, 4, 3, 2, 0)}
 
 # So many values of a view, taken from states of its base, are kept.
 KEPT = 4
@@ -371,7 +372,7 @@ def dense_strides(shape: Shape, memory_format: int = CONTIGUOUS) -> Shape | None
     """The strides, in elements, of a contiguous tensor; None if it can't have the memory format."""
     order: Sequence[int] = range(len(shape))[::-1]
     if memory_format != CONTIGUOUS:
-        order = _INNERMOST.get(memory_format, ())
+        order = INNERMOST.get(memory_format, ())
     if len(order) != len(shape):
         return None
     strides: list[Dim] = [1] * len(shape)

@@ -32,6 +32,38 @@ SHARED = {
     "conversion in another order": ("x.transpose(1, 2).double()", "y.flatten()"),
     "conversion of a part": ("x[:, ::2].double()", "y.flatten()"),
     "like another order": ("torch.ones_like(x.transpose(1, 2))", "y.flatten()"),
+    "a pad of another order": (
+        "torch.nn.functional.pad(x[0].transpose(0, 1), (1, 2))",
+        "y.flatten()",
+    ),
+    "a pad of a permuted batch": (
+        "torch.nn.functional.pad(x.transpose(1, 2), (1, 2))",
+        "y.flatten()",
+    ),
+    "a pad of channels last": (
+        "torch.nn.functional.pad(x.permute(0, 3, 1, 2), (1, 2))",
+        "y.flatten()",
+    ),
+    "a pad of rows that are also channels last": (
+        "torch.nn.functional.pad(x[:, :1, :1].permute(0, 3, 1, 2), (1, 2, 1, 0))",
+        "y.flatten()",
+    ),
+    "a mirrored border of channels last": (
+        "torch.nn.functional.pad(x.permute(0, 3, 1, 2), (1, 0, 0, 1), mode='reflect')",
+        "y.flatten()",
+    ),
+    "a border from the other side of channels last": (
+        "torch.nn.functional.pad(x.permute(0, 3, 1, 2), (1, 0, 0, 1), mode='circular')",
+        "y.flatten()",
+    ),
+    "a pad that takes away": (
+        "torch.nn.functional.pad(x.permute(3, 0, 1, 2), (0, 0, 0, 0, 0, -1))",
+        "y.permute(1, 2, 3, 0).reshape(-1)",
+    ),
+    "a pad of nothing": (
+        "torch.nn.functional.pad(x[0].transpose(0, 2), (0, 0))",
+        "y.transpose(0, 2).flatten()",
+    ),
     "a clone in rows": (
         "x.transpose(1, 2).clone(memory_format=torch.contiguous_format)",
         "y.flatten()",
@@ -45,6 +77,16 @@ def test_what_shares_memory(made: str, taken: str) -> None:
         f"def program(x):\n    y = {made}\n    z = {taken}\n    z.add_(1)\n    return y, z\n"
     )
     check(unit.program, (X,))
+
+
+def test_strided_view_of_a_pad() -> None:
+    """Chunks that overlap, of a padded copy of heads that came last."""
+
+    def program(x):
+        y = torch.nn.functional.pad(x.transpose(1, 2).reshape(4, 3, 4), (0, 0, 1, 1), value=-1.0)
+        return y.as_strided((4, 4, 2, 4), (20, 4, 4, 1))
+
+    check(program, (X,))
 
 
 def test_contiguous_in_a_memory_format() -> None:
