@@ -161,26 +161,56 @@ def _fall(strides: Shape | None) -> bool:
 def _preserved(g: Builder, base: TensorRef) -> Shape | None:
     """The strides of a copy of all of a tensor."""
     shape, strides = base.read(g).shape, base.strides
-    if shape is None or strides is None:
-        return None
-    return dense_strides(shape) if _in_order(g, base) else _copied(shape, strides)
+    copied = None if shape is None or strides is None else _copied(shape, strides)
+    if copied is None and shape is not None and base.is_contiguous(g):
+        return dense_strides(shape)
+    return copied
 
 
 def _copied(shape: Shape, strides: Shape) -> Shape | None:
-    """The strides of a copy of what has these.
+    """The strides of a copy of what has these; None where the order depends on the sizes.
 
-    They are the same if the elements lie side by side. If some are left out, the dims keep their
-    order: here where that is the one of a contiguous tensor.
+    They are the same if the elements lie side by side. If some are left out or repeated, the dims
+    keep their order.
     """
-    if _fall(strides):
-        return dense_strides(shape)
-    expected: Dim = 1
-    pairs = [(s, d) for s, d in zip(strides, shape, strict=True) if isinstance(s, int)]
-    for stride, size in sorted(pairs):
-        if size != 1 and stride != expected:
-            return None
-        expected = expected * size
-    return strides if len(pairs) == len(shape) else None
+    sizes = [d for d in shape if isinstance(d, int)]
+    steps = [s for s in strides if isinstance(s, int)]
+    if len(sizes) != len(shape) or len(steps) != len(strides):
+        return dense_strides(shape) if _fall(strides) else None
+    expected = 1
+    for step, size in sorted(zip(steps, sizes, strict=True)):
+        if size != 1 and step != expected:
+            break
+        expected *= size
+    else:
+        return strides
+    copied, expected = [1] * len(sizes), 1
+    for dim in _from_the_innermost(sizes, steps):
+        copied[dim] = expected
+        expected *= max(sizes[dim], 1)
+    return tuple(copied)
+
+
+def _from_the_innermost(sizes: Sequence[int], strides: Sequence[int]) -> list[int]:
+    """The dims by their strides.
+
+    A dim with stride 0 has no place of its own: others pass it, and it stays where it is. Of two
+    with the same stride the shorter one is further in.
+    """
+    order: list[int] = []
+    for dim in reversed(range(len(sizes))):
+        place = len(order)
+        order.append(dim)
+        for inner in reversed(range(place)):
+            one, other = strides[order[inner]], strides[dim]
+            if 0 in (one, other):
+                continue
+            if one < other:
+                break
+            if one > other or sizes[order[inner]] > sizes[dim]:
+                order[inner], order[place] = order[place], order[inner]
+                place = inner
+    return order
 
 
 def view_strides(

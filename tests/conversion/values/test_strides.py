@@ -48,6 +48,10 @@ SHARED = {
         "torch.nn.functional.pad(x[:, :1, :1].permute(0, 3, 1, 2), (1, 2, 1, 0))",
         "y.flatten()",
     ),
+    "a pad of a copy that is also channels last": (
+        "torch.nn.functional.pad(x[:, :1, :1].permute(0, 3, 1, 2).clone(), (1, 2, 1, 0))",
+        "y.flatten()",
+    ),
     "a mirrored border of channels last": (
         "torch.nn.functional.pad(x.permute(0, 3, 1, 2), (1, 0, 0, 1), mode='reflect')",
         "y.flatten()",
@@ -63,6 +67,18 @@ SHARED = {
     "a pad of nothing": (
         "torch.nn.functional.pad(x[0].transpose(0, 2), (0, 0))",
         "y.transpose(0, 2).flatten()",
+    ),
+    "a conversion of a part in another order": (
+        "x.permute(3, 2, 0, 1)[:, :1].double()",
+        "y.permute(2, 3, 1, 0).reshape(-1)",
+    ),
+    "a conversion of rows that repeat": (
+        "x[:, :1, :1].expand(2, 3, 2, 4).double()",
+        "y.flatten()",
+    ),
+    "a clone of columns that repeat": (
+        "x.transpose(1, 3)[:, :, :1].expand(2, 4, 5, 3).clone()",
+        "y.permute(0, 3, 2, 1).reshape(-1)",
     ),
     "a clone in rows": (
         "x.transpose(1, 2).clone(memory_format=torch.contiguous_format)",
