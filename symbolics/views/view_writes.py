@@ -85,7 +85,7 @@ def write_reshaped(g: Builder, base: Tensor, source: Tensor, /, **arguments: obj
 @view_write("aten::unsqueeze")
 def write_unsqueezed(g: Builder, base: Tensor, source: Tensor, /, dim: int) -> Tensor:
     """Without the dim that the view has more; not by a Reshape, which can't infer sizes that are 0."""
-    return g.Squeeze(source, [wrapped_dim(dim, source.require_rank())])
+    return g.Squeeze(source, [dim if source.rank is None else wrapped_dim(dim, source.rank)])
 
 
 @view_write("aten::expand", "aten::expand_as", "aten::broadcast_to")

@@ -45,7 +45,16 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["METADATA", "MissingSymbolicError", "call_operator", "has_symbolic", "item", "stored_as"]
+__all__ = [
+    "METADATA",
+    "MissingSymbolicError",
+    "call_operator",
+    "has_symbolic",
+    "item",
+    "numbered",
+    "shaped_like",
+    "stored_as",
+]
 
 # A view where strides allow it, else a copy.
 _VIEW_OR_COPY = {
@@ -549,16 +558,19 @@ def _view(
 
 def scatter_through_indices(g: Any, base: Tensor, new: Tensor, take: Any) -> Tensor:
     """Write through any view: take the same view of the element numbers and scatter there."""
-    count = g.Size(base)
-    numbers = g.Range(g.constant(0), count, g.constant(1))
-    places = take(g, _shaped_like(g, numbers, base))
+    places = take(g, numbered(g, base))
     flat = g.reshape(base, [-1])
     updates = g.reshape(new, [-1])
     written = g.ScatterElements(flat, g.reshape(places, [-1]), updates, axis=0)
-    return _shaped_like(g, written, base)
+    return shaped_like(g, written, base)
 
 
-def _shaped_like(g: Any, flat: Tensor, base: Tensor) -> Tensor:
+def numbered(g: Any, base: Tensor) -> Tensor:
+    """The numbers of a tensor's elements, in its shape."""
+    return shaped_like(g, g.Range(g.constant(0), g.Size(base), g.constant(1)), base)
+
+
+def shaped_like(g: Any, flat: Tensor, base: Tensor) -> Tensor:
     """A flat tensor in the shape of another."""
     if base.shape is not None:
         return g.reshape(flat, base.shape)  # type: ignore[no-any-return]

@@ -235,7 +235,7 @@ def _stage_side(
             results = [
                 r.here() if isinstance(r, (OptionalValue, ChoiceValue)) else r for r in run()
             ]
-            effects = Effects.of(frame, outer)
+            effects = Effects.of(interpreter, frame, outer)
             forms = [form_of(interpreter, r, outside) for r in results]
             state_forms = {m: form_of(interpreter, s, outside) for m, s in effects.states.items()}
             families = [families_of(r, outside) for r in results]
@@ -291,7 +291,7 @@ def _join(
         side.effects.tie(interpreter.journal)
     for mutable, state in zip(touched, joined[len(then.results) :], strict=True):
         put_state(interpreter, mutable, state)
-    _join_handles(interpreter, condition, then.effects, other.effects)
+    _join_handles(interpreter, condition, then.effects, other.effects, touched)
     for value, sides in zip(joined, side_forms, strict=True):
         _note_shapes(interpreter, condition, value, *sides)
         relate(value, sides, start)
@@ -300,10 +300,19 @@ def _join(
 
 
 def _join_handles(
-    interpreter: Interpreter, condition: SymBool, then: Effects, other: Effects
+    interpreter: Interpreter,
+    condition: SymBool,
+    then: Effects,
+    other: Effects,
+    joined: Collection[Mutable],
 ) -> None:
-    """Let a tensor that a branch gave other dims have them where its condition holds."""
+    """Let a tensor that a branch gave other dims have them where its condition holds.
+
+    Not those that were `joined` by their states, as what the branch alone knows decides.
+    """
     for handle in dict.fromkeys([*then.handles, *other.handles]):
+        if handle in joined:
+            continue
         before = handle.origin()
         sides = [effects.handles.get(handle, before) for effects in (then, other)]
         handle.become_one_of(Either(interpreter, condition, *sides), interpreter.journal)
@@ -335,7 +344,7 @@ def _state_left(
             handle.restore(at_end.snapshot())
         side.effects.tie_cells(interpreter.journal)
         with interpreter.g.inside(side.scope):
-            before = state_of(mutable)
+            before = state_of(interpreter, mutable)
             form = _form_if(interpreter, before, condition, side)
             families = families_of(before, side.outside)
             return _State(freeze(interpreter, before, side.outside), form, families)

@@ -1,7 +1,8 @@
 """What a staged block did to the things around it: their states as values that can be joined.
 
-The state of a cell is its tensor; of a list, dict or object, its contents. After both branches (or
-after a loop's body) the states are joined like any other values and put back.
+The state of a cell is its tensor; of a list, dict or object, its contents; of a tensor that was
+given other dims in place, which elements of its storage it sees. After both branches (or after a
+loop's body) the states are joined like any other values and put back.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.conversion.control_flow.either import Either, choices_in, handle_at_end
+from exporter.conversion.control_flow.handles import places_of, put_places
 from exporter.conversion.values.journal import Container, Frame, Journal, Mutable
 from exporter.conversion.values.objects import (
     DictValue,
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Effects", "put_state", "state_of"]
 
 
-def state_of(mutable: Mutable) -> Value:
+def state_of(interpreter: Interpreter, mutable: Mutable) -> Value:
     """The state as a value: a `Tensor`, or a container of its own that holds the contents."""
+    if isinstance(mutable, TensorRef):
+        return places_of(interpreter, mutable)
     if isinstance(mutable, Cell):
         if not OutputType.of(mutable.value).is_sequence:
             return mutable.value
@@ -49,6 +53,10 @@ def state_of(mutable: Mutable) -> Value:
 
 def put_state(interpreter: Interpreter, mutable: Mutable, state: Value) -> None:
     """Give something the state that `state_of` (or a join of two) described."""
+    if isinstance(mutable, TensorRef):
+        places = state if isinstance(state, Tensor) else state.read(interpreter.g)
+        put_places(interpreter, mutable, places)
+        return
     interpreter.journal.touch(mutable)
     if isinstance(mutable, Cell):
         if isinstance(state, ListValue):
@@ -74,7 +82,8 @@ def _grows_here(grown: ListValue, frame: Frame) -> bool:
 class Effects:
     """What a staged block changed of what is older than it: states, and how cells are tied.
 
-    `handles` are the tensors that it gave other dims in place, as they were at its end, `lost` the
+    `handles` are the tensors that a branch gave other dims in place, as they were at its end, if
+    that can be said outside of it; else, and in a loop, they are among the states. `lost` are the
     containers of which it can't be told any more what they hold.
     """
 
@@ -91,7 +100,9 @@ class Effects:
         return [choice for choice in found if not outer.sees(choice.condition.tensor)]
 
     @staticmethod
-    def of(frame: Frame, outer: Scope) -> Effects:
+    def of(
+        interpreter: Interpreter, frame: Frame, outer: Scope, *, in_loop: bool = False
+    ) -> Effects:
         """The effects so far of the innermost frame; `outer` is the graph around the block's."""
         states: dict[Mutable, Value] = {}
         handles: dict[TensorRef, TensorRef] = {}
@@ -103,8 +114,10 @@ class Effects:
                 lost.append(mutable)
                 continue
             if isinstance(mutable, TensorRef):
-                handles[mutable] = handle_at_end(mutable, frame.start, outer)
-                continue
+                at_end = None if in_loop else handle_at_end(mutable, frame.start, outer)
+                if at_end is not None:
+                    handles[mutable] = at_end
+                    continue
             if isinstance(mutable, Cell):
                 if mutable.poison is not None:
                     poisoned[mutable] = mutable.poison
@@ -117,7 +130,7 @@ class Effects:
                         "a list that grows in a loop does so in a branch", mutable
                     )
                 continue
-            states[mutable] = state_of(mutable)
+            states[mutable] = state_of(interpreter, mutable)
         return Effects(states, handles, poisoned, twins, lost, frame.start)
 
     def tie(self, journal: Journal) -> None:

@@ -23,7 +23,6 @@ from exporter.conversion.builtins import numbers
 from exporter.conversion.calls.operators import retyped, write
 from exporter.conversion.control_flow.visible import are_visible, visible_dim
 from exporter.conversion.values.tensors import Cell, TensorRef, View
-from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import decide
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
@@ -165,25 +164,27 @@ def _is_index(
     return interpreter.builtin("aten::__or__", same, from_end)  # type: ignore[no-any-return]
 
 
-def handle_at_end(ref: TensorRef, start: int, outer: Scope) -> TensorRef:
+def handle_at_end(ref: TensorRef, start: int, outer: Scope) -> TensorRef | None:
     """A handle as a path leaves it, for when what the path did is undone.
 
     What was made on the path, since `start`, is copied. Its views must be known in the graph
-    around, `outer`; the conditions that it hangs on may have to be brought there, see `choices_in`.
+    around, `outer`, else there is None; the conditions that it hangs on may have to be brought
+    there, see `choices_in`.
     """
     if isinstance(ref.choice, Either):
         choice = ref.choice
-        sides = [handle_at_end(side, start, outer) for side in (choice.then, choice.other)]
-        made = TensorRef.one_of(Either(choice.interpreter, choice.condition, *sides), ref.cell)
+        then, other = (handle_at_end(s, start, outer) for s in (choice.then, choice.other))
+        if then is None or other is None:
+            return None
+        made = TensorRef.one_of(Either(choice.interpreter, choice.condition, then, other), ref.cell)
     else:
         base = ref.base
         if base is not None and base.born >= start:
             base = handle_at_end(base, start, outer)
+            if base is None:
+                return None
         if ref.view is not None and not are_visible(ref.view.arguments, outer):
-            raise UnsupportedError(
-                "a branch that changes the dims of a tensor outside it in place, "
-                "to sizes that are only known in the branch"
-            )
+            return None
         made = TensorRef(ref.cell, base, ref.view)
     made.strides = ref.strides
     return made

@@ -66,6 +66,7 @@ class _Plan:
     fixed: frozenset[int] = frozenset()
     growing: tuple[ListValue, ...] = ()
     lost: frozenset[Container] = frozenset()
+    poisoned: dict[Cell, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -183,18 +184,19 @@ class StagedLoop:
                 growing.append(mutable)  # type: ignore[arg-type]
                 continue
             if before is None and self.outside is None:
-                self.ties.note({mutable: families_of(state_of(mutable))})
-            self.initial_states.setdefault(mutable, state_of(mutable))
-            start = before or self._form(state_of(mutable))
+                self.ties.note({mutable: families_of(state_of(self.interpreter, mutable))})
+            self.initial_states.setdefault(mutable, state_of(self.interpreter, mutable))
+            start = before or self._form(state_of(self.interpreter, mutable))
             states[mutable] = self._met(start, form)
             self.kin.note({mutable: start})
         self.kin.note(dict(enumerate(found.forms)))
         self.kin.note(found.state_forms)
         # The first trip is tried with copies of what may turn out to stay the same object.
         lost = frozenset() if first else plan.lost.union(found.effects.lost)
+        poisoned = {} if first else {**plan.poisoned, **found.effects.poisoned}
         # What a lost list holds is nobody's business any more: what stands for it is carried.
         states = {mutable: form for mutable, form in states.items() if mutable not in lost}
-        return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost)
+        return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost, poisoned)
 
     def _met(self, before: Form, after: Form, union: bool = False) -> Form:
         """The form of what is carried, from those at the start and at the end of a trip."""
@@ -233,19 +235,21 @@ class StagedLoop:
         again, *leaving = interpreter.run_block(self.block, self.environment)
         same = [a is b for a, b in zip(entering, leaving, strict=True)]
         going = numbers.truth(interpreter, again)
-        effects = Effects.of(frame, self.outer)
-        if effects.handles:
-            raise UnsupportedError("a loop that changes the dims of a tensor outside it in place")
+        effects = Effects.of(interpreter, frame, self.outer, in_loop=True)
         # Not those that stood for a carried one in an earlier round, and are kin of it still.
-        effects.lost = [c for c in effects.lost if c.born < self.ties.start]
+        start = self.ties.start
+        effects.lost = [c for c in effects.lost if c.born < start]
+        effects.poisoned = {c: r for c, r in effects.poisoned.items() if c.born < start}
         forms = [
             old if i in plan.fixed and same[i] else self._form(v)
             for i, (old, v) in enumerate(zip(plan.forms, leaving, strict=True))
         ]
-        newly_lost = not plan.lost.issuperset(effects.lost)
+        newly_lost = not (
+            plan.lost.issuperset(effects.lost) and plan.poisoned.keys() >= effects.poisoned.keys()
+        )
         for mutable in plan.states:
             if mutable not in effects.lost:
-                effects.states.setdefault(mutable, state_of(mutable))
+                effects.states.setdefault(mutable, state_of(self.interpreter, mutable))
         state_forms = {m: self._form(s) for m, s in effects.states.items()}
         scans = [
             growing_lists.appended(interpreter, self._before(m, frame), m.growing or (), self.outer)
@@ -259,7 +263,7 @@ class StagedLoop:
                 if i not in plan.fixed:
                     outputs += list(tensors_of(interpreter, value, form))
             for mutable, form in plan.states.items():
-                outputs += list(tensors_of(interpreter, state_of(mutable), form))
+                outputs += list(tensors_of(interpreter, state_of(self.interpreter, mutable), form))
         carry_on = numbers.as_tensor(g, going)
         new_ties = self._note_ties(plan, leaving, effects, held) or newly_lost
         return _Round(
@@ -315,6 +319,10 @@ class StagedLoop:
         self.kin.apply(held)
         for container in plan.lost:
             self.interpreter.journal.lose(container)
+        # What a trip writes can't be read under another name in the next one.
+        for cell, reason in plan.poisoned.items():
+            self.interpreter.journal.touch(cell)
+            cell.poison = reason
         for grown in plan.growing:
             self.interpreter.journal.touch(grown)
             grown.growing = []
@@ -352,6 +360,7 @@ class StagedLoop:
     ) -> None:
         """An appended tensor that a later trip writes in place would change in the list, too."""
         written = {m for m in frame.before if m in plan.states}
+        written.update(c for m in plan.states if isinstance(m, TensorRef) for c in m.cells())
         for value, out in zip(entering, leaving, strict=True):
             for cell in cells_of(value) if isinstance(value, TensorRef) else ():
                 if cell in frame.before and cell.value is not frame.before[cell][0]:
@@ -388,7 +397,7 @@ class StagedLoop:
                 starts += list(tensors_of(interpreter, value, form))
                 types += list(output_types(form))
         for mutable, form in plan.states.items():
-            starts += list(tensors_of(interpreter, state_of(mutable), form))
+            starts += list(tensors_of(interpreter, state_of(self.interpreter, mutable), form))
             types += list(output_types(form))
         scanned = [t for items in found.scans for t in items]
         types += growing_lists.scan_types(scanned)
