@@ -21,6 +21,7 @@ from exporter.conversion.builtins import (  # noqa: F401
     math_functions,
     numbers,
     properties,
+    storages,
 )
 from exporter.conversion.builtins.builtin import BUILTINS
 from exporter.conversion.builtins.strings import OPAQUE, RunTimeText, unknown_text

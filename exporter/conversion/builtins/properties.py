@@ -413,12 +413,6 @@ def same(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     return self
 
 
-@builtin("aten::set_", "aten::resize_", "aten::resize_as_")
-def resize_(interpreter: Interpreter, self: Value, *rest: Value, **kwargs: Value) -> Value:
-    """Changing what a tensor's storage is has no counterpart."""
-    raise UnsupportedError("changing the storage of a tensor in place (set_, resize_)")
-
-
 @builtin("aten::is_set_to")
 def is_set_to(interpreter: Interpreter, self: Value, other: Value) -> Value:
     """Whether two tensors are the same part of the same storage."""

@@ -20,6 +20,7 @@ from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.foreach import call_for_each, single_operator
 from exporter.conversion.calls.out_arguments import out_arguments
 from exporter.conversion.values.objects import ListValue, RuntimeList, Value
+from exporter.conversion.values.resizing import replace_contents
 from exporter.conversion.values.storage import on_storage
 from exporter.conversion.values.strides import is_kept, made, regrouped, view_strides
 from exporter.conversion.values.tensors import TensorRef, View
@@ -212,9 +213,7 @@ def _call_out(
     for target, value in zip(targets, results, strict=True):
         # `out` is resized to the result, so unlike an in-place write this may change its shape.
         tensor = interpreter.g.cast(value.read(interpreter.g), target.read(interpreter.g).dtype)
-        target.write(interpreter.g, interpreter.journal, tensor)
-        if target.base is None and tensor.shape is not None:
-            target.strides = TensorRef.fresh(tensor).strides
+        replace_contents(interpreter, target, tensor)
     return targets[0] if len(targets) == 1 else tuple(targets)
 
 

@@ -22,6 +22,7 @@ from exporter.conversion.values.objects import (
     Value,
 )
 from exporter.conversion.values.tensors import Cell, TensorRef
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
@@ -78,6 +79,15 @@ def _grows_here(grown: ListValue, frame: Frame) -> bool:
     return frame.before[grown][0][2] is None
 
 
+def _require_storage(handle: TensorRef, frame: Frame, at_end: TensorRef | None) -> None:
+    """Refuse a tensor that has another storage than before, if that can't be said outside."""
+    moved = handle.cell is not frame.before[handle][0]
+    if moved and (at_end is None or any(cell.born >= frame.start for cell in handle.cells())):
+        raise UnsupportedError(
+            "a branch or loop that gives a tensor outside it another storage (set_, resize_, out=)"
+        )
+
+
 @dataclass
 class Effects:
     """What a staged block changed of what is older than it: states, and how cells are tied.
@@ -115,6 +125,7 @@ class Effects:
                 continue
             if isinstance(mutable, TensorRef):
                 at_end = None if in_loop else handle_at_end(mutable, frame.start, outer)
+                _require_storage(mutable, frame, at_end)
                 if at_end is not None:
                     handles[mutable] = at_end
                     continue

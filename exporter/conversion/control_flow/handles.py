@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exporter.conversion.calls.operators import numbered, shaped_like
+from exporter.conversion.values.storage import owner_of
 from exporter.conversion.values.tensors import Cell, TensorRef, View
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.complex_numbers import is_complex
@@ -46,9 +47,12 @@ def places_of(interpreter: Interpreter, handle: TensorRef) -> Tensor:
 def put_places(interpreter: Interpreter, handle: TensorRef, places: Tensor) -> None:
     """Let a handle see these elements of its storage; its views stay what they are."""
     owner = TensorRef(_storage(handle))
+    before = owner_of(handle)
+    if before.choice is None:
+        owner.strides = before.strides
     handle.origin()
     interpreter.journal.touch(handle)
-    handle.restore((owner, _at_places(places), None, None))
+    handle.restore((owner.cell, owner, _at_places(places), None, None))
 
 
 def _storage(handle: TensorRef) -> Cell:

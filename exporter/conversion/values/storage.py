@@ -23,7 +23,7 @@ from exporter.onnx_graph.symbolic import Dim
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["on_storage"]
+__all__ = ["offset_of", "on_storage", "owner_of"]
 
 
 def on_storage(
@@ -35,9 +35,7 @@ def on_storage(
     ref, offset = named["self"], named.get("storage_offset")
     if not isinstance(ref, TensorRef):
         return list(args), dict(kwargs)
-    owner = ref
-    while owner.base is not None:
-        owner = owner.base
+    owner = owner_of(ref)
     g = interpreter.g
     one_of_several = owner.choice is not None
     if one_of_several or owner.is_contiguous(g) is not True or is_complex(owner.read(g).dtype):
@@ -45,13 +43,26 @@ def on_storage(
             "as_strided of a tensor whose place in memory is not known; ONNX has no strides"
         )
     if owner is not ref and offset is None:
-        named["storage_offset"] = _offset(interpreter, owner, ref)
+        named["storage_offset"] = offset_of(interpreter, ref)
     named["self"] = owner
     return [], named
 
 
-def _offset(interpreter: Interpreter, owner: TensorRef, ref: TensorRef) -> Dim:
+def owner_of(ref: TensorRef) -> TensorRef:
+    """The tensor that a view is taken from in the end."""
+    while ref.base is not None:
+        ref = ref.base
+    return ref
+
+
+def offset_of(interpreter: Interpreter, ref: TensorRef) -> Dim:
     """Where in the storage the first element of a view lies: the view of the elements' numbers."""
+    owner = owner_of(ref)
+    if ref is owner:
+        return 0
+    if ref.view is not None and ref.view.operator == ("aten::as_strided", None):
+        offset: Dim | None = ref.view.arguments["storage_offset"]
+        return offset or 0
     g = interpreter.g
     whole = owner.read(g)
     numbers = g.Range(g.constant(0), g.Size(whole), g.constant(1))

@@ -200,13 +200,13 @@ class TensorRef(Mutable):
 
     def snapshot(self) -> Any:
         """What the handle points to."""
-        return self.base, self.view, self.choice, self._strides
+        return self.cell, self.base, self.view, self.choice, self._strides
 
     def restore(self, state: Any) -> None:
         """Point to what a snapshot says."""
         if self.base is not None:
             self.base._views.remove(self)
-        self.base, self.view, self.choice, self._strides = state
+        self.cell, self.base, self.view, self.choice, self._strides = state
         if self.base is not None:
             self.base._views.append(self)
         self._taken = ()
@@ -230,21 +230,20 @@ class TensorRef(Mutable):
         return origin
 
     def become(self, other: TensorRef, journal: Journal) -> None:
-        """Point to what another handle, onto the same storage, points to."""
-        assert other.cell is self.cell
+        """Point to what another handle points to."""
         if self.remade:
             raise UnsupportedError(
                 "the dims of a view are changed in place that was taken in a branch or loop"
             )
         journal.touch(self)
-        self.restore(other.snapshot())
         # What may be this very tensor (an item of a run-time list) has other dims now, too.
         self.cell.lose_twins(journal)
+        self.restore(other.snapshot())
 
     def become_one_of(self, choice: Choice, journal: Journal) -> None:
         """Point to one of two handles onto the same storage."""
         journal.touch(self)
-        self.restore((None, None, choice, None))
+        self.restore((self.cell, None, None, choice, None))
         self.cell.lose_twins(journal)
 
     def cells(self) -> Iterator[Cell]:
