@@ -26,10 +26,9 @@ from exporter.conversion.interpreter import Interpreter, Options
 from exporter.conversion.values.aliasing import cells_of
 from exporter.conversion.values.module_tree import ModuleTree
 from exporter.conversion.values.objects import ObjectValue, Value, type_name
-from exporter.conversion.values.tensors import SharedMemoryError
+from exporter.conversion.values.tensors import SharedMemoryError, TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.values import Tensor
 from exporter.torchscript.graph import Function, Node
 from exporter.torchscript.program import Program
 
@@ -301,7 +300,9 @@ class _Attempt:
 
 
 def _is_written(before: Value, after: Value) -> bool:
-    return isinstance(before, Tensor) and after is not before
+    if not isinstance(before, TensorRef):
+        return False
+    return not isinstance(after, TensorRef) or after.cell.value is not before.cell.value
 
 
 def _pinned(g: Builder) -> list[str]:

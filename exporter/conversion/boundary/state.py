@@ -33,6 +33,7 @@ from exporter.conversion.control_flow.forms import (
     ObjectForm,
     OptionalForm,
     Plain,
+    QuantizedForm,
     RuntimeForm,
     TensorForm,
     TupleForm,
@@ -107,7 +108,8 @@ class _Leaf:
 def snapshot(interpreter: Interpreter, value: Value) -> Value:
     """What an attribute holds now, its tensors as they are: equal ones are identical."""
     if isinstance(value, TensorRef):
-        return value.read(interpreter.g)
+        dense = value.is_contiguous(interpreter.g) is True
+        return TensorRef.fresh(value.read(interpreter.g), dense=dense)
     if isinstance(value, NamedTuple):
         fields = {k: snapshot(interpreter, v) for k, v in value.fields.items()}
         return NamedTuple(value.type_name, fields)
@@ -258,8 +260,8 @@ class States:
         try:
             form = _portable(
                 widen(
-                    form_of(self._interpreter, before),
-                    form_of(self._interpreter, _with_equal_constants(before, after)),
+                    self._form(before),
+                    self._form(_with_equal_constants(before, after)),
                     self._interpreter.g.scope,
                 )
             )
@@ -277,6 +279,9 @@ class States:
         form = self._as_declared(qualified, form)
         return StateType(form, self._values_left(qualified, form, before, after))
 
+    def _form(self, value: Value) -> Form:
+        return _by_value(form_of(self._interpreter, value))
+
     def _is_declared(self, name: str) -> bool:
         return any(n == name or n.startswith(f"{name}.") for n in self._declared)
 
@@ -285,7 +290,7 @@ class States:
         if value is None and name in self._declared:
             spec = self._declared[name]
             return OptionalForm(TensorForm(spec.onnx_dtype, (None,) * len(spec.require_shape())))
-        return _portable(form_of(self._interpreter, value), whole=True)
+        return _portable(self._form(value), whole=True)
 
     def _as_declared(self, name: str, form: Form) -> Form:
         """The form with the dtype and shape that the user declared for tensors in it."""
@@ -354,10 +359,11 @@ class States:
         for qualified, kind in self._types.items():
             for leaf in _leaves(qualified, kind.form, outputs[qualified]):
                 entered = self._tensors.get(leaf.name)
-                if not isinstance(leaf.value, Tensor) or entered is None:
+                if not isinstance(leaf.value, TensorRef) or entered is None:
                     continue
-                if leaf.value.shape is not None and entered.rank == leaf.value.rank:
-                    for axis, dim in enumerate(leaf.value.shape):
+                left = leaf.value.cell.value
+                if left.shape is not None and entered.rank == left.rank:
+                    for axis, dim in enumerate(left.shape):
                         sizes.setdefault(dim, (leaf.name, axis))
         self._sizes = sizes
 
@@ -413,7 +419,7 @@ def _portable(form: Form, *, whole: bool = False) -> Form:
     if isinstance(form, TensorForm):
         shape = None if form.shape is None else _open(form.shape)
         possible = None if form.possible is None else tuple(map(_open, form.possible))
-        return TensorForm(form.dtype, shape, possible=possible)
+        return TensorForm(form.dtype, shape, possible=possible, dense=form.dense)
     if isinstance(form, RuntimeForm):
         shape = None if form.shape is None else _open(form.shape)
         return replace(form, shape=shape, source=None, stacked=False)
@@ -431,6 +437,19 @@ def _portable(form: Form, *, whole: bool = False) -> Form:
         if isinstance(form, TupleForm):
             return replace(form, items=items)
         return replace(form, items=items, source=None)
+    return form
+
+
+def _by_value(form: Form) -> Form:
+    """The form of a snapshot, where a tensor is the same if its value is."""
+    if isinstance(form, (TensorForm, QuantizedForm)) and isinstance(form.source, TensorRef):
+        return replace(form, source=form.source.cell.value)
+    if isinstance(form, OptionalForm):
+        return OptionalForm(_by_value(form.inner))
+    if isinstance(form, _CONTAINERS):
+        return replace(form, items=tuple(map(_by_value, form.items)))
+    if isinstance(form, ChoiceForm):
+        return replace(form, options=tuple(map(_by_value, form.options)))
     return form
 
 
@@ -467,9 +486,10 @@ def _with_changing(form: Form, known: Form) -> Form:
 
 def _with_equal_constants(before: Value, after: Value) -> Value:
     """`after`, with the constants of `before` where they are equal: those are no change."""
-    if isinstance(before, Tensor) and isinstance(after, Tensor):
-        a, b = before.array, after.array
-        if a is None or b is None or before.dtype != after.dtype or a.shape != b.shape:
+    if isinstance(before, TensorRef) and isinstance(after, TensorRef):
+        old, new = before.cell.value, after.cell.value
+        a, b = old.array, new.array
+        if a is None or b is None or old.dtype != new.dtype or a.shape != b.shape:
             return after
         return before if a.size <= MOST_COMPARED and a.tobytes() == b.tobytes() else after
     if type(before) is tuple and type(after) is tuple and len(before) == len(after):

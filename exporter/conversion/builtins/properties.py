@@ -135,8 +135,12 @@ def is_contiguous(
     if not isinstance(self, TensorRef):
         return NotImplemented
     known = self.is_contiguous(interpreter.g, memory_format)
-    # ONNX tensors are contiguous; a program that asks does so to make them so.
-    return True if known is None else known
+    if known is None:
+        raise UnsupportedError(
+            "is_contiguous of a tensor whose place in memory is not known: ONNX has no strides; "
+            "contiguous() needs no check before"
+        )
+    return known
 
 
 @builtin("prim::dtype")

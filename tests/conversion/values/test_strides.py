@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.conversion.harness import check, refuses
+from tests.conversion.harness import check, check_state, refuses
 
 X = torch.arange(48.0).reshape(2, 3, 2, 4)
 M = X[0, 0]
@@ -141,3 +141,56 @@ def test_of_an_unknown_order_a_copy_may_be_a_view(made: str) -> None:
         f"def program(x):\n    y = {made}\n    z = y.flatten()\n    z.add_(1)\n    return y, z\n"
     )
     refuses(unit.program, M, match="strides that are not known")
+
+
+def test_whether_a_tensor_of_unknown_order_is_contiguous() -> None:
+    """Which no program is told; whether dims that are swapped leave it so depends on their sizes."""
+
+    def unknown(x):
+        return torch.einsum("ij->ji", x).is_contiguous()
+
+    def swapped(x):
+        return x.t().is_contiguous()
+
+    refuses(unknown, M, match="whose place in memory is not known")
+    refuses(swapped, M, match="whose place in memory is not known", dynamic=True)
+    check(swapped, (M,))
+    check(swapped, (M[:1],))
+
+
+class Flattened(torch.nn.Module):
+    """State that is written through a view, which `flatten` only takes of a contiguous tensor."""
+
+    def __init__(self, rows: torch.Tensor, swap: bool = False) -> None:
+        super().__init__()
+        self.rows = torch.nn.Buffer(rows)
+        self.swap = swap
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.rows = torch.cat([self.rows, x])
+        flat = self.rows.flatten()
+        flat.add_(1)
+        return self.rows * 2
+
+
+class Written(Flattened):
+    """The rows of before are written; those of after may lie in another order."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = self.rows.flatten()
+        flat.add_(1)
+        result = self.rows * 2
+        self.rows += x[0]
+        if self.swap:
+            self.rows = self.rows.t()
+        return result
+
+
+def test_state_that_stays_contiguous() -> None:
+    """State is contiguous in each call if it is in the archive and after each call."""
+    rows = torch.arange(4.0).reshape(2, 2)
+    x = torch.ones(1, 2)
+    check_state(Flattened(rows), (x,), (x,), (x,))
+    check_state(Written(rows), (x,), (x,), (x,))
+    refuses(Written(rows.t()), x, match="may share memory")
+    refuses(Written(rows, swap=True), x, match="may share memory")
