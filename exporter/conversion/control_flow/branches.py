@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exporter.conversion.builtins.numbers import as_tensor, logical_not
-from exporter.conversion.control_flow.effects import Effects, put_state, state_of
+from exporter.conversion.control_flow.effects import OTHER_STORAGE, Effects, put_state, state_of
 from exporter.conversion.control_flow.either import Either, Outside
 from exporter.conversion.control_flow.forms import (
     ChoiceForm,
@@ -56,7 +56,7 @@ from exporter.conversion.values.objects import (
 )
 from exporter.conversion.values.sharing import relate
 from exporter.conversion.values.tensors import TensorRef
-from exporter.errors import RaisedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
 from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
@@ -340,6 +340,8 @@ def _state_left(
         for changed, state in side.effects.states.items():
             put_state(interpreter, changed, state)
         for handle, at_end in side.effects.handles.items():
+            if handle is mutable and set(handle.cells()) != set(at_end.cells()):
+                raise UnsupportedError(OTHER_STORAGE)
             interpreter.journal.touch(handle)
             handle.restore(at_end.snapshot())
         side.effects.tie_cells(interpreter.journal)

@@ -30,7 +30,11 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["Effects", "put_state", "state_of"]
+__all__ = ["OTHER_STORAGE", "Effects", "put_state", "state_of"]
+
+OTHER_STORAGE = (
+    "a branch or loop that gives a tensor outside it another storage (set_, resize_, out=)"
+)
 
 
 def state_of(interpreter: Interpreter, mutable: Mutable) -> Value:
@@ -81,11 +85,13 @@ def _grows_here(grown: ListValue, frame: Frame) -> bool:
 
 def _require_storage(handle: TensorRef, frame: Frame, at_end: TensorRef | None) -> None:
     """Refuse a tensor that has another storage than before, if that can't be said outside."""
-    moved = handle.cell is not frame.before[handle][0]
-    if moved and (at_end is None or any(cell.born >= frame.start for cell in handle.cells())):
-        raise UnsupportedError(
-            "a branch or loop that gives a tensor outside it another storage (set_, resize_, out=)"
-        )
+    before = TensorRef(handle.cell)
+    before.restore(frame.before[handle])
+    now = set(handle.cells())
+    if set(before.cells()) != now and (
+        at_end is None or any(cell.born >= frame.start for cell in now)
+    ):
+        raise UnsupportedError(OTHER_STORAGE)
 
 
 @dataclass

@@ -223,7 +223,30 @@ def test_another_storage_in_a_loop() -> None:
             y.set_(x[i])
         return y
 
-    refuses(program, X, 2, match="another storage", unroll_trips=0)
+    def in_both_branches(x: Tensor, n: int):
+        y = x + 0
+        z = x * 2
+        for _ in range(n):
+            if bool(y.sum() > 0):
+                y.set_(z)
+            else:
+                y.set_(z.t())
+            y += 1
+        return y, z
+
+    def in_one_branch(x: Tensor, n: int):
+        y = x + 0
+        z = x * 2
+        if n > 2:
+            y.set_(z)
+        else:
+            for _ in range(n):
+                y.t_()
+        y[0] += 1
+        return y, z
+
+    for each in (program, in_both_branches, in_one_branch):
+        refuses(each, X, 2, match="another storage", unroll_trips=0)
 
 
 def test_refused() -> None:
