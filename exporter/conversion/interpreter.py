@@ -18,6 +18,7 @@ from exporter.conversion.builtins import (  # noqa: F401
     dicts,
     dtypes,
     expanded,
+    gradient_mode,
     math_functions,
     numbers,
     properties,

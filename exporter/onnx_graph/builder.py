@@ -228,7 +228,7 @@ class Builder:
         for result in results:
             if result.value is not None:
                 self.steps[result.value] = call, results
-            result.detached = not self.scope.recording[-1]
+            result.detached = self.scope.recording[-1] is False
         return results
 
     def emit(

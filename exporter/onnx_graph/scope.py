@@ -32,8 +32,9 @@ class Scope:
         # stands before, such as a convolution to be fused with what follows, has no other user.
         self.sizes: dict[SymInt, tuple[Tensor, int]] = {}
         self.merged: Scope | None = None
-        # Whether gradients pass through what is emitted, for each context that was entered.
-        self.recording: list[bool] = [True] if parent is None else parent.recording[-1:]
+        # Whether gradients pass through what is emitted, for each context that was entered; None
+        # where the program has not said it, and they may.
+        self.recording: list[bool | None] = [None] if parent is None else parent.recording[-1:]
 
     def chain(self) -> Iterator[Scope]:
         """The scope and those around it, from the inside out."""

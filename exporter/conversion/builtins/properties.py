@@ -211,24 +211,10 @@ _constant_property(
     "prim::is_mkldnn", "prim::is_mps", "prim::is_vulkan", "prim::is_xpu", "prim::is_ipu",
     "prim::is_meta", "prim::is_nested", "prim::is_ort", "prim::is_maia", "prim::is_hpu",
     "prim::is_mtia",
-    "prim::requires_grad",
     "aten::is_conj", "aten::is_neg", "aten::is_inference", "aten::is_autocast_enabled",
-    "aten::is_autocast_cpu_enabled", "aten::is_grad_enabled",
-    "prim::is_grad_enabled", "aten::is_distributed", "aten::is_pinned",
+    "aten::is_autocast_cpu_enabled", "aten::is_distributed", "aten::is_pinned",
 )  # fmt: skip
 _constant_property(True, "prim::is_cpu", "prim::is_leaf", "aten::is_leaf", "aten::is_scripting")
-
-
-@builtin("prim::AutogradAnyNonZero", "prim::AutogradAllNonZero")
-def autograd(interpreter: Interpreter, *args: Value) -> Value:
-    """There are no gradients."""
-    return False
-
-
-@builtin("prim::grad")
-def gradient(interpreter: Interpreter, self: Value) -> Value:
-    """The attribute: no gradients are stored anywhere (`torch.autograd.grad` is an operator)."""
-    return None
 
 
 @builtin("aten::element_size", "prim::itemsize")
@@ -411,7 +397,7 @@ def data(interpreter: Interpreter, self: Value) -> Value:
     return self.all_of_it() if isinstance(self, TensorRef) else NotImplemented
 
 
-@builtin("aten::detach_", "aten::requires_grad_", "aten::retain_grad", "aten::pin_memory")
+@builtin("aten::retain_grad", "aten::pin_memory")
 def same(interpreter: Interpreter, self: Value, *rest: Value) -> Value:
     """Nothing to do at inference."""
     return self

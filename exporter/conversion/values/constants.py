@@ -37,6 +37,7 @@ def tensor_from_archive(g: Builder, data: TensorData, name: str | None) -> Tenso
     """A stored tensor; `name` is what its initializer will be called."""
     ref = TensorRef.fresh(_constant(g, data, name), dense=False)
     ref.strides = tuple(data.strides)
+    ref.require_grad(data.requires_grad)
     return ref
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from exporter.archive import Device, EnumMember, ScriptObject, SparseTensorData, TensorData
 from exporter.conversion.values.constants import packed_object, tensor_from_archive
 from exporter.conversion.values.objects import DictValue, ListValue, NamedTuple, ObjectValue, Value
+from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.torchscript.types import ClassRef, DictType, ListType, OptionalType, TupleType, Type
 
@@ -73,7 +74,10 @@ class ModuleTree:
         self, qualified: str, name: str, value: object, declared: Type | None, kind: str
     ) -> Value:
         if qualified in self._state:
-            return self._state[qualified]
+            held = self._state[qualified]
+            if isinstance(held, TensorRef) and isinstance(value, TensorData):
+                held.require_grad(value.requires_grad)
+            return held
         if name == "training" and kind == "module" and self._training is not None:
             return self._training
         return self.load(value, declared, qualified)

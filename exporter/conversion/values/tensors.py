@@ -48,15 +48,19 @@ KEPT = 4
 
 
 class Cell(Mutable):
-    """A storage: the current value of the tensor that owns it."""
+    """A storage: the current value of the tensor that owns it.
 
-    __slots__ = ("poison", "twins", "value")
+    `requires_grad` says that some handle for it was made to require gradients.
+    """
+
+    __slots__ = ("poison", "requires_grad", "twins", "value")
 
     def __init__(self, value: Tensor) -> None:
         super().__init__()
         self.value = value
         self.twins: list[Cell] = []
         self.poison: str | None = None
+        self.requires_grad = False
 
     def snapshot(self) -> Any:
         """Value, twins and poison."""
@@ -151,6 +155,7 @@ class TensorRef(Mutable):
     only the few operators change that give a tensor other dims in place (`unsqueeze_`). `described`
     is what another handle was (see `either`), of which this is but the value. `remade` says
     that other handles may stand for the very same tensor, so that its dims can't be changed.
+    `requires_grad` is the tensor's own flag, None where the path decides it.
     """
 
     __slots__ = (
@@ -162,6 +167,7 @@ class TensorRef(Mutable):
         "choice",
         "described",
         "remade",
+        "requires_grad",
         "view",
     )
 
@@ -177,6 +183,7 @@ class TensorRef(Mutable):
         self._strides: Shape | None = None
         self.described: object = None
         self.remade = False
+        self.requires_grad: bool | None = False
         self._taken: tuple[tuple[tuple[object, ...], Tensor], ...] = ()
 
     @staticmethod
@@ -215,6 +222,7 @@ class TensorRef(Mutable):
         """Another handle for the same tensor, that stays as it is when this one is changed."""
         handle = TensorRef(self.cell, self.base, self.view)
         handle.choice, handle.strides = self.choice, self._strides
+        handle.requires_grad = self.requires_grad
         handle._taken = self._taken
         return handle
 
@@ -264,6 +272,11 @@ class TensorRef(Mutable):
         if dense and value.shape is not None:
             ref.strides = dense_strides(value.shape)
         return ref
+
+    def require_grad(self, wanted: bool | None) -> None:
+        """Set the tensor's own flag."""
+        self.requires_grad = wanted
+        self.cell.requires_grad |= wanted is not False
 
     def all_of_it(self) -> TensorRef:
         """A view of all of this tensor, which keeps its dims when this one's are changed."""
