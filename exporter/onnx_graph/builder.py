@@ -288,9 +288,11 @@ class Builder:
         """The tensor with the dims of another one, which it has though its operator can't tell."""
         if tensor.value is None or tensor.quantization is not None or tensor.shape == other.shape:
             return tensor
-        return self.typed(
+        sized = self.typed(
             tensor.value, shapes.OutputType(tensor.dtype, other.shape), str(tensor.value.name)
         )
+        sized.detached = tensor.detached
+        return sized
 
     # ------------------------------------------------------------ names and symbols
 

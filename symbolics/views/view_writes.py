@@ -27,6 +27,7 @@ from symbolics.views.views import (
     clamped,
     covers,
     int64_max,
+    narrow_start,
     slice_range,
     slice_tensor,
     strided_index,
@@ -271,7 +272,7 @@ def write_narrow(
 ) -> Tensor:
     """A slice from `start` on."""
     at = wrapped_dim(dim, base.require_rank())
-    first = wrapped_index(start, g.size(base, at))
+    first = narrow_start(g, g.size(base, at), start, length)
     return write_slice(g, base, source, at, first, first + length)
 
 

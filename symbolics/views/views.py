@@ -24,6 +24,7 @@ __all__ = [
     "diagonal_length",
     "int64_max",
     "narrow",
+    "narrow_start",
     "select",
     "slice_range",
     "strided_index",
@@ -89,6 +90,26 @@ def diagonal_length(rows: Dim, columns: Dim, offset: int) -> Dim:
     return sym_max(0, sym_min(rows + offset, columns))
 
 
+def narrow_start(g: Builder, size: Dim, start: Dim, length: Dim) -> Dim:
+    """Where `narrow` starts, counted from the front; the model fails where its end is out of range.
+
+    A slice would be cut off instead: so the start is looked up among those that are possible.
+    """
+    first, last = wrapped_index(start, size), size - length
+    signs = [(value, is_ge(value, 0)) for value in (first, length)]
+    fits = is_ge(last, first)
+    if False in (fits, is_ge(last, 0), *(known for _, known in signs)):
+        raise RaisedError(f"narrow from {start} on by {length} in a dim of size {size}")
+    if fits and all(known for _, known in signs):
+        return first
+    place = g.scalar(first)
+    for value, known in signs:
+        if not known:
+            place = g.Where(g.Less(g.scalar(value), 0), int64_max, place)
+    found = g.Gather(arange(g, last + 1), place, axis=0)
+    return g.symbol("start", found)
+
+
 # ------------------------------------------------------------ parts along a dim
 
 
@@ -138,9 +159,12 @@ def slice_tensor(
 @symbolic("aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)")
 def narrow(g: Builder, self: Tensor, dim: int, start: Dim, length: Dim) -> Tensor:
     """`length` indices of a dim from `start` on; a negative start counts from the end."""
-    size = g.size(self, wrapped_dim(dim, self.require_rank()))
-    first = wrapped_index(start, size)
-    return slice_tensor(g, self, dim, first, first + length)
+    sizes = list(self.require_shape())
+    at = wrapped_dim(dim, len(sizes))
+    first = narrow_start(g, sizes[at], start, length)
+    sizes[at] = length
+    part = slice_tensor(g, self, at, first, first + length)
+    return g.sized_as(part, Tensor(self.dtype, tuple(sizes)))
 
 
 @symbolic("aten::narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.symbolics.harness import check, refuses
+from tests.symbolics.harness import captured, check, compare, export, loaded, refuses, run
 
 X = torch.arange(24.0).reshape(2, 3, 4)
 MOST = (1 << 63) - 1
@@ -95,3 +96,31 @@ def test_an_index_out_of_range() -> None:
         return x[3]
 
     refuses(third, torch.rand(2), mode="script", match="index 3 is out of range")
+
+
+def narrowed_copy(x: Tensor, a: int, n: int) -> Tensor:
+    x = x.clone()
+    x.narrow(1, a, n).fill_(5.0)
+    return x
+
+
+@pytest.mark.parametrize("program", [narrowed, narrowed_copy])
+@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("opset", [9, 20])
+def test_narrow_out_of_range_fails(
+    program: Callable[..., Any], dynamic: bool, opset: int, tmp_path: Path
+) -> None:
+    """The run fails, as the program does, where a slice would be cut off."""
+    inputs = (X, 1, 2)
+    export(captured(program, inputs, "script"), inputs, tmp_path / "m.onnx", opset, dynamic)
+    session = loaded(tmp_path / "m.onnx")
+    for start in range(-5, 6):
+        for length in range(-2, 6):
+            call = [X, start, length]
+            try:
+                expected = [program(X, start, length)]
+            except (IndexError, RuntimeError):
+                with pytest.raises(Exception, match="ONNXRuntimeError"):
+                    run(session, call)
+            else:
+                compare(expected, run(session, call), str(call), values=True, rtol=0, atol=0)
