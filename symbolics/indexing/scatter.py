@@ -28,6 +28,8 @@ from symbolics.views.shape import at_least, expand_to
 __all__ = ["Scatter", "accumulated", "scatter_elements"]
 
 INT32 = onnx_dtype(3)
+# An index that no tensor has, for which a model fails; times a stride it is still an int64.
+_NOWHERE = 1 << 36
 HALVES = (onnx_dtype(5), onnx_dtype(15))
 # A scatter into a base, given the base, the sources and ONNX's word for the reduction.
 Scatter = Callable[[Tensor, Tensor, str], Tensor]
@@ -144,12 +146,21 @@ def put_slices(
     """The frame of the `index_*` operators: 0-d tensors count as [1]."""
     base = at_least(g, self, 1)
     at = wrapped_dim(dim, base.require_rank())
-    index = at_least(g, g.cast(index, INT64), 1)
+    index = _from_front(g, at_least(g, g.cast(index, INT64), 1))
     source = at_least(g, source, 1)
     if source.rank != base.rank:
         raise Raised(f"a source of {source.rank} dims for a tensor of {base.rank}")
     result = combine(along(g, at, index, source), base, source)
     return g.reshape(result, []) if self.shape == () else result
+
+
+def _from_front(g: Builder, index: Tensor) -> Tensor:
+    """Indices that count from the front alone: ONNX takes negative ones, and must fail for them."""
+    if index.array is None:
+        return g.Where(g.Less(index, 0), _NOWHERE, index)
+    if np.any(index.array < 0):
+        raise Raised("a negative index")
+    return index
 
 
 @symbolic("aten::index_copy(Tensor self, int dim, Tensor index, Tensor source) -> Tensor")

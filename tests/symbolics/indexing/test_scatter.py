@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.symbolics.harness import check
+from tests.symbolics.harness import captured, check, export, loaded, run
 
 X = torch.arange(24.0).reshape(2, 3, 4)
 NAN = float("nan")
@@ -129,3 +130,28 @@ def test_fill_diagonal(shape: tuple[int, ...], wrap: bool) -> None:
     function = lambda x: x.clone().fill_diagonal_(7, wrap)  # noqa: E731
     check(function, torch.rand(shape))
     check(function, torch.rand(shape), opsets=(20,), dynamic=True, calls=more)
+
+
+INTO_SLICES: list[Callable[[Tensor, Tensor, Tensor], Tensor]] = [
+    lambda x, i, s: x.index_add(1, i, s),
+    lambda x, i, s: x.index_copy(1, i, s),
+    lambda x, i, s: x.index_reduce(1, i, s, "amax"),
+]
+
+
+@pytest.mark.parametrize("program", INTO_SLICES)
+@pytest.mark.parametrize("opset", [9, 15, 20])
+def test_a_negative_index_of_a_slice_fails(
+    program: Callable[..., Tensor], opset: int, tmp_path: Path
+) -> None:
+    """PyTorch counts these from the front alone."""
+    source = -torch.ones(2, 2, 4)
+    inputs = (X, torch.tensor([0, 2]), source)
+    export(captured(program, inputs, "trace"), inputs, tmp_path / "m.onnx", opset, False)
+    session = loaded(tmp_path / "m.onnx")
+    assert torch.equal(torch.from_numpy(run(session, list(inputs))[0]), program(*inputs))
+    for places in ([0, -1], [-3, 0], [0, 3], [-4, 1]):
+        with pytest.raises((IndexError, RuntimeError)):
+            program(X, torch.tensor(places), source)
+        with pytest.raises(Exception, match="ONNXRuntimeError"):
+            run(session, [X, torch.tensor(places), source])
