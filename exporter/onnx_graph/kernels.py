@@ -65,7 +65,8 @@ WIDER: dict[D, tuple[D, ...]] = {
 
 # Where nothing wider is left. int64 and uint64 keep their bits as each other, but for order and
 # division; as doubles they are exact up to 2**53. A double becomes a float where onnxruntime has no
-# kernel for doubles: the tolerance is then that of float32.
+# kernel for doubles: the tolerance is then that of float32. Functions that could overflow in it are
+# made of others instead (`lowerings/doubles`).
 LOSSY: dict[D, tuple[D, ...]] = {
     D.UINT64: (D.INT64, D.DOUBLE),
     D.INT64: (D.DOUBLE,),

@@ -13,6 +13,7 @@ from exporter.onnx_graph.values import Number, Tensor
 from symbolics.creation.random import uniform_like
 from symbolics.elementwise.clamping import clamp
 from symbolics.elementwise.pointwise import as_float, expm1
+from symbolics.elementwise.special import erf_double
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
 
@@ -126,6 +127,9 @@ def celu(g: Builder, self: Tensor, alpha: Number = 1.0) -> Tensor:
 @symbolic('aten::gelu(Tensor self, *, str approximate="none") -> Tensor')
 def gelu(g: Builder, self: Tensor, *, approximate: str = "none") -> Tensor:
     """x times the normal distribution's CDF at x; "tanh" approximates it. ONNX has the same names."""
+    if self.dtype == DOUBLE and approximate == "none":
+        erf = erf_double(g, g.Mul(self, math.sqrt(0.5)))
+        return g.Mul(g.Mul(self, 0.5), g.Add(erf, 1.0))
     return g.Gelu(self, approximate=approximate)
 
 

@@ -6,6 +6,7 @@ that knows when an operator came. Each takes its subject's operators:
 
     arithmetic      numbers, comparisons, bits, sums along an axis
     activations     nonlinear functions
+    doubles         those of them that have kernels for float32 alone, of doubles
     normalization   layer, group, batch and RMS normalization
     indexing        gather, scatter, sort and what builds indices
     layout          pads, slices, splits, reshapes
@@ -21,6 +22,7 @@ that knows when an operator came. Each takes its subject's operators:
 from exporter.onnx_graph.lowerings import (
     activations,
     arithmetic,
+    doubles,
     einsum,
     indexing,
     layout,
@@ -38,6 +40,7 @@ __all__ = [
     "ALWAYS",
     "activations",
     "arithmetic",
+    "doubles",
     "einsum",
     "find_lowering",
     "indexing",
