@@ -10,6 +10,7 @@ from symbolics.reductions.reduction import Dims, any_along, is_half, mean_dim, r
 from symbolics.reductions.sorting import sorted_along
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
+    DOUBLE,
     FLOAT,
     INT64,
     default_float,
@@ -42,7 +43,12 @@ def variance(
         raise Unsupported("a correction that is complex")
     if is_half(self.dtype):
         wide = g.cast(self, FLOAT)
-        return g.cast(variance(g, wide, dim, correction, keepdim, root=root), self.dtype)
+        found = variance(g, wide, dim, correction, keepdim, root=False)
+        return g.cast(g.Sqrt(found) if root else found, self.dtype)
+    if root and self.dtype == FLOAT:
+        # The squares of what is beyond 1e19 are no floats, though the root of their mean is one.
+        wide = g.cast(self, DOUBLE)
+        return g.cast(variance(g, wide, dim, correction, keepdim, root=True), FLOAT)
     correction = 1 if correction is None else correction
     dims = reduced_dims(self, dim)
     centred = g.Sub(self, reduce(g, "ReduceMean", self, dim, True))
