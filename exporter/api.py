@@ -146,32 +146,32 @@ def export(
         raise InputError("freeze_state leaves no state whose type `state` could declare")
     require_way(external_data)
     arguments = _argument_tuple(args)
-    source = _source(model, arguments, dict(kwargs or {}), training, method, constants or {})
-    if external_data == "reference" and source.archive.path is None:
-        raise InputError(
-            "weights can be left in place only in an archive that is given by its path: "
-            "write a live module with torch.jit.save before"
-        )
-    bound = {name: v for name, v in (constants or {}).items() if name not in source.baked}
-    request = Request(
-        archive=source.archive,
-        method=method,
-        args=source.args,
-        kwargs=source.kwargs,
-        constants=bound,
-        input_names=input_names,
-        output_names=output_names,
-        dynamic_axes=_dynamic_axes(dynamic_axes),
-        opset=opset,
-        fold=do_constant_folding,
-        training=_TRAINING[training],
-        state=dict(state or {}),
-        freeze_state=freeze_state,
-        options=Options(unroll_trips=unroll_trips),
-        argument_names=source.names,
-        result_names=source.result_names,
-    )
     with collector_paused():
+        source = _source(model, arguments, dict(kwargs or {}), training, method, constants or {})
+        if external_data == "reference" and source.archive.path is None:
+            raise InputError(
+                "weights can be left in place only in an archive that is given by its path: "
+                "write a live module with torch.jit.save before"
+            )
+        bound = {name: v for name, v in (constants or {}).items() if name not in source.baked}
+        request = Request(
+            archive=source.archive,
+            method=method,
+            args=source.args,
+            kwargs=source.kwargs,
+            constants=bound,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=_dynamic_axes(dynamic_axes),
+            opset=opset,
+            fold=do_constant_folding,
+            training=_TRAINING[training],
+            state=dict(state or {}),
+            freeze_state=freeze_state,
+            options=Options(unroll_trips=unroll_trips),
+            argument_names=source.names,
+            result_names=source.result_names,
+        )
         conversion = convert(request)
         result = _finished(
             conversion,

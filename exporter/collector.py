@@ -1,4 +1,4 @@
-"""Python's collector of cyclic garbage, which has nothing to find while a program is converted.
+"""Python's collector of cyclic garbage, which has nothing to find during an export.
 
 What a conversion builds lives until its end, and the graph of a model is cyclic: values know their
 nodes and nodes their values. The collector walks over all of it, and over whatever else the process

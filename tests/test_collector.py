@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 import exporter
 from exporter.collector import collector_paused
@@ -47,6 +49,20 @@ def test_it_is_off_while_operators_are_converted(monkeypatch):
     monkeypatch.setattr(overload, "function", watched)
     exporter.export(ROOT / MODEL)
     assert seen == [False]
+    assert gc.isenabled()
+
+
+def test_it_is_off_while_a_module_is_traced():
+    seen = []
+
+    class Watched(nn.Module):
+        def forward(self, x):
+            seen.append(gc.isenabled())
+            return x + 1
+
+    exporter.export(Watched(), torch.ones(2))
+    assert seen
+    assert not any(seen)
     assert gc.isenabled()
 
 

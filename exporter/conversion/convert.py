@@ -153,7 +153,7 @@ class _Attempt:
             self.states.know_values()
             values = self.states.values
             self.tree = self._tree(values | {name: values[first] for name, first in shared.items()})
-        self.before = self._attributes()
+        self.before = self.after = self._attributes()
         self.result: Value = None
 
     def _bound(self, program: Program) -> tuple[list[Value], list[str]]:
@@ -197,13 +197,14 @@ class _Attempt:
             raise missing_operators(
                 error, self.interpreter.program, self.tree.root, self.request.method
             ) from None
+        self.after = self._attributes()
 
     def next_types(self) -> tuple[dict[str, StateType], dict[str, str]]:
         """The state's types as this run showed them; the same as before once they have settled."""
         types: dict[str, StateType] = {}
         shared: dict[str, str] = {}
         holders: dict[tuple[int, int], str] = {}
-        after = self._attributes()
+        after = self.after
         self.states.note_sizes({name: after[name][1] for name in self.types})
         for qualified, (held, before) in self.before.items():
             holds, value = after[qualified]
@@ -237,12 +238,11 @@ class _Attempt:
         self._warn_of_written_inputs()
         outputs = Outputs(self.g, self.request.output_names, self.request.result_names)
         outputs.add_all(self.result)
-        after = self._attributes()
         for qualified in self.types:
-            for name, tensor in self.states.outputs(qualified, after[qualified][1]):
+            for name, tensor in self.states.outputs(qualified, self.after[qualified][1]):
                 outputs.add(f"{name}_out", tensor)
         _check_state(self.request, self.states.names)
-        self._check_memory(after)
+        self._check_memory()
         if not outputs.values:
             raise InputError(
                 f"{self.request.method} gives no tensor or number and changes no state: "
@@ -273,8 +273,8 @@ class _Attempt:
             list(dict.fromkeys(self.interpreter.preconditions)),
         )
 
-    def _check_memory(self, after: Mapping[str, tuple[Value, Value]]) -> None:
-        written = [n for n, (_, old) in self.before.items() if _is_written(old, after[n][1])]
+    def _check_memory(self) -> None:
+        written = [n for n, (_, old) in self.before.items() if _is_written(old, self.after[n][1])]
         if not self.types and not written:
             return
         shared = overlapping(self.request.archive.root)

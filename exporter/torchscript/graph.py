@@ -197,7 +197,10 @@ class Function:
     @cached_property
     def graph(self) -> Graph:
         """The body."""
-        return self._lower(self)
+        graph = self._lower(self)
+        # It holds the syntax tree, which nobody needs any more.
+        del self._lower
+        return graph
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{p.type} {p.name}" for p in self.parameters)

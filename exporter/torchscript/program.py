@@ -30,8 +30,9 @@ class Program:
 
     `code` maps a module's dotted name, such as `__torch__.programs`, to its source. A record is
     parsed at the first question about one of its names, a body lowered at the first use of its
-    graph: an archive's methods that nobody calls cost nothing. `floats` are the integers of the
-    code that are to be read as floats.
+    graph: an archive's methods that nobody calls cost nothing. Syntax trees are let go once they
+    are read, for they are many small objects. `floats` are the integers of the code that are to be
+    read as floats.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Program:
     def has_class(self, qualified: str) -> bool:
         """Whether the archive defines a class of this name."""
         found = self._find(qualified)
-        return found is not None and isinstance(found[1], ast.ClassDef)
+        is_class = found is not None and isinstance(found[1], ast.ClassDef)
+        return is_class or qualified in self._classes
 
     def has_function(self, qualified: str) -> bool:
         """Whether the archive defines a free function of this name."""
         found = self._find(qualified)
-        return found is not None and isinstance(found[1], ast.FunctionDef)
+        is_function = found is not None and isinstance(found[1], ast.FunctionDef)
+        return is_function or qualified in self._functions
 
     def is_enum(self, qualified: str) -> bool:
         """Whether the archive defines an enum of this name."""
@@ -70,6 +73,7 @@ class Program:
             if found is None or not isinstance(found[1], ast.ClassDef):
                 raise ScriptError(self._missing("class", qualified))
             self._classes[qualified] = self._read_class(qualified, found[0], found[1])
+            self._forget(qualified)
         return self._classes[qualified]
 
     def function(self, qualified: str) -> Function:
@@ -79,6 +83,7 @@ class Program:
             if found is None or not isinstance(found[1], ast.FunctionDef):
                 raise ScriptError(self._missing("function", qualified))
             self._functions[qualified] = self._read_function(qualified, found[0], found[1])
+            self._forget(qualified)
         return self._functions[qualified]
 
     def method(self, class_name: str, method_name: str) -> Function:
@@ -98,6 +103,7 @@ class Program:
         return f"the archive has no {what} {qualified}: code record {module} does not define it"
 
     def _find(self, qualified: str) -> tuple[CodeRecord, ast.stmt] | None:
+        """The syntax tree of a class or function that has not been read yet."""
         module, _, name = qualified.rpartition(".")
         definitions = self._definitions.get(module)
         if definitions is None:
@@ -106,11 +112,16 @@ class Program:
             record = CodeRecord(module, self._code[module], self._source_ranges, self._floats)
             definitions = {
                 statement.name: (record, statement)
-                for statement in record.tree.body
+                for statement in record.parse().body
                 if isinstance(statement, (ast.ClassDef, ast.FunctionDef))
             }
             self._definitions[module] = definitions
         return definitions.get(name)
+
+    def _forget(self, qualified: str) -> None:
+        """Let the syntax tree go; methods keep their own until they are lowered."""
+        module, _, name = qualified.rpartition(".")
+        del self._definitions[module][name]
 
     def _read_class(self, name: str, record: CodeRecord, definition: ast.ClassDef) -> ClassType:
         base = dotted_name(definition.bases[0]) if definition.bases else None

@@ -1,4 +1,4 @@
-"""One code record of an archive, parsed once, with positions that lead back to the user's source.
+"""One code record of an archive, parsed, with positions that lead back to the user's source.
 
 Code records are Python syntax but for one thing: they use Python's keywords as names. An attribute
 may be called `lambda`, a keyword argument `from`. Such a word is replaced, before parsing, by one
@@ -12,7 +12,7 @@ import keyword
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import cached_property
 from itertools import accumulate, product
 from typing import Protocol
@@ -60,14 +60,12 @@ _KEYWORD_AS_NAME = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Renamed:
-    text: str
-    originals: dict[str, str]
+# In the last of these places a keyword may also parse as what it is (`lambda :`, `try :`).
+_KEYWORD_AS_ATTRIBUTE = re.compile(rf"\n  ({_WORDS}) :")
 
 
 class CodeRecord:
-    """The source text of one module of the archive, and the syntax tree it parses to."""
+    """The source text of one module of the archive."""
 
     def __init__(
         self,
@@ -81,9 +79,8 @@ class CodeRecord:
         self._source_ranges = source_ranges
         self._floats = floats
 
-    @cached_property
-    def _renamed(self) -> _Renamed:
-        """The text with keywords replaced where they are names."""
+    def _renamed(self) -> tuple[str, dict[str, str]]:
+        """The text with keywords replaced where they are names, and what replaced which."""
         replacements: dict[str, str] = {}
 
         def replace(match: re.Match[str]) -> str:
@@ -95,19 +92,26 @@ class CodeRecord:
             return replacements[word]
 
         text = _KEYWORD_AS_NAME.sub(replace, self.text)
-        return _Renamed(text, {stand_in: word for word, stand_in in replacements.items()})
+        return text, {stand_in: word for word, stand_in in replacements.items()}
 
-    @cached_property
-    def tree(self) -> ast.Module:
-        """The syntax tree, with the original names."""
+    def parse(self) -> ast.Module:
+        """The syntax tree, with the original names. It is not kept: trees are large."""
         try:
-            tree = parse_code(self._renamed.text)
+            tree = self._parse()
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ScriptError(f"code record {self.module} does not parse: {error}") from error
-        if self._renamed.originals:
-            _restore_names(tree, self._renamed.originals)
         if self._floats:
             _restore_floats(tree, self._floats)
+        return tree
+
+    def _parse(self) -> ast.Module:
+        """Few records have keywords as names; to look for them takes half as long as to parse."""
+        if _KEYWORD_AS_ATTRIBUTE.search(self.text) is None:
+            with suppress(SyntaxError):
+                return parse_code(self.text)
+        text, originals = self._renamed()
+        tree = parse_code(text)
+        _restore_names(tree, originals)
         return tree
 
     @cached_property
@@ -131,7 +135,7 @@ class CodeRecord:
 
     def segment(self, node: ast.AST) -> str:
         """The text of one node, as the record has it."""
-        return ast.get_source_segment(self._renamed.text, node) or ""
+        return ast.get_source_segment(self.text, node) or ""
 
 
 def _stand_in(word: str, text: str, taken: Collection[str]) -> str:

@@ -257,6 +257,8 @@ class States:
     def left(self, qualified: str, before: Value, after: Value) -> StateType | None:
         """The type that fits an attribute before and after the run; None if it is no state."""
         known = self._types.get(qualified)
+        if before is after and known is None and not self._is_declared(qualified):
+            return None
         try:
             form = _portable(
                 widen(
