@@ -4,7 +4,7 @@
     batch_norm         Conv + BatchNormalization -> Conv
     identities         Identity nodes that nothing needs
     subexpressions     equal nodes with equal inputs
-    unused nodes       onnx_ir's own pass: dead nodes and initializers
+    unused nodes       onnx_ir's own pass: dead nodes and initializers, before these and after
 
 onnx_ir's own passes for identities and common subexpressions are not used (1.1): the first makes a
 body return a value from outside it, which ONNX forbids; the second merges draws of Bernoulli and
@@ -38,6 +38,7 @@ def optimize(model: ir.Model, *, fold_weights: bool = True) -> None:
     passes: list[ir.passes.PassBase] = [RemoveUnusedNodesPass(), CastChainPass()]
     if fold_weights:
         passes.append(FoldBatchNormPass())
-    passes += [IdentityPass(), CommonSubexpressionPass(), RemoveUnusedNodesPass()]
-    for each in passes:
-        each(model)
+    passes += [IdentityPass(), CommonSubexpressionPass()]
+    changes = [each(model).modified for each in passes]
+    if any(changes):
+        RemoveUnusedNodesPass()(model)
