@@ -225,6 +225,8 @@ def view_strides(
     strides, shape = base.strides, base.read(g).shape
     if strides is None or shape is None or value.shape is None:
         return None
+    if not value.shape:
+        return ()
     rank = len(shape)
     name = kind.removeprefix("aten::").removeprefix("unsafe_")
 

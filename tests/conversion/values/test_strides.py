@@ -194,3 +194,13 @@ def test_state_that_stays_contiguous() -> None:
     check_state(Written(rows), (x,), (x,), (x,))
     refuses(Written(rows.t()), x, match="may share memory")
     refuses(Written(rows, swap=True), x, match="may share memory")
+
+
+def test_views_of_one_number() -> None:
+    def program(x):
+        y = x.movedim(0, -1).clone()
+        y += 1
+        x.moveaxis([0], [-1]).mul_(2)
+        return y, x.transpose(0, -1).clone(), x.swapaxes(0, 0).flatten(), x.t().permute([])
+
+    check(program, (torch.tensor(3.0),))
