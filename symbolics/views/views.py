@@ -90,6 +90,10 @@ def diagonal_length(rows: Dim, columns: Dim, offset: int) -> Dim:
     return sym_max(0, sym_min(rows + offset, columns))
 
 
+# Indices that `narrow` spells out, where the dim's size is of run time.
+MOST_GATHERED = 1024
+
+
 def narrow_start(g: Builder, size: Dim, start: Dim, length: Dim) -> Dim:
     """Where `narrow` starts, counted from the front; the model fails where its end is out of range.
 
@@ -161,6 +165,15 @@ def narrow(g: Builder, self: Tensor, dim: int, start: Dim, length: Dim) -> Tenso
     """`length` indices of a dim from `start` on; a negative start counts from the end."""
     sizes = list(self.require_shape())
     at = wrapped_dim(dim, len(sizes))
+    if (
+        isinstance(start, int)
+        and isinstance(length, int)
+        and start >= 0
+        and 0 < length <= MOST_GATHERED
+        and is_ge(sizes[at], start + length) is None
+    ):
+        # Gather fails where an index is out of range: one node does with the check.
+        return g.Gather(self, g.constant(list(range(start, start + length)), INT64), axis=at)
     first = narrow_start(g, sizes[at], start, length)
     sizes[at] = length
     part = slice_tensor(g, self, at, first, first + length)

@@ -574,3 +574,18 @@ def test_results_of_branches_and_loops_are_contiguous_where_all_paths_are() -> N
     check(branch, (M, True), (M, False))
     check_loop(loop, (M, 0), (M, 1), (M, 3))
     refuses(turned, M, True, match="may share memory")
+
+
+def test_a_known_part_of_a_dim_of_run_time_is_one_node() -> None:
+    def program(x):
+        return x.narrow(0, 1, 2), x.narrow(-1, 0, 3)
+
+    calls = [(torch.rand(sizes),) for sizes in ((3, 3), (7, 4), (4, 9))]
+    result = check(program, *calls, dynamic=True)
+    assert result.report.operators == {"Gather": 2}
+    session = harness.loaded(result)
+    for sizes in ((2, 3), (3, 2), (2, 2)):
+        with pytest.raises(RuntimeError):
+            program(torch.rand(sizes))
+        with pytest.raises(Exception, match="out of data bounds"):
+            harness.run(session, (torch.rand(sizes),))
