@@ -20,6 +20,7 @@ from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.foreach import call_for_each, single_operator
 from exporter.conversion.calls.out_arguments import out_arguments
 from exporter.conversion.values.objects import ListValue, RuntimeList, Value
+from exporter.conversion.values.pieces import Pieces
 from exporter.conversion.values.resizing import replace_contents
 from exporter.conversion.values.storage import on_storage
 from exporter.conversion.values.strides import is_kept, made, regrouped, view_strides
@@ -63,6 +64,13 @@ _VIEW_OR_COPY = {
     "aten::reshape_as",
     "aten::flatten",
     "aten::ravel",
+}
+# Views that are slices between any indices, so that two of them may overlap.
+_OVERLAPPING_PIECES = {
+    "aten::tensor_split",
+    "aten::hsplit",
+    "aten::vsplit",
+    "aten::dsplit",
 }
 # The argument itself, where there is nothing to do.
 _SELF_OR_COPY = {
@@ -487,14 +495,16 @@ def _aliased(
         strides = _regrouped(g, base, value)[1]
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
+        pieces = Pieces(disjoint=kind not in _OVERLAPPING_PIECES)
+        pieces.note(current, value)
         return ListValue(
             [
-                _view(interpreter, kind, overload, base, source, rest, v, i)
+                _view(interpreter, kind, overload, base, source, rest, v, i, pieces)
                 for i, v in enumerate(value)
             ],
             TensorType(),
         )
-    view = _view(interpreter, kind, overload, base, source, rest, value, None)
+    view = _view(interpreter, kind, overload, base, source, rest, value)
     if strides is not None:
         view.strides = strides
     return view
@@ -528,20 +538,34 @@ def _view(
     source: str,
     rest: dict[str, Any],
     value: Tensor,
-    index: int | None,
+    index: int | None = None,
+    pieces: Pieces | None = None,
 ) -> TensorRef:
-    def made(given: Mapping[str, Any]) -> View:
+    """A view of `base`; with an index the one of the `pieces` that a call gave."""
+
+    def made(given: Mapping[str, Any], pieces: Pieces | None = None) -> View:
         named = _python_names(dict(given))
 
         def take(g: Any, tensor: Tensor) -> Tensor:
-            result = _invoke(g, overload, {source: tensor, **given})
-            return result if index is None else result[index]  # type: ignore[no-any-return]
+            if index is None:
+                return _invoke(g, overload, {source: tensor, **given})  # type: ignore[no-any-return]
+            piece = None if pieces is None else pieces.of(g, tensor, index)
+            if piece is not None:
+                return piece
+            taken = _invoke(g, overload, {source: tensor, **given})
+            if pieces is not None:
+                pieces.note(tensor, taken)
+            return taken[index]  # type: ignore[no-any-return]
 
         def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:
-            if overload.write is not None:
-                extra = {} if index is None else {"index": index}
-                return overload.write(g, tensor, new, **named, **extra)  # type: ignore[no-any-return]
-            return scatter_through_indices(g, tensor, new, take)
+            if overload.write is None:
+                return scatter_through_indices(g, tensor, new, take)
+            if index is None:
+                return overload.write(g, tensor, new, **named)  # type: ignore[no-any-return]
+            written: Tensor = overload.write(g, tensor, new, **named, index=index)
+            if pieces is not None:
+                pieces.written(tensor, written, index, new)
+            return written
 
         view = View(take, put)
         view.operator = (overload.schema.qualified_name, index)
@@ -549,7 +573,7 @@ def _view(
         view.arguments, view.with_arguments = given, made
         return view
 
-    ref = TensorRef(base.cell, base, made(rest))
+    ref = TensorRef(base.cell, base, made(rest, pieces))
     ref.seed(value)
     ref.strides = view_strides(kind, base, interpreter.g, rest, value, index)
     return ref
