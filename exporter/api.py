@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import onnx_ir as ir
 
+from exporter import parameters
 from exporter.archive import Archive, open_archive
 from exporter.collector import collector_paused
 from exporter.conversion.boundary.specs import TensorSpec
@@ -19,21 +20,14 @@ from exporter.conversion.convert import Conversion, Request, convert, metadata
 from exporter.conversion.interpreter import Options
 from exporter.errors import InputError
 from exporter.onnx_graph.model import finish
-from exporter.onnx_graph.writing import require_way, write
-from symbolics.registry import import_families, symbolic
+from exporter.onnx_graph.writing import require_target, require_way, write
+from symbolics.registry import import_families, require_fit, symbolic
 
 if TYPE_CHECKING:
-    from exporter.conversion.boundary.signature import DynamicAxes
     from exporter.conversion.boundary.state import InitialState
     from exporter.verification import Verification
 
 __all__ = ["Exported", "Report", "export", "load", "register_symbolic"]
-
-OLDEST_OPSET, DEFAULT_OPSET, NEWEST_OPSET = 9, 20, 26
-
-_TRAINING = {"eval": False, "preserve": None, "train": True}
-#: What `torch.onnx.TrainingMode` calls them.
-_TRAINING_MODES = {"EVAL": "eval", "PRESERVE": "preserve", "TRAINING": "train"}
 
 
 @dataclass
@@ -82,10 +76,16 @@ def register_symbolic(
 
     `function(g, ...)` takes the builder and the schema's arguments; without it this is a
     decorator.
-    A second registration of an overload is a ValueError, unless `replace` says that it is meant.
+
+    A text that is no schema, a function that does not take its arguments, and a second registration
+    of an overload are ValueErrors; the last unless `replace` says that it is meant.
     """
-    import_families()  # before, so that a second registration is noticed here
-    register = symbolic(schema, replace=replace)
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        require_fit(schema, function)
+        import_families()  # before, so that a second registration is noticed here
+        return symbolic(schema, replace=replace)(function)
+
     return register if function is None else register(function)
 
 
@@ -103,7 +103,7 @@ def export(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     dynamic_axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
-    opset_version: int | None = DEFAULT_OPSET,
+    opset_version: int | None = parameters.DEFAULT_OPSET,
     do_constant_folding: bool = True,
     export_params: bool = True,
     keep_initializers_as_inputs: bool = False,
@@ -121,54 +121,65 @@ def export(
     """Convert a TorchScript program to ONNX, and write it to `path` if one is given.
 
     `model` is a path, bytes or file object of an archive, or a live `nn.Module` (which is traced),
-    `ScriptModule` or `ScriptFunction`. `args` are example arguments: tensors, arrays, numbers,
-    nested tuples, lists and dicts of them, or `TensorSpec`s; a traced archive brings its own.
-    Names, dynamic axes, opset and the flags mean what they mean in `torch.onnx.export`; `training`
-    is "eval", "preserve" or "train", or one of its `TrainingMode`s.
+    `ScriptModule` or `ScriptFunction`; `method` is the one that is converted. `args` and `kwargs`
+    are example arguments: tensors, arrays, numbers, nested tuples, lists and dicts of them, or
+    `TensorSpec`s; a traced archive brings its own. Numbers are inputs of the model: `constants`
+    binds arguments by name instead.
 
-    `constants` binds arguments by name; `state` declares the type of a state where it differs from
-    the archived value's, and what the method only reads and another one writes; `freeze_state`
-    keeps all state constant. `external_data` writes weights beside the model, or, as "reference",
-    leaves them in the archive, and then changes none of them. Raises an `ExportError`.
+    As in `torch.onnx.export` are names, `dynamic_axes`, the opset (9 to 26), `export_params`,
+    `keep_initializers_as_inputs`, `do_constant_folding`, `custom_opsets` and `training`, which is
+    "eval", "preserve" or "train", or one of its `TrainingMode`s. `verbose` writes into each node
+    where it comes from. Loops of a known number of trips are unrolled up to `unroll_trips`.
+
+    What the method writes is state, inputs and outputs of the model. `state` declares its type
+    where that differs from the archived value's, and what the method only reads and another one
+    writes; `freeze_state` keeps all of it constant.
+
+    `verify` runs the result before it is written. `external_data` writes weights beside the model
+    ("auto" where it would pass 2 GB), or, as "reference", leaves them in the archive, and then
+    changes none of them.
+
+    Raises an `ExportError`, and an `OSError` where the file can't be written.
     """
     started = time.perf_counter()
-    opset = DEFAULT_OPSET if opset_version is None else opset_version
-    if type(opset) is not int:
-        raise InputError(f"opset_version is a whole number, not {opset!r}")
-    if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
-        raise InputError(
-            f"opset {opset} is not supported; opsets {OLDEST_OPSET} to {NEWEST_OPSET} are"
-        )
-    training = _TRAINING_MODES.get(getattr(training, "name", ""), training)
-    if training not in _TRAINING:
-        raise InputError(f'training is "eval", "preserve" or "train", not {training!r}')
-    if freeze_state and state:
+    opset = parameters.opset(opset_version)
+    mode = parameters.training_mode(training)
+    positional = parameters.positional(args)
+    named = parameters.by_name("kwargs", kwargs)
+    fixed = parameters.by_name("constants", constants)
+    declared = parameters.state_types(state)
+    if freeze_state and declared:
         raise InputError("freeze_state leaves no state whose type `state` could declare")
+    names = [parameters.names("input_names", input_names)]
+    names.append(parameters.names("output_names", output_names))
+    axes = parameters.dynamic_axes(dynamic_axes)
+    domains = parameters.custom_opsets(custom_opsets)
+    options = Options(unroll_trips=parameters.trips("unroll_trips", unroll_trips))
     require_way(external_data)
-    arguments = _argument_tuple(args)
+    if path is not None:
+        require_target(path)
     with collector_paused():
-        source = _source(model, arguments, dict(kwargs or {}), training, method, constants or {})
+        source = _source(model, positional, named, mode, method, fixed)
         if external_data == "reference" and source.archive.path is None:
             raise InputError(
                 "weights can be left in place only in an archive that is given by its path: "
                 "write a live module with torch.jit.save before"
             )
-        bound = {name: v for name, v in (constants or {}).items() if name not in source.baked}
         request = Request(
             archive=source.archive,
             method=method,
             args=source.args,
             kwargs=source.kwargs,
-            constants=bound,
-            input_names=input_names,
-            output_names=output_names,
-            dynamic_axes=_dynamic_axes(dynamic_axes),
+            constants=source.constants,
+            input_names=names[0],
+            output_names=names[1],
+            dynamic_axes=axes,
             opset=opset,
             fold=do_constant_folding,
-            training=_TRAINING[training],
-            state=dict(state or {}),
+            training=parameters.TRAINING_FLAGS[mode],
+            state=declared,
             freeze_state=freeze_state,
-            options=Options(unroll_trips=unroll_trips),
+            options=options,
             argument_names=source.names,
             result_names=source.result_names,
         )
@@ -178,7 +189,7 @@ def export(
             export_params,
             keep_initializers_as_inputs,
             verbose,
-            custom_opsets,
+            domains,
             fold_weights=external_data != "reference",
         )
     result.archive = source.archive
@@ -187,9 +198,9 @@ def export(
     if verify:
         from exporter.verification import CallPlan, verify_export  # noqa: PLC0415  starts onnxruntime
 
-        plan = CallPlan.of(source.archive, method, source.args, source.kwargs, bound)
+        plan = CallPlan.of(source.archive, method, source.args, source.kwargs, source.constants)
         result.verification = verify_export(
-            result, plan, pytorch=source.content, method=method, training=training
+            result, plan, pytorch=source.archive.loadable, method=method, training=mode
         )
     if path is not None:
         result.save(path, external_data)
@@ -197,19 +208,15 @@ def export(
 
 
 class _Source(NamedTuple):
-    """What is converted: the archive, where PyTorch can load it from, and the arguments.
-
-    The arguments are arrays, numbers and specs.
-    """
+    """What is converted: an archive, and arguments that are arrays, numbers and specs."""
 
     archive: Archive
-    content: str | os.PathLike[str] | bytes
     args: Sequence[Any] | None
     kwargs: dict[str, Any]
+    constants: dict[str, Any]
     warnings: list[str]
     names: Mapping[str, str] = {}
     result_names: Sequence[str] = ()
-    baked: frozenset[str] = frozenset()
 
 
 def _source(
@@ -218,43 +225,51 @@ def _source(
     kwargs: dict[str, Any],
     training: str,
     method: str,
-    constants: Mapping[str, Any],
+    constants: dict[str, Any],
 ) -> _Source:
-    if hasattr(model, "read"):
-        name, model = str(getattr(model, "name", "the archive")), model.read()
-        if not isinstance(model, bytes):
-            raise InputError(f"{name} is not opened in binary mode")
-        archive = Archive(memoryview(model), name)
-    elif isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview)):
-        archive = open_archive(model)
-    elif "torch" not in sys.modules:
-        raise InputError(
-            f"an object of type {type(model).__name__} can't be exported: "
-            "give the path, bytes or file object of an archive"
-        )
-    else:
-        from exporter import live, live_floats  # noqa: PLC0415  import torch, which is there already
-
-        saved = live.to_archive(model, args, kwargs, training, method, constants)
-        archive = open_archive(saved.content)
-        archive.floats_written_as_ints = live_floats.floats_written_as_ints(
-            saved.program, method, archive.code.values()
-        )
-        return _Source(
-            archive,
-            saved.content,
-            saved.args,
-            saved.kwargs,
-            saved.warnings,
-            saved.names,
-            saved.result_names,
-            saved.baked,
-        )
-    if _has_tensors((args, kwargs)):
+    is_archive = isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview))
+    # A module may have a method `read` of its own.
+    is_file = hasattr(model, "read") and not _is_of_torch(model)
+    if "torch" in sys.modules and not is_archive and not is_file:
+        return _live_source(model, args, kwargs, training, method, constants)
+    archive = open_archive(model)
+    if _has_tensors((args, kwargs, constants)):
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 
-        args, kwargs = live.to_arrays(args), live.to_arrays(kwargs)
-    return _Source(archive, model, args, kwargs, [])
+        args, kwargs, constants = map(live.to_arrays, (args, kwargs, constants))
+    return _Source(archive, args, kwargs, constants, [])
+
+
+def _live_source(
+    model: Any,
+    args: Sequence[Any] | None,
+    kwargs: dict[str, Any],
+    training: str,
+    method: str,
+    constants: dict[str, Any],
+) -> _Source:
+    from exporter import live, live_floats  # noqa: PLC0415  import torch, which is there already
+
+    saved = live.to_archive(model, args, kwargs, training, method, constants)
+    archive = open_archive(saved.content)
+    archive.floats_written_as_ints = live_floats.floats_written_as_ints(
+        saved.program, method, archive.code.values()
+    )
+    left = {name: value for name, value in constants.items() if name not in saved.baked}
+    return _Source(
+        archive,
+        saved.args,
+        saved.kwargs,
+        live.to_arrays(left),
+        saved.warnings,
+        saved.names,
+        saved.result_names,
+    )
+
+
+def _is_of_torch(value: Any) -> bool:
+    """Whether this is a module, tensor or the like, without importing torch to know."""
+    return any(base.__module__.partition(".")[0] == "torch" for base in type(value).__mro__)
 
 
 def _has_tensors(value: Any) -> bool:
@@ -262,35 +277,7 @@ def _has_tensors(value: Any) -> bool:
         return any(map(_has_tensors, value))
     if isinstance(value, Mapping):
         return any(map(_has_tensors, value.values()))
-    return type(value).__module__.partition(".")[0] == "torch"
-
-
-def _argument_tuple(args: Any) -> Sequence[Any] | None:
-    if args is None or isinstance(args, (list, tuple)):
-        return args
-    return (args,)
-
-
-def _dynamic_axes(given: Mapping[str, Mapping[int, str] | Sequence[int]] | None) -> DynamicAxes:
-    """As a dict of dicts; the axes of a list get the names that torch.onnx gives them."""
-    if given is not None and not isinstance(given, Mapping):
-        raise InputError('dynamic_axes is a dict such as {"x": {0: "batch"}}')
-    result: dict[str, dict[int, str]] = {}
-    for name, axes in (given or {}).items():
-        if isinstance(axes, Mapping):
-            labels = dict(axes)
-        elif isinstance(axes, (list, tuple, range)):
-            labels = {axis: f"{name}_dynamic_axes_{k}" for k, axis in enumerate(axes, 1)}
-        else:
-            raise InputError(
-                f"dynamic_axes of {name} is {axes!r}, neither a dict such as "
-                '{0: "batch"} nor a list of axes'
-            )
-        for axis, label in labels.items():
-            if not str(axis).removeprefix("-").isdecimal() or not (label and type(label) is str):
-                raise InputError(f"dynamic_axes of {name}: {{{axis!r}: {label!r}}} names no axis")
-        result[name] = {int(axis): label for axis, label in labels.items()}
-    return result
+    return _is_of_torch(value)
 
 
 def _finished(
@@ -298,11 +285,11 @@ def _finished(
     export_params: bool,
     keep_initializers_as_inputs: bool,
     verbose: bool,
-    custom_opsets: Mapping[str, int] | None,
+    custom_opsets: Mapping[str, int],
     fold_weights: bool,
 ) -> Exported:
     builder = conversion.builder
-    builder.domains.update(custom_opsets or {})
+    builder.domains.update(custom_opsets)
     model = finish(
         builder,
         conversion.inputs,

@@ -72,9 +72,10 @@ def export(
 ) -> Exported:
     """Convert a model as `torch.onnx.export(..., dynamo=False)` did, and write it to `f`.
 
-    Weights are beside the file where it
-    would pass 2 GB, or where `use_external_data_format` says so; `external_data=False` forbids it.
-    Returns what `exporter.export` does; `torch.onnx.export` returned None.
+    Weights are beside the file where it would pass 2 GB, or where `use_external_data_format` says
+    so; `external_data=False` forbids it. Without `opset_version` the opset is 20, the default of
+    PyTorch 2.13. A parameter that no release had is a TypeError. Returns what `exporter.export`
+    does; `torch.onnx.export` returned None.
     """
     _check(operator_export_type, export_modules_as_functions, autograd_inlining, others)
     positional, keywords = _call(args, kwargs)

@@ -19,9 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from typing import Any, TypeVar
 
 from exporter.errors import RaisedError as Raised
+from exporter.errors import ScriptError
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.torchscript.schema import Schema, parse_schema
 from symbolics.families import FAMILIES
@@ -35,7 +37,9 @@ __all__ = [
     "quantized_form",
     "form_for_quantized",
     "import_families",
+    "parameter_name",
     "registered",
+    "require_fit",
     "symbolic",
     "view_write",
 ]
@@ -87,6 +91,35 @@ def symbolic(schema: str, *, replace: bool = False) -> Callable[[F], F]:
         return function
 
     return register
+
+
+# Arguments of schemas whose names are keywords in Python.
+_PARAMETERS = {"from": "from_", "lambda": "lambd", "global": "global_"}
+
+
+def parameter_name(argument: str) -> str:
+    """What a symbolic calls an argument of its schema."""
+    return _PARAMETERS.get(argument, argument)
+
+
+def require_fit(schema: str, function: Symbolic) -> None:
+    """Raise a `ValueError` if a text is no schema, or a function does not take its arguments."""
+    try:
+        parsed = parse_schema(schema)
+    except ScriptError as error:
+        raise ValueError(str(error)) from None
+    if "::" not in schema.split("(", 1)[0]:
+        raise ValueError(f"a schema begins with a namespace, as in mylib::name, not: {schema!r}")
+    if not callable(function):
+        raise ValueError(f"the symbolic for {parsed.qualified_name} is no function: {function!r}")
+    given = {parameter_name(argument.name): None for argument in parsed.arguments}
+    try:
+        signature(function).bind(None, **given)
+    except TypeError as error:
+        expected = ", ".join(["g", *given])
+        raise ValueError(
+            f"the symbolic for {parsed.qualified_name} must take ({expected}): {error}"
+        ) from None
 
 
 def view_write(*heads: str) -> Callable[[F], F]:

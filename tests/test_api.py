@@ -1,5 +1,7 @@
 """What `export` takes for its parameters, and what it says of what it can't take."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -63,18 +65,97 @@ def test_dynamic_axes_that_are_none(axes: object, match: str) -> None:
         ({"opset_version": "17"}, "a whole number, not '17'"),
         ({"opset_version": 17.0}, "a whole number, not 17.0"),
         ({"training": "TRAINING"}, "training is"),
-        ({"input_names": ["a", "a"]}, "'a'"),
+        ({"opset_version": True}, "a whole number, not True"),
+        ({"training": ["eval"]}, r"training is .* not \['eval'\]"),
+        ({"kwargs": 5}, "kwargs is a dict of values by name, not a int"),
+        ({"constants": ["y"]}, "constants is a dict of values by name, not a list"),
+        ({"custom_opsets": {"mylib": "1"}}, "the version of mylib is a whole number, not '1'"),
+        ({"unroll_trips": -1}, "unroll_trips is a number of trips, not -1"),
+        ({"unroll_trips": None}, "unroll_trips is a whole number, not None"),
+        ({"input_names": "xy"}, "input_names is a list of names, not 'xy'"),
+        ({"input_names": ["a", None]}, "input_names has None, which is no name"),
+        ({"input_names": ["a", "a"]}, "input_names has the name 'a' twice"),
         ({"input_names": ["a", ""]}, "input_names has an empty name"),
         ({"output_names": [""]}, "output_names has an empty name"),
         ({"input_names": ["a", "b", "c"]}, "3 input_names for 2 inputs"),
         ({"output_names": ["x"]}, "x is the name of an input"),
         ({"method": "other"}, "no method 'other'"),
+        ({"state": {"h": "float32[3]"}}, r"state: h is 'float32\[3\]', not TensorSpec"),
+        ({"path": 5}, "a path or a binary file, not to 5"),
+        ({"path": io.StringIO()}, "not opened in binary mode"),
         ({"state": {"h": exporter.TensorSpec("float32", (3,))}}, "there is no state 'h'"),
     ],
 )
 def test_parameters_that_do_not_fit(options: dict[str, object], match: str) -> None:
     with pytest.raises(exporter.InputError, match=match):
         exporter.export(Sum(), (X, X), **options)
+
+
+def test_an_opset_may_be_numpys() -> None:
+    result = exporter.export(Sum(), (X, X), opset_version=np.int64(17))
+    assert result.model.opset_imports[""] == 17
+
+
+def test_an_axis_that_an_output_has_not() -> None:
+    """It names nothing; of an input it would be an error."""
+    result = exporter.export(Sum(), (X, X), dynamic_axes={"output": {2: "n"}})
+    assert result.report.warnings == ["dynamic_axes: output has 2 dims, so there is no axis 2"]
+
+
+class Reads(nn.Module):
+    """A module with a method that files have, too."""
+
+    def read(self, x: Tensor) -> Tensor:
+        return x * 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.read(x)
+
+
+def test_a_module_that_reads() -> None:
+    """It is no file object."""
+    assert exporter.export(Reads(), (X,)).report.node_count == 1
+
+
+def test_a_tensor_as_constant_of_a_script() -> None:
+    """It is taken as arrays are."""
+    scripted = torch.jit.script(Sum())
+    result = exporter.export(scripted, (X,), constants={"y": X * 3})
+    assert [name for name, *_ in result.report.inputs] == ["x"]
+    (found,) = loaded(result).run(None, {"x": X.numpy()})
+    np.testing.assert_array_equal(found, X * 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, np.float16, np.dtype("float16"), "half"])
+def test_a_dtype_may_be_pytorchs_or_numpys(dtype: object) -> None:
+    spec = exporter.TensorSpec(dtype, ["n", np.int64(3)])
+    assert (spec.onnx_dtype.name, spec.shape) == ("FLOAT16", ("n", 3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (("float33", (3,)), "there is no dtype 'float33'"),
+        (("string", (3,)), "there is no dtype 'string'"),
+        ((None, (3,)), "there is no dtype 'None'"),
+        (("float32", 3), r'a shape is a tuple such as \("batch", 3\), not 3'),
+        (("float32", "ab"), "a shape is a tuple .* not 'ab'"),
+        (("float32", (-1, 3)), "a dim is a size, or a name if it is dynamic, not -1"),
+        (("float32", (None,)), "a dim is a size, or a name if it is dynamic, not None"),
+        (("float32", (2.0,)), "not 2.0"),
+        (("float32", ("",)), "not ''"),
+    ],
+)
+@pytest.mark.parametrize("kind", [exporter.TensorSpec, exporter.SequenceSpec])
+def test_what_is_no_spec(kind: type, arguments: tuple[object, ...], match: str) -> None:
+    """It is said where it is written."""
+    with pytest.raises(exporter.InputError, match=match):
+        kind(*arguments)
+
+
+def test_an_optional_holds_a_spec() -> None:
+    with pytest.raises(exporter.InputError, match="not 'float32'"):
+        exporter.OptionalSpec("float32")
 
 
 class Modes(nn.Module):

@@ -127,6 +127,7 @@ def test_state_is_written_and_declared(run) -> None:
         assert stored.files == ["mean", "count"]
         for name, array in zip(stored.files, recording.state, strict=True):
             np.testing.assert_array_equal(stored[name], array)
+    assert Path("state.npz").stat().st_mode == Path("running_mean.onnx").stat().st_mode
     assert run(STATEFUL, "-i", f"x=float32[{shape}]", "--freeze-state", "-q").code == 0
     assert list(inputs_of("running_mean.onnx")) == ["x"]
 
@@ -211,6 +212,9 @@ def test_a_difference_is_told_and_nothing_is_written(run) -> None:
         (("-o", "."), "is a folder"),
         (("-o", GATE), "would replace the model"),
         (("--expected", "out.npz"), "--expected needs --inputs"),
+        (("--inputs", GATE, "--expected", GATE), "is not an .npz file of arrays"),
+        (("--rtol", "1e-3"), "--rtol and --atol need --verify or --expected"),
+        (("--verify", "--atol", "-1"), "x>=0"),
         (("--symbolics", "no.py"), "there is no file no.py"),
         (("--method", "encode"), "no method 'encode'"),
         (("--const", "n=5"), "there is no parameter 'n'"),

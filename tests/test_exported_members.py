@@ -50,6 +50,24 @@ def test_register_symbolic_registers_once() -> None:
     register_symbolic(schema, replace=True)(doubled)
 
 
+@pytest.mark.parametrize(
+    ("schema", "function", "match"),
+    [
+        ("halved", lambda g, x: x, "not an operator schema: 'halved'"),
+        ("halved(Tensor x) -> Tensor", lambda g, x: x, "begins with a namespace"),
+        ("exporter_tests::halved(Tensor x -> Tensor", lambda g, x: x, "a bracket is not closed"),
+        ("exporter_tests::halved(Tensor x) -> Tensor", 5, "is no function: 5"),
+        ("exporter_tests::halved(Tensor x) -> Tensor", lambda g, y: y, r"must take \(g, x\)"),
+        ("exporter_tests::halved(Tensor x) -> Tensor", lambda g: g, r"must take \(g, x\)"),
+    ],
+)
+def test_register_symbolic_refuses_what_can_not_be_called(schema, function, match) -> None:
+    """Here, and not when the operator is first met."""
+    with pytest.raises(ValueError, match=match):
+        register_symbolic(schema, function)
+    assert not overloads("exporter_tests::halved")
+
+
 @pytest.mark.parametrize("opset", [8, 27])
 def test_opset_out_of_range(opset: int) -> None:
     """The error says which opsets there are."""

@@ -6,6 +6,7 @@ use, and tensors are views of the map.
 
 from __future__ import annotations
 
+import io
 import mmap
 import os
 import sys
@@ -22,7 +23,7 @@ from exporter.archive.records import Records
 from exporter.archive.source_ranges import SourceRanges
 from exporter.archive.unpickler import unpickle
 from exporter.archive.values import ScriptObject, Storage
-from exporter.errors import ArchiveError, NotTorchScriptError
+from exporter.errors import ArchiveError, InputError, NotTorchScriptError
 
 __all__ = ["Archive", "open_archive", "MAX_VERSION"]
 
@@ -35,19 +36,24 @@ def open_archive(
 ) -> Archive:
     """Open an archive from a path (mapped), bytes, or a binary file object (read whole).
 
-    Raises NotTorchScriptError for a file that is something else, ArchiveError for a damaged one.
+    Raises NotTorchScriptError for a file that is something else, ArchiveError for a damaged one,
+    InputError for an object that is none of these.
     """
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        content, name = memoryview(source).toreadonly(), "the archive"
-    elif isinstance(source, (str, os.PathLike)):
+    if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         return Archive(_mapped(path), str(path), path)
-    else:
-        data = source.read()
-        if not isinstance(data, bytes):
-            raise ArchiveError("the archive's file object is not opened in binary mode")
-        content, name = memoryview(data), str(getattr(source, "name", "the archive"))
-    return Archive(content, name)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return Archive(memoryview(source).toreadonly(), "the archive")
+    if not hasattr(source, "read"):
+        raise InputError(
+            f"an object of type {type(source).__name__} is no archive: "
+            "give the path, bytes or file object of one"
+        )
+    name = str(getattr(source, "name", "the archive"))
+    content = None if isinstance(source, io.TextIOBase) else source.read()
+    if not isinstance(content, bytes):
+        raise InputError(f"{name} is not opened in binary mode")
+    return Archive(memoryview(content), name)
 
 
 def _mapped(path: Path) -> memoryview:
@@ -109,6 +115,11 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"<Archive {self._source}: version {self.version}, {len(self.code)} code records>"
+
+    @property
+    def loadable(self) -> Path | memoryview:
+        """What `torch.jit.load` can load it from: the file, else its content."""
+        return self._content if self.path is None else self.path
 
     def release_memory(self) -> None:
         """Let the system take back the pages of the file that were read; they are read anew on use.

@@ -13,7 +13,7 @@ import click
 from exporter import deferred_sympy  # noqa: F401  # first: it imports onnx_ir
 from exporter.archive import Archive, open_archive
 from exporter.commands import notation, report
-from exporter.commands.files import Arrays, check_targets, read_arrays, write_state, writing
+from exporter.commands.files import Arrays, check_targets, read_arrays, write_state
 from exporter.commands.outcome import print_json
 from exporter.commands.progress import Progress
 from exporter.torchscript.program import Program
@@ -72,6 +72,8 @@ def run(
     )
     if expected is not None and input_file is None:
         raise click.UsageError("--expected needs --inputs")
+    if not (verify or expected is not None or (rtol is None and atol is None)):
+        raise click.UsageError("--rtol and --atol need --verify or --expected")
     if freeze_state and state_out is not None:
         raise click.UsageError("--freeze-state leaves no state for --state-out")
     specs = notation.nested(notation.specs(inputs, "--input"))
@@ -113,11 +115,9 @@ def run(
                 None if expected is None else read_arrays(expected), rtol, atol,
             )  # fmt: skip
         progress.text = f"writing {target}"
-        with writing(target):
-            exported.save(target, external_data=_EXTERNAL_DATA[weights])
+        exported.save(target, external_data=_EXTERNAL_DATA[weights])
         if state_target is not None:
-            with writing(state_target):
-                write_state(state_target, exported.initial_state)
+            write_state(state_target, exported.initial_state)
     if as_json:
         print_json(report.described(exported, model, target))
     elif not quiet:
@@ -215,5 +215,10 @@ def _verified(
         names = [name for name, *_ in exported.report.inputs if name not in exported.initial_state]
         plan.use(names, arrays)
     return verify_export(
-        exported, plan, pytorch=archive.path, method=method, training=training, tolerance=tolerance
+        exported,
+        plan,
+        pytorch=archive.loadable,
+        method=method,
+        training=training,
+        tolerance=tolerance,
     )

@@ -87,8 +87,14 @@ Exit codes:
     "--expected", type=click.Path(), metavar="OUT.npz",
     help="The outputs that --inputs must give, by output name or in order.",
 )  # fmt: skip
-@click.option("--rtol", type=float, help="Relative tolerance; by default what suits the dtype.")
-@click.option("--atol", type=float, help="Absolute tolerance; by default what suits the dtype.")
+@click.option(
+    "--rtol", type=click.FloatRange(0), metavar="FLOAT",
+    help="Relative tolerance; by default what suits the dtype.",
+)  # fmt: skip
+@click.option(
+    "--atol", type=click.FloatRange(0), metavar="FLOAT",
+    help="Absolute tolerance; by default what suits the dtype.",
+)  # fmt: skip
 @click.option(
     "--symbolics", multiple=True, type=click.Path(), metavar="FILE.py",
     help="Run a Python file first that registers symbolics, for operators of your own.",

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,12 +16,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 import numpy as np
 
-from exporter.onnx_graph.writing import is_device, place_of
+from exporter.onnx_graph.writing import folder_beside, is_device, place_of
 
 if TYPE_CHECKING:
     from exporter.conversion.boundary.state import InitialState
 
-__all__ = ["Arrays", "check_targets", "read_arrays", "write_state", "writing"]
+__all__ = ["Arrays", "check_targets", "read_arrays", "write_state"]
 
 Arrays: TypeAlias = dict[str, np.ndarray[Any, Any]] | list[np.ndarray[Any, Any]]
 
@@ -52,26 +50,21 @@ def _same(target: Path, source: Path) -> bool:
     return target.resolve() == source.resolve()
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Name the file itself where writing fails, not the temporary one that it is made as."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-
-
 def read_arrays(file: str) -> Arrays:
     """The arrays of an `.npz` by name, in order where the names are NumPy's own: arr_0, arr_1."""
     try:
         with np.load(file) as stored:
-            if stored.files == [f"arr_{i}" for i in range(len(stored.files))]:
-                return [stored[name] for name in stored.files]
-            return {name: stored[name] for name in stored.files}
+            arrays = {name: stored[name] for name in stored.files}
     except OSError:
         raise
     except Exception as error:
         raise click.UsageError(f"{file} is not an .npz file of arrays: {error}") from None
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # any zip file can be opened
+            raise click.UsageError(f"{file} is not an .npz file of arrays: {name} is none")
+    if list(arrays) == [f"arr_{i}" for i in range(len(arrays))]:
+        return list(arrays.values())
+    return arrays
 
 
 def write_state(path: Path, state: InitialState) -> None:
@@ -82,17 +75,14 @@ def write_state(path: Path, state: InitialState) -> None:
             arrays.update((f"{name}.{i}", item) for i, item in enumerate(value))
         else:
             arrays[name] = value
-    content = BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
     path = place_of(path)
     if is_device(path):
+        content = BytesIO()
+        np.savez(content, allow_pickle=False, **arrays)
         path.write_bytes(content.getvalue())
         return
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.getvalue())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with folder_beside(path) as folder:
+        made = folder / path.name
+        with made.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        made.replace(path)

@@ -39,9 +39,8 @@ def specs(texts: Sequence[str], option: str, forms: str = _FORMS) -> dict[str, S
         name, separator, described = (part.strip() for part in text.partition("="))
         if not (name and separator):
             raise _malformed(text, option, forms)
-        spec = _spec(described.replace(" ", ""), text, option)
         try:
-            _ = spec.onnx_dtype
+            spec = _spec(described.replace(" ", ""), text, option)
         except InputError as error:
             raise click.BadParameter(f"{text!r}: {error.message}", param_hint=option) from None
         result[_new(name, result, option)] = spec

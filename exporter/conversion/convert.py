@@ -32,7 +32,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Node
 from exporter.torchscript.program import Program
 
-__all__ = ["Conversion", "Request", "convert"]
+__all__ = ["Conversion", "Request", "convert", "metadata"]
 
 # Rounds in which the types of the state must settle.
 STATE_ROUNDS = 16
@@ -292,10 +292,14 @@ class _Attempt:
             return
         dims = list(value.shape.dims)
         for axis, label in labels.items():
-            if -len(dims) <= axis < len(dims) and not isinstance(dims[axis], int):
-                text = str(dims[axis])
-                if "." in text:
-                    dims[axis] = ir.SymbolicDim(label)
+            if not -len(dims) <= axis < len(dims):
+                # No error, as it is of an input: PyTorch's exporter says nothing at all.
+                self.interpreter.warnings.append(
+                    f"dynamic_axes: {value.name} has {len(dims)} dims, so there is no axis {axis}"
+                )
+            elif not isinstance(dims[axis], int) and "." in str(dims[axis]):
+                # The builder's name for what a node decides, such as NonZero.1.
+                dims[axis] = ir.SymbolicDim(label)
         value.shape = ir.Shape(dims)
 
 
@@ -348,11 +352,6 @@ def _check_state(request: Request, known: Sequence[str]) -> None:
 
 
 def _check_names(request: Request, inputs: Inputs) -> None:
-    for what, names in (("input", request.input_names), ("output", request.output_names)):
-        if names is not None and len(set(names)) != len(names):
-            raise InputError(f"{what}_names has the same name twice")
-        if names is not None and "" in names:
-            raise InputError(f"{what}_names has an empty name")
     taken = set(inputs.names).intersection(request.output_names or ())
     if taken:
         raise InputError(f"output_names: {', '.join(sorted(taken))} is the name of an input")

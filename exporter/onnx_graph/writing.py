@@ -6,6 +6,8 @@ from file to file, or the model names their place in that file.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +20,16 @@ import onnx_ir as ir
 
 from exporter.errors import InputError
 
-__all__ = ["WeightFile", "is_device", "place_of", "require_way", "weight_bytes", "write"]
+__all__ = [
+    "WeightFile",
+    "folder_beside",
+    "is_device",
+    "place_of",
+    "require_target",
+    "require_way",
+    "weight_bytes",
+    "write",
+]
 
 # A protobuf message holds at most 2 GiB; what is not weights needs room as well.
 LARGEST_MESSAGE = int(1.8 * (1 << 30))
@@ -47,6 +58,14 @@ def require_way(external_data: bool | str) -> None:
         )
 
 
+def require_target(target: object) -> None:
+    """Raise an error if a model can't be written to such an object."""
+    if isinstance(target, io.TextIOBase):
+        raise InputError("the file object to write the model to is not opened in binary mode")
+    if not isinstance(target, (str, os.PathLike)) and not hasattr(target, "write"):
+        raise InputError(f"the model is written to a path or a binary file, not to {target!r}")
+
+
 def weight_bytes(model: ir.Model) -> int:
     """The size of all tensors that a message would have to hold."""
     return sum(tensor.nbytes for _, tensor in _tensors(model) if not _is_external(tensor))
@@ -61,6 +80,21 @@ def place_of(target: str | os.PathLike[str]) -> Path:
 def is_device(path: Path) -> bool:
     """Whether this takes bytes and is no file: a device or a pipe, which must not be replaced."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """A folder to make a file in that then replaces `path`: there it is complete, or never was.
+
+    What goes wrong is said of `path` itself.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def write(
@@ -78,6 +112,7 @@ def write(
     write leaves what was there before. Devices and pipes are written to.
     """
     require_way(external_data)
+    require_target(target)
     external = external_data in (True, "reference") or (
         external_data == "auto" and weight_bytes(model) > LARGEST_MESSAGE
     )
@@ -92,16 +127,13 @@ def write(
             raise InputError(f"external data needs a folder: there is none beside {path}")
         path.write_bytes(_message(model, source))
         return [path]
-    with (
-        tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
-        _tensors_restored(model),
-    ):
+    with folder_beside(path) as folder, _tensors_restored(model):
         if external_data == "reference":
             _leave_in_place(model, source, path.parent)
             external = weight_bytes(model) > LARGEST_MESSAGE
         if external:
             _move_out(model, source, folder, f"{path.name}.data")
-        made = Path(folder) / path.name
+        made = folder / path.name
         made.write_bytes(_message(model, source))
         # The weights first: a model is never there without them.
         written = [p for p in (made.with_name(f"{path.name}.data"), made) if p.exists()]
@@ -156,7 +188,7 @@ def _leave_in_place(model: ir.Model, source: WeightFile | None, folder: Path) ->
     _refer(model, source, folder, file.relative_to(folder))
 
 
-def _move_out(model: ir.Model, source: WeightFile | None, folder: str, name: str) -> None:
+def _move_out(model: ir.Model, source: WeightFile | None, folder: Path, name: str) -> None:
     """Write weights to the file `name` of a folder, but for those that are external already."""
     values = [
         value

@@ -64,7 +64,7 @@ def verify_export(
     exported: Exported,
     plan: CallPlan,
     *,
-    pytorch: str | os.PathLike[str] | bytes | None = None,
+    pytorch: str | os.PathLike[str] | bytes | memoryview | None = None,
     method: str = "forward",
     training: str = "eval",
     tolerance: Tolerance = Tolerance(),  # noqa: B008  frozen

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from exporter.archive import open_archive
-from exporter.errors import ArchiveError, NotTorchScriptError
+from exporter.errors import ArchiveError, InputError, NotTorchScriptError
 from tests.archive.handmade import HEADER, archive, module, name, text, zipped
 
 
@@ -100,9 +100,18 @@ def test_the_path_begins_the_message(tmp_path):
     assert message(str(path)).startswith(f"{path} is a text file")
 
 
-def test_a_text_file_object_is_refused():
-    with pytest.raises(ArchiveError, match="binary mode"):
+def test_a_text_file_object_is_refused(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"PK\xff")
+    with path.open() as file, pytest.raises(InputError, match=r"model\.pt is not opened in binary"):
+        open_archive(file)
+    with pytest.raises(InputError, match="the archive is not opened in binary mode"):
         open_archive(io.StringIO("x"))
+
+
+def test_what_is_no_file_at_all():
+    with pytest.raises(InputError, match="an object of type int is no archive"):
+        open_archive(5)
 
 
 def test_each_truncation_is_one_line(tmp_path):

@@ -8,9 +8,11 @@ OptionalSpec(TensorSpec("float32", (3,)))            an Optional[Tensor] that ma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import InputError
@@ -20,28 +22,65 @@ __all__ = ["Fixed", "OptionalSpec", "SequenceSpec", "Spec", "TensorSpec", "data_
 _ALIASES = {"float32": "FLOAT", "float64": "DOUBLE", "half": "FLOAT16", "long": "INT64"}
 
 
+# What ONNX has and PyTorch has not.
+_NO_DTYPES = ("UNDEFINED", "STRING")
+
+
 def data_type(name: str) -> ir.DataType:
     """The dtype of a name such as "float32" or "long"; an `InputError` if there is none."""
-    try:
-        return ir.DataType[_ALIASES.get(name, name.upper().replace("_", ""))]
-    except KeyError:
-        raise InputError(f"there is no dtype {name!r}") from None
+    key = _ALIASES.get(name, name.upper().replace("_", ""))
+    if key not in ir.DataType.__members__ or key in _NO_DTYPES:
+        raise InputError(f"there is no dtype {name!r}")
+    return ir.DataType[key]
+
+
+def _dtype_name(given: object) -> str:
+    """The name of a dtype, also of one that is PyTorch's or NumPy's own."""
+    name = given if isinstance(given, str) else str(given).removeprefix("torch.")
+    if isinstance(given, (type, np.dtype)):
+        name = np.dtype(given).name
+    data_type(name)
+    return name
+
+
+def _dims(given: object) -> tuple[int | str, ...] | None:
+    """A shape of sizes and of names for dynamic ones."""
+    if given is None:
+        return None
+    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
+        raise InputError(f'a shape is a tuple such as ("batch", 3), not {given!r}')
+    return tuple(map(_dim, given))
+
+
+def _dim(given: object) -> int | str:
+    if isinstance(given, str) and given:
+        return given
+    size = given.__index__() if hasattr(given, "__index__") else None
+    if size is None or size < 0:
+        raise InputError(f"a dim is a size, or a name if it is dynamic, not {given!r}")
+    return int(size)
 
 
 @dataclass(frozen=True)
 class TensorSpec:
     """An input by dtype and shape: `TensorSpec("float32", ("batch", 3, 224, 224))`.
 
-    A dim that is a string is dynamic and carries that name; the same name means the same size.
-    Without a shape the tensor may have any number of dims.
+    The dtype may be given as PyTorch's or NumPy's, too. A dim that is a string is dynamic and
+    carries that name; the same name means the same size. Without a shape the tensor may have any
+    number of dims.
     """
 
     dtype: str
     shape: tuple[int | str, ...] | None
 
+    def __post_init__(self) -> None:
+        """Bring dtype and shape to their form; an `InputError` if they are none."""
+        object.__setattr__(self, "dtype", _dtype_name(self.dtype))
+        object.__setattr__(self, "shape", _dims(self.shape))
+
     @property
     def onnx_dtype(self) -> ir.DataType:
-        """The dtype; an `InputError` if there is none of that name."""
+        """The dtype."""
         return data_type(self.dtype)
 
     def require_shape(self) -> tuple[int | str, ...]:
@@ -67,9 +106,14 @@ class SequenceSpec:
     dtype: str
     shape: tuple[int | str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        """Bring dtype and shape to their form; an `InputError` if they are none."""
+        object.__setattr__(self, "dtype", _dtype_name(self.dtype))
+        object.__setattr__(self, "shape", _dims(self.shape))
+
     @property
     def onnx_dtype(self) -> ir.DataType:
-        """The dtype; an `InputError` if there is none of that name."""
+        """The dtype."""
         return data_type(self.dtype)
 
     def __str__(self) -> str:
@@ -83,9 +127,16 @@ class OptionalSpec:
 
     content: TensorSpec | SequenceSpec
 
+    def __post_init__(self) -> None:
+        """An `InputError` if it holds anything else."""
+        if not isinstance(self.content, (TensorSpec, SequenceSpec)):
+            raise InputError(
+                f"an OptionalSpec holds a TensorSpec or a SequenceSpec, not {self.content!r}"
+            )
+
     @property
     def onnx_dtype(self) -> ir.DataType:
-        """The dtype of what it holds; an `InputError` if there is none of that name."""
+        """The dtype of what it holds."""
         return self.content.onnx_dtype
 
     def __str__(self) -> str:

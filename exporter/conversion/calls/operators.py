@@ -40,7 +40,7 @@ from exporter.torchscript.types import (
     TensorType,
     Type,
 )
-from symbolics.registry import Overload, form_for_quantized, overloads
+from symbolics.registry import Overload, form_for_quantized, overloads, parameter_name
 from symbolics.rules import can_cast
 
 if TYPE_CHECKING:
@@ -291,8 +291,7 @@ def _arguments(
 
 def _require_whole(overload: Overload, name: str, value: RuntimeList) -> None:
     """A list of run-time length goes to symbolics that take it as one ONNX value, and say so."""
-    parameter = _PYTHON_NAME.get(name, name)
-    if "Tensor" not in overload.function.__annotations__.get(parameter, ""):
+    if "Tensor" not in overload.function.__annotations__.get(parameter_name(name), ""):
         raise UnsupportedError(
             f"{overload.schema.qualified_name}: {name} is a list of {value.kind}s whose length is "
             "only known at run time"
@@ -348,7 +347,7 @@ def _run(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) 
 
 def _invoke(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
     """Run a symbolic, or its form for quantized tensors where there is one among the arguments."""
-    named = _python_names(arguments)
+    named = _by_parameter(arguments)
     if any(map(_is_quantized, arguments.values())):
         form = form_for_quantized(overload)
         if form is not None:
@@ -378,12 +377,9 @@ def _is_quantized(value: object) -> bool:
     return value.__class__ is Tensor and value.quantization is not None
 
 
-def _python_names(arguments: dict[str, Any]) -> dict[str, Any]:
-    """`from` and its like are keywords in Python: symbolics call the parameter `from_`."""
-    return {_PYTHON_NAME.get(k, k): v for k, v in arguments.items()}
-
-
-_PYTHON_NAME = {"from": "from_", "lambda": "lambd", "global": "global_"}
+def _by_parameter(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by what symbolics call them."""
+    return {parameter_name(name): value for name, value in arguments.items()}
 
 
 def _call(
@@ -393,7 +389,7 @@ def _call(
     arguments = _arguments(interpreter, overload, bound)
     result = _invoke(interpreter.g, overload, arguments)
     if overload.effect is not None:
-        changed = overload.effect(interpreter.g, **_python_names(arguments))
+        changed = overload.effect(interpreter.g, **_by_parameter(arguments))
         for name, tensor in changed.items():
             write(interpreter, bound[name], tensor)
     returns = schema.returns
@@ -544,7 +540,7 @@ def _view(
     """A view of `base`; with an index the one of the `pieces` that a call gave."""
 
     def made(given: Mapping[str, Any], pieces: Pieces | None = None) -> View:
-        named = _python_names(dict(given))
+        named = _by_parameter(given)
 
         def take(g: Any, tensor: Tensor) -> Tensor:
             if index is None:

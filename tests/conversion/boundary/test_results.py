@@ -240,7 +240,7 @@ def test_names_that_are_given() -> None:
     assert names(result) == [*given, "output_2"]
     with pytest.raises(InputError, match="5 output_names for 4 outputs: output_0.a, output_0.b"):
         converted(script(program), (X,), output_names=["a", "b", "c", "d", "e"])
-    with pytest.raises(InputError, match="output_names has the same name twice"):
+    with pytest.raises(InputError, match="output_names has the name 'a' twice"):
         converted(script(program), (X,), output_names=["a", "a"])
 
 
