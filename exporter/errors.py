@@ -71,7 +71,12 @@ class RaisedError(ConversionError):
     """The program raises on a path that is certainly taken: by `raise`, or an index out of range.
 
     Where the path is one branch of an `If`, that branch is dropped and the other one taken.
+    `reason` is what PyTorch would say, in our words.
     """
+
+    def __init__(self, reason: str, notes: tuple[str, ...] = ()) -> None:
+        super().__init__(f"the program raises: {reason}", notes)
+        self.reason = reason
 
 
 class InputError(ExportError):

@@ -361,7 +361,7 @@ def unwrap_optional(
     """A value that must not be None."""
     value = environment[node.inputs[0]]
     if value is None:
-        raise RaisedError("the program raises: unwrapping None")
+        raise RaisedError("unwrapping None")
     return [value.value if isinstance(value, OptionalValue) else value]
 
 
@@ -483,7 +483,7 @@ def raise_exception(
 ) -> Sequence[Value]:
     """`raise`; where it is only one branch of an `If`, that branch is dropped."""
     message = environment[node.inputs[0]]
-    raise RaisedError(f"the program raises: {message}")
+    raise RaisedError(f"{message}")
 
 
 @prim(

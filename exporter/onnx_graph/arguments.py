@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.signatures import Signature
 from exporter.onnx_graph.values import SymScalar, Tensor
 
@@ -21,7 +21,22 @@ __all__ = [
     "natural_dtype",
     "plain_attribute",
     "reduced_from_front",
+    "require_one_dtype",
 ]
+
+# Operators whose arguments PyTorch never promotes: it refuses them where their dtypes differ.
+_OF_ONE_DTYPE = frozenset(("MatMul", "Gemm", "Conv", "ConvTranspose"))
+
+
+def require_one_dtype(op_type: str, args: Sequence[object]) -> None:
+    """Fail where the tensors of a product are of several dtypes: an example that does not fit."""
+    if op_type not in _OF_ONE_DTYPE:
+        return
+    dtypes = dict.fromkeys(arg.dtype.name.lower() for arg in args if isinstance(arg, Tensor))
+    if len(dtypes) > 1:
+        raise RaisedError(
+            f"{op_type} of tensors of dtypes {' and '.join(dtypes)}, which must be one"
+        )
 
 
 def count_from_front(

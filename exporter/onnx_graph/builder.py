@@ -41,6 +41,7 @@ from exporter.onnx_graph.arguments import (
     natural_dtype,
     plain_attribute,
     reduced_from_front,
+    require_one_dtype,
 )
 from exporter.onnx_graph.call import Call
 from exporter.onnx_graph.lowerings import find_lowering
@@ -154,6 +155,7 @@ class Builder:
     ) -> tuple[list[Tensor | None], dict[str, ir.DataType]]:
         """Inputs as tensors of dtypes that have a kernel, and the dtypes they had if others."""
         parameters = [signature.inputs[min(i, len(signature.inputs) - 1)] for i in range(len(args))]
+        require_one_dtype(signature.op_type, args)
         bound: dict[str, ir.DataType] = {}
         first: ir.DataType | None = None
         for parameter, arg in zip(parameters, args, strict=True):

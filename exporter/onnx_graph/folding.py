@@ -41,8 +41,11 @@ def fold(call: Call) -> list[np.ndarray] | None:
         return None
     rule = _RULES.get(call.op_type) if not call.signature.domain else None
     if rule is not None and call.outputs == 1:
-        with np.errstate(all="ignore"):
-            result = rule(call, *arrays)
+        try:
+            with np.errstate(all="ignore"):
+                result = rule(call, *arrays)
+        except ValueError:  # their shapes do not fit, as is said where the node is emitted
+            return None
         results = None if result is None else [np.asarray(result)]
     else:
         results = None if rule is not None else _run(call, arrays)

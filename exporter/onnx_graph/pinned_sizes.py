@@ -1,16 +1,19 @@
-"""Sizes that the user declared dynamic, where the program only works for one of them.
+"""Sizes that must be equal, in a reshape, a matrix product, a convolution, a concatenation.
 
-Tracing records sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed
-later. Such a size meets a fixed one here, in a reshape, in elementwise arithmetic, in a matrix
-product, a convolution or a concatenation, and the user is told, with the source line, instead of
-finding out at run time.
+Two known ones that differ are an error of the program: an example or a spec does not fit it, say.
+
+Where the user declared one of them dynamic, the program only works for one size. Tracing records
+sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed later. The user is
+told, with the source line, instead of finding out at run time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import TYPE_CHECKING
 
+from exporter.errors import RaisedError
 from exporter.onnx_graph.shape_rules import RULES
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 
@@ -25,8 +28,13 @@ _BY_PLACE = ("Reshape", "MatMul", "Gemm", "Conv", "ConvTranspose")
 
 
 def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
-    """(symbol, the only size that fits) for each declared size that this call fixes."""
+    """(symbol, the only size that fits) for each declared size that this call fixes.
+
+    A `RaisedError` if no sizes fit.
+    """
     for left, right in _equal_sizes(call):
+        if isinstance(left, int) and isinstance(right, int) and left != right:
+            raise RaisedError(f"{call.op_type} of sizes {left} and {right}, which must be equal")
         for symbolic, fixed in ((left, right), (right, left)):
             if isinstance(symbolic, SymInt) and isinstance(fixed, int):
                 solved = _solved(symbolic, fixed)
@@ -42,7 +50,7 @@ def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
     if call.op_type == "Reshape":
         target = call.tensor(1).array
         if target is not None and shapes and target.size and (target > 0).all():
-            yield _count(shapes[0]), int(target.prod())
+            yield prod(shapes[0]), int(target.prod())
     elif RULES.get(call.op_type) is _ELEMENTWISE:
         for i in range(1, 1 + max(map(len, shapes), default=0)):
             dims = [s[-i] for s in shapes if len(s) >= i and s[-i] != 1]
@@ -62,13 +70,6 @@ def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
         for other in shapes[1:]:
             pairs = enumerate(zip(shapes[0], other, strict=True))
             yield from (pair for i, pair in pairs if i != axis)
-
-
-def _count(shape: tuple[Dim, ...]) -> Dim:
-    total: Dim = 1
-    for dim in shape:
-        total = total * dim
-    return total
 
 
 def _solved(symbolic: SymInt, fixed: int) -> tuple[Symbol, int] | None:

@@ -7,6 +7,7 @@ question to `onnx.shape_inference`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.errors import RaisedError
@@ -133,13 +134,7 @@ def _flatten(call: Call) -> Sequence[PartialShape]:
     if shape is None:
         return [(None, None)]
     axis = call.attributes.get("axis", 1)
-    rows: Dim = 1
-    for dim in shape[:axis]:
-        rows = rows * dim
-    columns: Dim = 1
-    for dim in shape[axis:]:
-        columns = columns * dim
-    return [(rows, columns)]
+    return [(prod(shape[:axis]), prod(shape[axis:]))]
 
 
 def _unsqueeze(call: Call) -> Sequence[PartialShape] | None:

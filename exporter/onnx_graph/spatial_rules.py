@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exporter.onnx_graph.symbolic import Dim, Shape
+from exporter.onnx_graph.symbolic import Dim
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.call import Call
@@ -228,22 +228,6 @@ def _roi_align(call: Call) -> Sequence[PartialShape] | None:
     return [(rois[0], shape[1], given.get("output_height", 1), given.get("output_width", 1))]
 
 
-def _flatten(call: Call) -> Sequence[PartialShape] | None:
-    shape = call.tensor(0).shape
-    if shape is None:
-        return [(None, None)]
-    axis = call.attributes.get("axis", 1)
-    axis = axis + len(shape) if axis < 0 else axis
-    return [(_product(shape[:axis]), _product(shape[axis:]))]
-
-
-def _product(dims: Shape) -> Dim:
-    total: Dim = 1
-    for dim in dims:
-        total = total * dim
-    return total
-
-
 def _recurrent(call: Call) -> Sequence[PartialShape] | None:
     """Y, the outputs of all steps, then the last states: h, and c for an LSTM."""
     shape, recurrence = call.tensor(0).shape, call.tensor(2).shape
@@ -292,7 +276,6 @@ SPATIAL_RULES: dict[str, Rule] = {
     "STFT": _stft,
     **dict.fromkeys(("HannWindow", "HammingWindow", "BlackmanWindow"), _window),
     "RoiAlign": _roi_align,
-    "Flatten": _flatten,
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
     "LayerNormalization": _normalized,
     "BatchNormalization": _batch_normalized,

@@ -148,9 +148,7 @@ def _compressed(g: Builder, self: Tensor, mask: Tensor, dim: int) -> Tensor:
     rank = _mask_rank(mask)
     mask = g.cast(mask, BOOL)
     if self.shape is not None and dim + rank > len(self.shape):
-        raise Raised(
-            f"the program raises: a mask of {rank} dims for the {len(self.shape)} of a tensor"
-        )
+        raise Raised(f"a mask of {rank} dims for the {len(self.shape)} of a tensor")
     if rank == 1:
         return g.Compress(self, mask, axis=dim)
     shape = self.require_shape()

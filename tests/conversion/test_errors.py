@@ -1,8 +1,9 @@
 """Constructs without an ONNX counterpart: what, where, and all of them together."""
 
+import pytest
 import torch
 
-from tests.conversion.harness import refuses
+from tests.conversion.harness import check, refuses
 
 X = torch.tensor([[1.0, -2.0], [3.0, 0.5]])
 
@@ -122,3 +123,79 @@ def test_strings_of_run_time() -> None:
     assert "constants={...}" in str(error)
     assert '"abc"[:n]' in str(error)
     refuses(joined, X, 99, match="a list of strings whose length depends on the data")
+
+
+def product(x, y):
+    return x @ y
+
+
+def linear(x, y):
+    return torch.nn.functional.linear(x, y)
+
+
+def convolution(x, y):
+    return torch.nn.functional.conv2d(x, y)
+
+
+def joined(x, y):
+    return torch.cat([x, y])
+
+
+def reshaped(x, y):
+    return x.view(3, 5) + y
+
+
+def total(x, y):
+    return x + y
+
+
+def ragged(x, y):
+    return x + torch.tensor([[1, 2], [3]]).sum() + y
+
+
+def constants(x, y):
+    return x + (torch.ones(3) + torch.ones(2)).sum() + y
+
+
+IMAGE, FILTERS = torch.ones(2, 4, 5, 5), torch.ones(2, 3, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("program", "x", "y", "match"),
+    [
+        (product, X, torch.ones(3, 2), "of sizes 2 and 3, which must be equal"),
+        (linear, X, torch.ones(4, 3), "of sizes 2 and 3, which must be equal"),
+        (linear, torch.ones(2, 2, 2), torch.ones(4, 3), "of sizes 2 and 3, which must be equal"),
+        (convolution, IMAGE, FILTERS, "of sizes 4 and 3, which must be equal"),
+        (joined, X, torch.ones(2, 3), "of sizes 2 and 3, which must be equal"),
+        (reshaped, X, X, "of sizes 4 and 15, which must be equal"),
+        (total, X, torch.ones(3), "tensors of sizes .* don't broadcast"),
+        (ragged, X, X, "of sizes 3 and 4, which must be equal"),
+        (constants, X, X, "tensors of sizes .* don't broadcast"),
+        (product, X, X.double(), "of dtypes float and double, which must be one"),
+        (linear, X.long(), X, "of dtypes int64 and float, which must be one"),
+        (linear, X.half(), X, "of dtypes float16 and float, which must be one"),
+        (convolution, IMAGE.double(), torch.ones(2, 4, 2, 2), "of dtypes double and float"),
+    ],
+)
+def test_what_does_not_fit_together(program, x, y, match) -> None:
+    """An example or a spec of another size or dtype than the program takes: PyTorch refuses it."""
+    with pytest.raises((RuntimeError, ValueError)):
+        program(x, y)
+    error = refuses(program, x, y, match=f"the program raises: .*{match}")
+    assert "test_errors.py:" in str(error)
+
+
+def test_a_branch_in_which_sizes_do_not_fit() -> None:
+    """It is dropped, as one is that raises."""
+
+    def program(x, y, wide: bool):
+        if wide:
+            z = x @ y
+        else:
+            z = x
+        return z
+
+    result = check(program, (X, torch.ones(3, 2), False))
+    (precondition,) = result.report.preconditions
+    assert precondition.startswith("MatMul of sizes 2 and 3, which must be equal")

@@ -128,7 +128,7 @@ def _submodule(interpreter: Interpreter, self: ObjectValue, key: Value) -> Value
         modules = [m for name, m in self.attributes.items() if name.isdecimal()]
         return modules[_index(key, len(modules))]
     if key not in self.attributes:
-        raise RaisedError(f"the program raises: there is no module {key!r}")
+        raise RaisedError(f"there is no module {key!r}")
     return self.attributes[key]
 
 
@@ -136,7 +136,7 @@ def _index(key: Value, count: int) -> int:
     if isinstance(key, SymInt):
         raise UnsupportedError("an index that is only known at run time, into a tuple or a string")
     if not -count <= key < count:
-        raise RaisedError(f"the program raises: list index {key} is out of range for {count} items")
+        raise RaisedError(f"list index {key} is out of range for {count} items")
     return int(key)
 
 
@@ -261,7 +261,7 @@ def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Valu
     if isinstance(self, DictValue):
         key = interpreter.dict_key(index)
         if key not in self.items and not default:
-            raise RaisedError(f"the program raises: the dict has no key {key!r}")
+            raise RaisedError(f"the dict has no key {key!r}")
         return self.items.pop(key, *default)
     if self.runtime is not None or isinstance(index, SymInt):
         runtime = runtime_lists.convert(interpreter, self)
@@ -383,7 +383,7 @@ def range_length(interpreter: Interpreter, low: Value, high: Value, step: Value)
     """How many numbers `range(low, high, step)` has."""
     if isinstance(step, int):
         if step == 0:
-            raise RaisedError("the program raises: range() with step 0")
+            raise RaisedError("range() with step 0")
         distance = (high - low + step - 1) // step if step > 0 else (low - high - step - 1) // -step
         return sym_max(distance, 0)
     # The quotient rounded up, whatever sign the step will have.

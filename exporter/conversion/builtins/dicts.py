@@ -41,12 +41,12 @@ def entry(interpreter: Interpreter, self: DictValue, key: Value) -> Value:
     """`self[key]`."""
     if _is_of_run_time(self, key):
         if not self.items:
-            raise RaisedError("the program raises: the dict is empty")
+            raise RaisedError("the dict is empty")
         picked = options.picked_from(_place(interpreter, self, key), list(self.items.values()))
         return choices.each_way(interpreter, picked, lambda option: [option])[0]
     key = interpreter.dict_key(key)
     if key not in self.items:
-        raise RaisedError(f"the program raises: the dict has no key {key!r}")
+        raise RaisedError(f"the dict has no key {key!r}")
     return self.items[key]
 
 
@@ -124,6 +124,6 @@ def popitem(interpreter: Interpreter, self: DictValue) -> Value:
     """Remove and return the first item: Python's would be the last."""
     interpreter.journal.touch(self)
     if not self.items:
-        raise RaisedError("the program raises: popitem() of an empty dict")
+        raise RaisedError("popitem() of an empty dict")
     key = next(iter(self.items))
     return key, self.items.pop(key)

@@ -99,7 +99,7 @@ def index_of(interpreter: Interpreter, self: Value, item: Value, *rest: Value) -
         g = interpreter.g
         return g.integer(g.Gather(g.reshape(g.NonZero(matches), [-1]), 0))
     if True not in matches:
-        raise RaisedError("the program raises: the item is not in the list")
+        raise RaisedError("the item is not in the list")
     return matches.index(True)
 
 

@@ -151,7 +151,7 @@ def factorial(interpreter: Interpreter, a: Value) -> Value:
     count = len(_FACTORIALS)
     if isinstance(a, int):
         if a < 0:
-            raise RaisedError("the program raises: factorial() not defined for negative values")
+            raise RaisedError("factorial() not defined for negative values")
         if a >= count:
             raise UnsupportedError(f"the factorial of {a}, of which no bit fits into an int")
         return _FACTORIALS[a]
@@ -269,7 +269,7 @@ def _rounding(name: str, compute: Callable[[float], int], onnx: str) -> None:
             return NotImplemented
         if is_known(a):
             if not math.isfinite(a):
-                raise RaisedError(f"the program raises: cannot convert float {a} to integer")
+                raise RaisedError(f"cannot convert float {a} to integer")
             return compute(a)
         if is_integral(a):
             return integer(interpreter.g, a)

@@ -149,7 +149,7 @@ def _floor_quotient(a: Any, b: Any) -> Any:
     if isinstance(a, float) or isinstance(b, float):
         return float(np.floor(_quotient(a, b)))
     if isinstance(b, int) and b == 0:
-        raise RaisedError("the program raises: division by 0")
+        raise RaisedError("division by 0")
     return a // b
 
 
@@ -159,7 +159,7 @@ def _rest(a: Any, b: Any) -> Any:
         with np.errstate(all="ignore"):
             return float(np.fmod(b + np.fmod(float(a), float(b)), float(b)))
     if isinstance(b, int) and b == 0:
-        raise RaisedError("the program raises: modulo by 0")
+        raise RaisedError("modulo by 0")
     return a % b
 
 
@@ -208,7 +208,7 @@ def quotient_and_rest(interpreter: Interpreter, a: Value, b: Value) -> Value:
         return floor, interpreter.builtin("aten::remainder", a, b)
     if is_known(a, b):
         if b == 0:
-            raise RaisedError("the program raises: float divmod()")
+            raise RaisedError("float divmod()")
         rest = math.fmod(a, b)
         rest += b if rest and (a < 0) != (b < 0) else 0.0
         return _quotient(a - rest, b), rest
@@ -541,7 +541,7 @@ def _parsed(kind: Callable[[Value], Any], value: Value) -> Any:
     except ValueError:
         number = None
     if number is None or (kind is int and number != wrapped(number)):
-        raise RaisedError(f"the program raises: {value!r} is no {kind.__name__}")
+        raise RaisedError(f"{value!r} is no {kind.__name__}")
     return number
 
 

@@ -62,7 +62,7 @@ def set_(
         become(interpreter, self, empty)
         return self
     if source.read(g).dtype != self.read(g).dtype:
-        raise RaisedError("the program raises: set_ with a tensor of another dtype")
+        raise RaisedError("set_ with a tensor of another dtype")
     if source is self and size is None:
         return self
     if self.choice is not None:

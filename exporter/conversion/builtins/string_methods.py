@@ -53,7 +53,7 @@ def _bounds(self: bytes, start: int, end: int) -> tuple[int, int]:
 
 def _within(self: bytes, start: int) -> None:
     if start > len(self):
-        raise RaisedError(f"the program raises: {start} is behind the end of a string")
+        raise RaisedError(f"{start} is behind the end of a string")
 
 
 def _found(self: bytes, part: bytes, start: int, end: int, *, last: bool) -> int:
@@ -78,7 +78,7 @@ def rfind(self: bytes, part: bytes, start: int = 0, end: int = -1) -> int:
 
 def _there(where: int) -> int:
     if where < 0:
-        raise RaisedError("the program raises: substring not found")
+        raise RaisedError("substring not found")
     return where
 
 
@@ -194,7 +194,7 @@ def split(self: str, separator: str | None = None, max: int = -1) -> ListValue: 
     if separator is None:
         pieces = [piece for piece in re.split(_BETWEEN_WORDS, text) if piece]
     elif not separator:
-        raise RaisedError("the program raises: empty separator")
+        raise RaisedError("empty separator")
     else:
         pieces = text.split(as_bytes(separator), max)
     return ListValue([as_text(piece) for piece in pieces])
@@ -255,7 +255,7 @@ def join(interpreter: Interpreter, self: str, parts: Value) -> Value:
 def to_ord(interpreter: Interpreter, value: str) -> Value:
     """The value of the one byte of a string."""
     if len(as_bytes(value)) != 1:
-        raise RaisedError(f"the program raises: ord() of {value!r}, which is not of one byte")
+        raise RaisedError(f"ord() of {value!r}, which is not of one byte")
     return as_bytes(value)[0]
 
 
@@ -265,7 +265,7 @@ def to_chr(interpreter: Interpreter, value: Value) -> Value:
     if isinstance(value, SymInt):
         return RunTimeText("?")
     if not 0 <= value < 0x110000:
-        raise RaisedError(f"the program raises: chr() of {value}")
+        raise RaisedError(f"chr() of {value}")
     return as_text(bytes([value % 256]))
 
 

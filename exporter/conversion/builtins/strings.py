@@ -108,7 +108,7 @@ def format_text(interpreter: Interpreter, template: str, *args: Value) -> Value:
     """`template.format(*args)`; TorchScript knows just `{}`, and no escapes."""
     pieces = template.split("{}")
     if len(args) < len(pieces) - 1:
-        raise RaisedError(f"the program raises: too few arguments for the format {template!r}")
+        raise RaisedError(f"too few arguments for the format {template!r}")
     parts: list[str] = [RunTimeText(pieces[0]) if isinstance(template, RunTimeText) else pieces[0]]
     for piece, arg in zip(pieces[1:], args, strict=False):
         parts += [text(arg), piece]
@@ -127,20 +127,20 @@ def percent_format(interpreter: Interpreter, template: str, *args: Value) -> Val
         elif specifier:
             parts.append(_formatted(specifier[1:], left, template))
     if left:
-        raise RaisedError(f"the program raises: too many arguments for the format {template!r}")
+        raise RaisedError(f"too many arguments for the format {template!r}")
     return joined_text(parts)
 
 
 def _formatted(specifier: str, left: list[Value], template: str) -> str:
     if not specifier or specifier not in "sdifFeEc":
-        raise RaisedError(f"the program raises: %{specifier} in the format {template!r}")
+        raise RaisedError(f"%{specifier} in the format {template!r}")
     if not left:
-        raise RaisedError(f"the program raises: too few arguments for the format {template!r}")
+        raise RaisedError(f"too few arguments for the format {template!r}")
     value = left.pop(0)
     if specifier == "s" or not isinstance(value, (int, float, str)):
         return text(value)
     if specifier == "c":
         return value if isinstance(value, str) else chr(int(value))
     if isinstance(value, (str, bool)):
-        raise RaisedError(f"the program raises: %{specifier} requires a number")
+        raise RaisedError(f"%{specifier} requires a number")
     return f"{int(value)}" if specifier in "di" else f"%{specifier}" % value

@@ -229,7 +229,7 @@ def _require_cast(result: Tensor, target: Tensor) -> None:
     """Fail where the result is of a higher kind than what is written, as floats are of integers."""
     if not can_cast(result.dtype, target.dtype):
         raise RaisedError(
-            f"the program raises: a result of dtype {result.dtype.name.lower()} can't be written "
+            f"a result of dtype {result.dtype.name.lower()} can't be written "
             f"in place to a tensor of {target.dtype.name.lower()}"
         )
 
@@ -241,8 +241,7 @@ def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
     value = stored_as(g, value, old)
     if value.rank is not None and old.rank is not None and value.rank > old.rank:
         raise RaisedError(
-            f"the program raises: a result with {value.rank} dims is written in place to a tensor "
-            f"with {old.rank}"
+            f"a result with {value.rank} dims is written in place to a tensor with {old.rank}"
         )
     if value.shape != old.shape:
         if value.rank is not None and old.rank is not None and value.rank < old.rank:

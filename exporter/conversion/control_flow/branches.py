@@ -127,7 +127,7 @@ def _stage(
             sides[index] = _stage_side(interpreter, runs[index], index, condition, outside)
         except RaisedError as error:
             interpreter.node = interpreter.g.source = node
-            interpreter.preconditions[noted:] = [precondition(node, error.message)]
+            interpreter.preconditions[noted:] = [precondition(node, error.reason)]
             interpreter.facts.assume(condition.condition, index == 1)
             return runs[1 - index]()
     for i in unions:
@@ -150,7 +150,7 @@ def stage_calls(
         try:
             sides.append(_stage_side(interpreter, run, index, condition, outside))
         except RaisedError as error:
-            interpreter.preconditions[noted:] = [_stripped(error.message)]
+            interpreter.preconditions[noted:] = [error.reason]
             interpreter.facts.assume(condition.condition, index == 1)
             return (other, then)[index]()
     return _join(interpreter, condition, sides[0], sides[1])[0]
@@ -204,15 +204,11 @@ def _raises(block: Block) -> bool:
     return any(n.kind == "prim::RaiseException" for n in block.nodes)
 
 
-def precondition(node: Node | None, message: str) -> str:
+def precondition(node: Node | None, reason: str) -> str:
     """What the program would raise, with its place, for the report."""
     source = node.source if node is not None else None
     where = f" ({source.filename}:{source.line})" if source else ""
-    return f"{_stripped(message)}{where}"
-
-
-def _stripped(message: str) -> str:
-    return message.removeprefix("the program raises: ")
+    return f"{reason}{where}"
 
 
 def _stage_side(

@@ -143,7 +143,7 @@ class StagedLoop:
                 if not isinstance(self.condition, SymBool) and is_ge(self.trips, 1):
                     raise
                 self.interpreter.node = self.g.source = node
-                self.interpreter.preconditions[noted:] = [precondition(node, error.message)]
+                self.interpreter.preconditions[noted:] = [precondition(node, error.reason)]
                 return self.carried
             if found.outputs is not None and not first and not found.new_ties:
                 return self._emit(found, plan)

@@ -36,7 +36,7 @@ def item_at(interpreter: Interpreter, index: SymInt, items: Sequence[Value]) -> 
     """The item at an index, which may be negative; the model fails where it is out of range."""
     g, count = interpreter.g, len(items)
     if not items:
-        raise RaisedError("the program raises: an index into an empty list")
+        raise RaisedError("an index into an empty list")
     if not (is_ge(index, 0) and is_ge(count - 1, index)):
         numbered = g.constant(list(range(count)), INT64)
         index = g.symbol("index", g.Gather(numbered, g.scalar(index), axis=0), None, lower=None)
