@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import MOST_STORED, consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Number, SymFloat, Tensor
 from symbolics.registry import Unsupported, symbolic
@@ -27,10 +28,7 @@ from symbolics.rules import (
     onnx_dtype,
 )
 
-__all__ = ["filled", "filled_like", "full", "number_dtype", "positions", "zeros"]
-
-# Known ranges of at most this many elements are constants, longer ones are computed at run time.
-MAX_CONSTANT = 4096
+__all__ = ["filled", "filled_like", "full", "number_dtype", "zeros"]
 
 
 def number_dtype(value: Number, dtype: int | None = None) -> ir.DataType:
@@ -272,17 +270,10 @@ def zero(g: Builder, self: Tensor) -> Tensor:
 # ---------------------------------------------------------------- ranges
 
 
-def positions(g: Builder, count: Dim) -> Tensor:
-    """0, 1, ..., count - 1 as int64."""
-    if isinstance(count, int) and count <= MAX_CONSTANT:
-        return g.constant(np.arange(count))
-    return g.Range(0, g.constant(count, INT64), 1)
-
-
 def integer_range(g: Builder, start: Dim, end: Dim, step: Dim) -> Tensor:
     """start, start + step, ... below end (above it, if the step is negative) as int64."""
     known = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
-    if known and len(range(start, end, step)) <= MAX_CONSTANT:
+    if known and len(range(start, end, step)) <= MOST_STORED:
         return g.constant(np.arange(start, end, step))  # type: ignore[arg-type]
     return g.Range(*(g.constant(v, INT64) for v in (start, end, step)))
 
@@ -319,14 +310,14 @@ def arange_start_step(
         first, stride = start, step  # type: ignore[assignment]
     if all(isinstance(v, (int, float)) for v in (start, end, step)):
         count = max(0, math.ceil((end - start) / step))  # type: ignore[operator,arg-type]
-        index = positions(g, count)
+        index = consecutive(g, count)
         if index.array is not None:
             values = index.array.astype(np.float64) * float(stride) + float(first)
             return g.constant(values, target)
     else:
         low, high, by = (g.constant(v, DOUBLE) for v in (start, end, step))
         span = g.Ceil(g.Div(g.Sub(high, low), by))
-        index = positions(g, g.integer(g.cast(g.Max(span, 0), INT64)))
+        index = consecutive(g, g.integer(g.cast(g.Max(span, 0), INT64)))
     wide = g.Mul(g.cast(index, DOUBLE), g.constant(stride, DOUBLE))
     return g.cast(g.Add(wide, g.constant(first, DOUBLE)), target)
 
@@ -376,7 +367,7 @@ def range_step(
     if not all(isinstance(v, (int, float)) for v in (start, end, step)):
         raise Unsupported("range with numbers that are only known at run time")
     count = math.floor((end - start) / step) + 1  # type: ignore[operator,arg-type]
-    index = g.cast(positions(g, count), DOUBLE)
+    index = g.cast(consecutive(g, count), DOUBLE)
     values = g.Add(g.Mul(index, g.constant(step, DOUBLE)), g.constant(start, DOUBLE))
     return g.cast(values, FLOAT if dtype is None else onnx_dtype(dtype))
 
@@ -412,7 +403,7 @@ def spaced(g: Builder, start: Number | Tensor, end: Number | Tensor, steps: Dim,
     stride = g.Div(g.Sub(high, low), divisor)
     if not is_float(target):
         stride = g.cast(g.cast(stride, FLOAT), DOUBLE)
-    index = positions(g, steps)
+    index = consecutive(g, steps)
     forward = g.cast(index, DOUBLE)
     backward = g.cast(g.Sub(g.constant(last, INT64), index), DOUBLE)
     early = g.Less(index, g.constant(steps // 2, INT64))

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.creation.creation import LDP, positions
+from symbolics.creation.creation import LDP
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import FLOAT, INT64, onnx_dtype
 
@@ -35,8 +36,8 @@ def eye_m(
     target = FLOAT if dtype is None else onnx_dtype(dtype)
     if isinstance(n, int) and isinstance(m, int) and n * m <= 1024:
         return g.constant(np.eye(n, m), target)
-    rows = g.reshape(positions(g, n), [n, 1])
-    return g.cast(g.Equal(rows, positions(g, m)), target)
+    rows = g.reshape(consecutive(g, n), [n, 1])
+    return g.cast(g.Equal(rows, consecutive(g, m)), target)
 
 
 @symbolic(f"aten::eye(SymInt n, *, ScalarType? dtype=None, {LDP}) -> Tensor")
@@ -58,7 +59,7 @@ def triangle(g: Builder, row: Dim, col: Dim, offset: int, lower: bool) -> Tensor
     if isinstance(row, int) and isinstance(col, int):
         indices = np.tril_indices(row, offset, col) if lower else np.triu_indices(row, offset, col)
         return g.constant(np.stack(indices).astype(np.int64))
-    difference = g.Sub(positions(g, col), g.reshape(positions(g, row), [row, 1]))
+    difference = g.Sub(consecutive(g, col), g.reshape(consecutive(g, row), [row, 1]))
     compare = g.LessOrEqual if lower else g.GreaterOrEqual
     return g.NonZero(compare(difference, offset))
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import consecutive
 from symbolics.registry import Raised, symbolic
 from symbolics.rules import INT64
 

@@ -14,9 +14,9 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import SymFloat, Tensor
-from symbolics.layers.windows import consecutive
 from symbolics.rules import DOUBLE, FLOAT, INT64
 
 __all__ = [

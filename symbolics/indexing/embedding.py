@@ -8,9 +8,9 @@ import numpy as np
 
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import consecutive
 from symbolics.reductions.norms import norm_scalaropt_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, D, element_count

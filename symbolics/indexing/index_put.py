@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.indexing.indexing import flat, in_range, is_mask, pick
@@ -16,7 +17,7 @@ from symbolics.indexing.scatter import accumulated
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, INT64
 from symbolics.views.shape import at_least, broadcast_tensors, expand_to, move_dims
-from symbolics.views.views import arange, slice_tensor
+from symbolics.views.views import slice_tensor
 
 __all__ = ["index_put", "one_element"]
 
@@ -185,12 +186,12 @@ def fill_diagonal(g: Builder, self: Tensor, fill_value: Number, wrap: bool = Fal
     rank = len(shape)
     if rank < 2:
         raise Unsupported(f"fill_diagonal of a tensor with {rank} dims: it takes 2 or more")
-    rows = arange(g, shape[0])
+    rows = consecutive(g, shape[0])
     if wrap and rank == 2:
         rows = g.Mod(rows, g.constant(shape[1] + 1, INT64))
     mask: Tensor | None = None
     for i in range(1, rank):
-        column = g.Reshape(arange(g, shape[i]), [-1] + [1] * (rank - 1 - i))
+        column = g.Reshape(consecutive(g, shape[i]), [-1] + [1] * (rank - 1 - i))
         equal = g.Equal(g.Reshape(rows, [-1] + [1] * (rank - 1)), column)
         mask = equal if mask is None else g.And(mask, equal)
     assert mask is not None

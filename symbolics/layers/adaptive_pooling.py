@@ -10,9 +10,10 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import at_least_one, batched, consecutive, gathered_windows, unbatched
+from symbolics.layers.windows import at_least_one, batched, gathered_windows, unbatched
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import FLOAT, INT64, is_float
 

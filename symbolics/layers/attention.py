@@ -14,12 +14,12 @@ import numpy as np
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.conditions import Flag
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, Tensor
 from symbolics.elementwise.activation import gelu, safe_softmax
 from symbolics.layers.normalization import layer_norm
 from symbolics.layers.packed_sequence import remember, remembered
-from symbolics.layers.windows import consecutive
 from symbolics.linear_algebra.matmul import linear
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, is_bool

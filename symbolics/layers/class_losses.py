@@ -6,9 +6,9 @@ Regression and yes-or-no questions are in `losses`.
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, SymFloat, Tensor
-from symbolics.creation.creation import positions
 from symbolics.elementwise.activation import log_softmax_int
 from symbolics.elementwise.arithmetic import mul
 from symbolics.elementwise.pointwise import as_float
@@ -205,7 +205,7 @@ def multi_margin_loss(
         gap = g.Mul(gap, gap)
     if weight is not None:
         gap = g.Mul(gap, g.Gather(weight, index, axis=0))
-    others = g.Not(g.Equal(g.reshape(positions(g, classes), [1, classes]), index))
+    others = g.Not(g.Equal(g.reshape(consecutive(g, classes), [1, classes]), index))
     gap = g.Where(others, gap, g.constant(0, rows.dtype))
     count = g.constant(classes, rows.dtype)
     losses = g.Div(g.ReduceSum(gap, axes=[1], keepdims=False), count)
@@ -227,7 +227,7 @@ def margin_terms(g: Builder, self: Tensor, target: Tensor) -> tuple[Tensor, Tens
     ended = g.CumSum(g.cast(g.Less(labels, 0), INT64), g.constant(1, INT64))
     counts = g.Equal(ended, 0)
     index = g.Where(counts, labels, g.constant(0, INT64))
-    named = g.Equal(g.Unsqueeze(index, [2]), positions(g, classes))
+    named = g.Equal(g.Unsqueeze(index, [2]), consecutive(g, classes))
     named = g.cast(g.And(named, g.Unsqueeze(counts, [2])), rows.dtype)
     is_target = g.ReduceMax(named, axes=[1], keepdims=False)
     own = g.Unsqueeze(g.GatherElements(rows, index, axis=1), [2])

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.creation.creation import positions
 from symbolics.layers.losses import MEAN, NONE
 from symbolics.reductions.cumulative import cumsum
 from symbolics.registry import Raised, symbolic
@@ -72,7 +72,7 @@ def ctc_loss(
     before = g.Slice(g.Concat(*before, axis=1), [0], [-2], [1])
     may_skip = g.Not(g.Equal(states, before))
     nowhere = g.constant(-math.inf, log_probs.dtype)
-    first = g.Equal(g.Expand(positions(g, width), [batch, width]), 0)
+    first = g.Equal(g.Expand(consecutive(g, width), [batch, width]), 0)
     start = g.Where(first, g.constant(0, log_probs.dtype), nowhere)
     edge = g.Expand(nowhere, [batch, 2])
     ends = g.Unsqueeze(inputs, [1])
@@ -106,11 +106,11 @@ def target_rows(g: Builder, targets: Tensor, lengths: Tensor, batch: Dim, blank:
     targets = g.cast(targets, INT64)
     if targets.require_rank() == 2:
         longest = targets.require_shape()[1]
-        place = g.Unsqueeze(positions(g, longest), [0])
+        place = g.Unsqueeze(consecutive(g, longest), [0])
         rows = targets
     else:
         longest = g.integer(g.ReduceMax(lengths, keepdims=False))
-        place = g.Unsqueeze(positions(g, longest), [0])
+        place = g.Unsqueeze(consecutive(g, longest), [0])
         starts = g.Unsqueeze(g.Sub(cumsum(g, lengths, 0), lengths), [1])
         inside = g.Less(place, g.Unsqueeze(lengths, [1]))
         # One more, so that there is something to gather where there are no targets at all.

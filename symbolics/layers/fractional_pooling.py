@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import batched, consecutive, spatial, unbatched
+from symbolics.layers.windows import batched, spatial, unbatched
 from symbolics.registry import symbolic
 from symbolics.rules import INT64
 

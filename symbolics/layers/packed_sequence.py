@@ -18,9 +18,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.layers.windows import consecutive
 from symbolics.registry import symbolic
 from symbolics.rules import INT64
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Protocol
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.recurrent_cells import gru_step, lstm_step, rnn_step
-from symbolics.layers.windows import consecutive
 
 if TYPE_CHECKING:
     from symbolics.layers.recurrent import Kind

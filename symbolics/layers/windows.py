@@ -8,20 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-import onnx_ir as ir
-
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised
-from symbolics.rules import INT64
 
 __all__ = [
     "at_least_one",
     "any_spatial",
     "batched",
-    "consecutive",
     "gathered_windows",
     "spatial",
     "unbatched",
@@ -64,13 +60,6 @@ def at_least_one(g: Builder, result: Tensor, dims: int) -> Tensor:
     for size in result.require_shape()[-dims:]:
         g.at_least(size, 1)
     return result
-
-
-def consecutive(g: Builder, count: Dim, dtype: ir.DataType = INT64) -> Tensor:
-    """0, 1, ... count - 1; a constant where the count is known."""
-    if isinstance(count, int):
-        return g.constant(np.arange(count), dtype)
-    return g.cast(g.Range(0, g.constant(count, INT64), 1), dtype)
 
 
 def window_indices(g: Builder, outputs: Dim, kernel: Dim, stride: Dim, dilation: Dim) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.loops import loop
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised, Unsupported, symbolic
@@ -28,16 +29,9 @@ __all__ = ["identity", "is_vector", "linalg_inv", "solved", "swapped"]
 # ---------------------------------------------------------------- pieces
 
 
-def arange(g: Builder, count: Dim) -> Tensor:
-    """0 to count - 1."""
-    if isinstance(count, int):
-        return g.constant(list(range(count)), INT64)
-    return g.Range(g.constant(0, INT64), g.scalar(count), g.constant(1, INT64))
-
-
 def identity(g: Builder, size: Dim, dtype: D) -> Tensor:
     """The identity matrix."""
-    row = arange(g, size)
+    row = consecutive(g, size)
     return g.cast(g.Equal(g.Unsqueeze(row, axes=[1]), row), dtype)
 
 
@@ -67,7 +61,7 @@ def _diagonal(g: Builder, matrix: Tensor) -> Tensor:
 
 def _exchanged(g: Builder, matrix: Tensor, k: Tensor, pivot: Tensor) -> Tensor:
     """The matrix with rows k (0-d) and pivot (one a batch element) exchanged."""
-    rows = arange(g, g.size(matrix, -2))
+    rows = consecutive(g, g.size(matrix, -2))
     at = g.Unsqueeze(pivot, axes=[-1])
     order = g.Where(g.Equal(rows, k), at, g.Where(g.Equal(rows, at), k, rows))
     order = g.Expand(g.Unsqueeze(order, axes=[-1]), g.shape(matrix))
@@ -76,7 +70,7 @@ def _exchanged(g: Builder, matrix: Tensor, k: Tensor, pivot: Tensor) -> Tensor:
 
 def _pivot(g: Builder, matrix: Tensor, k: Tensor) -> Tensor:
     """The row, from k on, with the largest element in column k; the first of equal ones."""
-    rows = arange(g, g.size(matrix, -2))
+    rows = consecutive(g, g.size(matrix, -2))
     column = _column(g, matrix, k)
     if is_complex(column.dtype):
         # LAPACK takes the sum of both parts' sizes for that of a complex number.
@@ -114,10 +108,10 @@ def _factored(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     rows, columns = _last_two(matrix, "the LU factors")
     batch = matrix.require_shape()[:-2]
     steps = sym_min(rows, columns)
-    row_index, column_index = arange(g, rows), arange(g, columns)
+    row_index, column_index = consecutive(g, rows), consecutive(g, columns)
     order = g.Expand(row_index, [*batch, rows])
     pivots = g.Expand(g.constant(0, INT64), [*batch, steps])
-    step_index = arange(g, steps)
+    step_index = consecutive(g, steps)
 
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
         lu, order, pivots = states
@@ -156,7 +150,7 @@ def _first_zero(g: Builder, matrix: Tensor) -> Tensor:
 def _swap_sign(g: Builder, pivots: Tensor, dtype: D) -> Tensor:
     """-1 where the number of exchanges is odd, else 1."""
     count = g.size(pivots, -1)
-    moved = g.Not(g.Equal(g.cast(pivots, INT64), g.Add(arange(g, count), 1)))
+    moved = g.Not(g.Equal(g.cast(pivots, INT64), g.Add(consecutive(g, count), 1)))
     number = _over_last(g, "ReduceSum", g.cast(moved, INT64))
     odd = g.cast(g.Mod(number, 2), dtype)
     return g.Sub(1.0, g.Mul(odd, 2.0))
@@ -203,7 +197,7 @@ def linalg_lu(g: Builder, A: Tensor, *, pivot: bool = True) -> tuple[Tensor, Ten
 
 def _permutation(g: Builder, order: Tensor, dtype: D) -> Tensor:
     """P with P[order[i], i] = 1."""
-    rows = g.Unsqueeze(arange(g, g.size(order, -1)), axes=[-1])
+    rows = g.Unsqueeze(consecutive(g, g.size(order, -1)), axes=[-1])
     return g.cast(g.Equal(rows, g.Unsqueeze(order, axes=[-2])), dtype)
 
 
@@ -214,10 +208,10 @@ def _triangles(g: Builder, lu: Tensor) -> tuple[Tensor, Tensor]:
     lower = g.Slice(lu, [0], [least], [-1])
     upper = g.Slice(lu, [0], [least], [-2])
     zero = g.constant(0, lu.dtype)
-    row, column = g.Unsqueeze(arange(g, rows), axes=[1]), arange(g, least)
+    row, column = g.Unsqueeze(consecutive(g, rows), axes=[1]), consecutive(g, least)
     ones = g.cast(g.Equal(row, column), lu.dtype)
     lower = g.Add(g.Where(g.Greater(row, column), lower, zero), ones)
-    row, column = g.Unsqueeze(arange(g, least), axes=[1]), arange(g, columns)
+    row, column = g.Unsqueeze(consecutive(g, least), axes=[1]), consecutive(g, columns)
     return lower, g.Where(g.Greater(row, column), zero, upper)
 
 
@@ -246,7 +240,7 @@ def row_order(g: Builder, pivots: Tensor, rows: Dim) -> Tensor:
     """The row order that the exchanges lead to."""
     *batch, steps = pivots.require_shape()
     pivots = g.cast(pivots, INT64)
-    order = g.Expand(g.Unsqueeze(arange(g, rows), axes=[-1]), [*batch, rows, 1])
+    order = g.Expand(g.Unsqueeze(consecutive(g, rows), axes=[-1]), [*batch, rows, 1])
 
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
         return [_exchanged(g, states[0], k, g.Sub(g.Gather(pivots, k, axis=-1), 1))]
@@ -331,7 +325,7 @@ def solved(g: Builder, matrix: Tensor, right: Tensor) -> Tensor:
         wide = g.constant([size, g.size(right, -1)], INT64)
         right = g.Expand(right, g.Concat(batch, wide, axis=0))
     both = g.Concat(matrix, right, axis=-1)
-    rows = g.Unsqueeze(arange(g, size), axes=[1])
+    rows = g.Unsqueeze(consecutive(g, size), axes=[1])
 
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
         (current,) = states

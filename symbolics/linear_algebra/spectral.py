@@ -11,9 +11,10 @@ import numpy as np
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.linear_algebra.decompositions import arange, identity, is_vector, swapped
+from symbolics.linear_algebra.decompositions import identity, is_vector, swapped
 from symbolics.linear_algebra.triangular import linalg_qr
 from symbolics.reductions.reduction import extreme, sum_dim
 from symbolics.registry import Unsupported, symbolic
@@ -200,7 +201,7 @@ def svd(
 
 def _mirrored(g: Builder, matrix: Tensor, triangle: str) -> Tensor:
     """The symmetric matrix of which one triangle ("L" or "U") is given."""
-    index = arange(g, g.size(matrix, -1))
+    index = consecutive(g, g.size(matrix, -1))
     row = g.Unsqueeze(index, axes=[1])
     other = g.Less(row, index) if triangle.upper() == "L" else g.Greater(row, index)
     return g.Where(other, swapped(g, matrix), matrix)

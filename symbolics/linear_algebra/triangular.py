@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.elementwise.complex_numbers import adjoint as conjugated
 from symbolics.elementwise.complex_numbers import conj, real
-from symbolics.linear_algebra.decompositions import arange, identity, row_order, swapped
+from symbolics.linear_algebra.decompositions import identity, row_order, swapped
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, D
 
@@ -18,7 +19,7 @@ __all__ = ["cholesky", "linalg_qr", "substituted"]
 def _triangle(g: Builder, matrix: Tensor, *, upper: bool) -> Tensor:
     """One triangle with the diagonal, zero elsewhere."""
     rows, columns = matrix.require_shape()[-2:]
-    row, column = g.Unsqueeze(arange(g, rows), axes=[1]), arange(g, columns)
+    row, column = g.Unsqueeze(consecutive(g, rows), axes=[1]), consecutive(g, columns)
     outside = g.Greater(row, column) if upper else g.Less(row, column)
     return g.Where(outside, g.constant(0, matrix.dtype), matrix)
 
@@ -33,7 +34,7 @@ def substituted(
     """
     size = matrix.require_shape()[-1]
     triangle = _triangle(g, matrix, upper=upper)
-    rows = g.Unsqueeze(arange(g, size), axes=[1])
+    rows = g.Unsqueeze(consecutive(g, size), axes=[1])
     start = g.Expand(g.constant(0, matrix.dtype), g.shape(g.MatMul(triangle, right)))
 
     def step(trip: Tensor, states: list[Tensor]) -> list[Tensor]:
@@ -86,7 +87,7 @@ def triangular_solve(
 
 
 def _with_unit_diagonal(g: Builder, matrix: Tensor) -> Tensor:
-    row = arange(g, matrix.require_shape()[-1])
+    row = consecutive(g, matrix.require_shape()[-1])
     on_it = g.Equal(g.Unsqueeze(row, axes=[1]), row)
     return g.Where(on_it, g.constant(1, matrix.dtype), matrix)
 
@@ -100,7 +101,7 @@ def _cholesky(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
     Column k is what the columns before leave of the matrix's, divided by the root of its head.
     """
     size = matrix.require_shape()[-1]
-    index = arange(g, size)
+    index = consecutive(g, size)
     zero = g.constant(0, matrix.dtype)
     start = g.Expand(zero, g.shape(matrix))
     info = g.Expand(g.constant(0, INT64), list(matrix.require_shape()[:-2]))
@@ -185,7 +186,7 @@ def linalg_lu_solve(
         return conjugated(g, result)
     lower = _with_unit_diagonal(g, LU)
     order = row_order(g, pivots, g.size(LU, -2))
-    rows = arange(g, g.size(LU, -2))
+    rows = consecutive(g, g.size(LU, -2))
     # P^T as a matrix: it may broadcast against the batch of B, as Gather could not.
     moves = g.cast(g.Equal(g.Unsqueeze(order, axes=[-1]), rows), LU.dtype)
     if adjoint:
@@ -230,7 +231,7 @@ def _reflection(
 def _reflected(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Q (square) and R: both are reflected at each column's vector in turn."""
     rows, columns = matrix.require_shape()[-2:]
-    index = arange(g, rows)
+    index = consecutive(g, rows)
     batch = list(matrix.require_shape()[:-2])
     start = g.Expand(identity(g, rows, matrix.dtype), [*batch, rows, rows])
 
@@ -252,7 +253,11 @@ def geqrf(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
     """R on and above the diagonal, the reflections' vectors below it, and their taus."""
     *batch, rows, columns = self.require_shape()
     steps = sym_min(rows, columns)
-    index, step_index, column_index = arange(g, rows), arange(g, steps), arange(g, columns)
+    index, step_index, column_index = (
+        consecutive(g, rows),
+        consecutive(g, steps),
+        consecutive(g, columns),
+    )
     taus = g.Expand(g.constant(0, self.dtype), [*batch, steps])
 
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
@@ -297,7 +302,7 @@ def qr(g: Builder, self: Tensor, some: bool = True) -> tuple[Tensor, Tensor]:
 def linalg_householder_product(g: Builder, input: Tensor, tau: Tensor) -> Tensor:
     """The first columns of the product of the reflections whose vectors lie below the diagonal."""
     rows, columns = input.require_shape()[-2:]
-    index = arange(g, rows)
+    index = consecutive(g, rows)
     batch = list(input.require_shape()[:-2])
     start = g.Expand(identity(g, rows, input.dtype), [*batch, rows, rows])
     zero, one = g.constant(0, input.dtype), g.constant(1, input.dtype)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.packed_weights import PackedEmbedding
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.values import Tensor
 from symbolics.indexing.embedding import SUM, bags, rows_at
-from symbolics.layers.windows import consecutive
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, element_count
 

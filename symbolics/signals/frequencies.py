@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import consecutive
 from symbolics.registry import symbolic
 from symbolics.rules import FLOAT, INT64, onnx_dtype, wrapped_dims
 from symbolics.views.rearranging import roll

@@ -10,10 +10,10 @@ import numpy as np
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import as_real, from_real
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.padding import pad
-from symbolics.layers.windows import consecutive
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import common_dtype, is_complex
 from symbolics.signals.fourier import (

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import INT64, element_count, wrapped_dim, wrapped_dims
 from symbolics.views.shape import at_least, expand_to, move_dims, permuted, reshape_to
-from symbolics.views.views import arange, slice_tensor
 from symbolics.views.views import diagonal as diagonal_of
+from symbolics.views.views import slice_tensor
 
 __all__ = ["diagonal_mask", "on_diagonal"]
 
@@ -71,7 +72,7 @@ def _rolled(g: Builder, self: Tensor, shift: Dim, dim: int) -> Tensor:
     """The end of a dim before its start; of a size that is not known index by index."""
     size = g.size(self, dim)
     if isinstance(size, SymInt) or isinstance(shift, SymInt):
-        unrolled = g.Sub(arange(g, size), g.constant(shift, INT64))
+        unrolled = g.Sub(consecutive(g, size), g.constant(shift, INT64))
         return g.Gather(self, g.Mod(unrolled, g.constant(sym_max(size, 1), INT64)), axis=dim)
     places = shift % size if size else 0
     if places == 0:
@@ -199,8 +200,8 @@ def triu(g: Builder, self: Tensor, diagonal: Dim = 0) -> Tensor:
 
 def diagonal_mask(g: Builder, rows: Dim, columns: Dim, offset: int) -> Tensor:
     """True on a diagonal of a [rows, columns] matrix."""
-    below = g.Add(g.Unsqueeze(arange(g, rows), axes=[1]), offset)
-    return g.Equal(arange(g, columns), below)
+    below = g.Add(g.Unsqueeze(consecutive(g, rows), axes=[1]), offset)
+    return g.Equal(consecutive(g, columns), below)
 
 
 def on_diagonal(g: Builder, source: Tensor, rows: Dim, columns: Dim, offset: int) -> Tensor:
@@ -259,7 +260,7 @@ def combinations(g: Builder, self: Tensor, r: int = 2, with_replacement: bool = 
     if r == 0:
         return g.constant(np.zeros([0], self.dtype.numpy()))
     size = g.size(self, 0)
-    index = arange(g, size)
+    index = consecutive(g, size)
     if r == 1:
         return g.Unsqueeze(self, axes=[1])
     mask: Tensor | None = None

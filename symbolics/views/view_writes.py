@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, view_write
@@ -23,7 +24,6 @@ from symbolics.views.rearranging import diagonal_mask, on_diagonal
 from symbolics.views.shape import move_dims, moved, swapped
 from symbolics.views.splitting import chunk_sizes, section_sizes, split_sizes
 from symbolics.views.views import (
-    arange,
     clamped,
     covers,
     int64_max,
@@ -175,7 +175,7 @@ def write_select(g: Builder, base: Tensor, source: Tensor, dim: int, index: Dim)
         return _written_row(g, base, source, index)
     first = wrapped_index(index, shape[at])
     if isinstance(index, SymInt) and is_ge(index, 0) is None:
-        mask = g.Equal(arange(g, shape[at]), first)
+        mask = g.Equal(consecutive(g, shape[at]), first)
         return g.Where(_beside(g, mask, len(shape) - at - 1), row, base)
     return _spliced(g, base, row, at, first, first + 1)
 
@@ -238,7 +238,7 @@ def write_slice(
     if step == 1:
         open_end = end is None or end == int64_max
         return _spliced(g, base, source, at, first, int64_max if open_end else first + length)
-    index = g.Add(g.Mul(arange(g, length), g.constant(step, INT64)), g.constant(first, INT64))
+    index = g.Add(g.Mul(consecutive(g, length), g.constant(step, INT64)), g.constant(first, INT64))
     return _scattered(g, base, source, at, index)
 
 
@@ -407,7 +407,7 @@ def write_unfold(
 ) -> Tensor:
     """The windows put back by the numbers of the elements that they are taken from."""
     count = element_count(g, base)
-    numbers = g.reshape(arange(g, count), base.require_shape())
+    numbers = g.reshape(consecutive(g, count), base.require_shape())
     return _scattered_changes(g, base, source, unfold(g, numbers, dimension, size, step))
 
 

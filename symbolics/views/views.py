@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from exporter.errors import RaisedError
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import symbolic
@@ -18,7 +17,6 @@ from symbolics.rules import INT64, element_count, wrapped_dim
 from symbolics.views.shape import move_dims
 
 __all__ = [
-    "arange",
     "clamped",
     "covers",
     "diagonal_length",
@@ -35,13 +33,6 @@ int64_max = (1 << 63) - 1
 
 
 # ------------------------------------------------------------ helpers
-
-
-def arange(g: Builder, count: Dim) -> Tensor:
-    """0, 1, ..., count - 1 as int64."""
-    if isinstance(count, int):
-        return g.constant(np.arange(count))
-    return g.Range(g.constant(0, INT64), g.constant(count, INT64), g.constant(1, INT64))
 
 
 def wrapped_index(index: Dim, size: Dim) -> Dim:
@@ -79,7 +70,7 @@ def strided_index(g: Builder, size: Sequence[Dim], stride: Sequence[Dim], offset
     for i, (count, step) in enumerate(zip(size, stride, strict=True)):
         dims = [1] * len(size)
         dims[i] = -1
-        index = g.Add(index, g.Mul(g.Reshape(arange(g, count), dims), step))
+        index = g.Add(index, g.Mul(g.Reshape(consecutive(g, count), dims), step))
     return index
 
 
@@ -110,7 +101,7 @@ def narrow_start(g: Builder, size: Dim, start: Dim, length: Dim) -> Dim:
     for value, known in signs:
         if not known:
             place = g.Where(g.Less(g.scalar(value), 0), int64_max, place)
-    found = g.Gather(arange(g, last + 1), place, axis=0)
+    found = g.Gather(consecutive(g, last + 1), place, axis=0)
     return g.symbol("start", found)
 
 
@@ -203,7 +194,7 @@ def diagonal(g: Builder, self: Tensor, offset: int = 0, dim1: int = 0, dim2: int
     *batch, rows, columns = matrices.require_shape()
     start = offset if offset >= 0 else -columns * offset
     length = diagonal_length(rows, columns, offset)
-    index = g.Add(g.Mul(arange(g, length), columns + 1), start)
+    index = g.Add(g.Mul(consecutive(g, length), columns + 1), start)
     return g.Gather(g.reshape(matrices, [*batch, rows * columns]), index, axis=rank - 2)
 
 
@@ -228,8 +219,8 @@ def unfold(g: Builder, self: Tensor, dimension: int, size: int, step: int) -> Te
     rank = self.require_rank()
     at = wrapped_dim(dimension, rank)
     count = (g.size(self, at) - size) // step + 1
-    starts = g.Mul(arange(g, count), step)
-    index = g.Add(g.Unsqueeze(starts, axes=[1]), arange(g, size))
+    starts = g.Mul(consecutive(g, count), step)
+    index = g.Add(g.Unsqueeze(starts, axes=[1]), consecutive(g, size))
     return move_dims(g, g.Gather(self, index, axis=at), [at + 1], [rank])
 
 

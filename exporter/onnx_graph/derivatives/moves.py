@@ -12,7 +12,6 @@ from exporter.onnx_graph.derivatives.pieces import (
     added_along,
     inverse,
     number,
-    positions,
     summed_to,
     zeros,
 )
@@ -21,6 +20,7 @@ from exporter.onnx_graph.derivatives.registry import (
     derivative,
     derivative_of_results,
 )
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _slice(g: Builder, step: Step, grad: Tensor) -> Grads:
     for start, end, axis, stride in zip(starts, ends, axes, steps, strict=True):
         at = int(axis) % len(shape)
         size = shape[at]
-        index = g.Slice(positions(g, size), [start], [end], [0], [stride])
+        index = g.Slice(consecutive(g, size), [start], [end], [0], [stride])
         grad = added_along(g, grad, at, index, size)
     return [grad]
 
@@ -141,7 +141,7 @@ def _pad(g: Builder, step: Step, grad: Tensor) -> Grads:
         elif mode == "constant":
             raise UnsupportedError("the gradient of a Pad that may cut off elements")
         else:
-            index = g.Pad(positions(g, size), [before, after], mode=mode)
+            index = g.Pad(consecutive(g, size), [before, after], mode=mode)
             grad = added_along(g, grad, at, index, size)
     return [grad]
 
@@ -217,7 +217,7 @@ def _compress(g: Builder, step: Step, grad: Tensor) -> Grads:
     if axis is None:
         raise UnsupportedError("the gradient of a Compress of all elements")
     size = step[0].require_shape()[axis]
-    index = g.Compress(positions(g, size), step[1], axis=0)
+    index = g.Compress(consecutive(g, size), step[1], axis=0)
     return [added_along(g, grad, axis % step[0].require_rank(), index, size)]
 
 

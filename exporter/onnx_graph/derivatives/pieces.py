@@ -13,7 +13,7 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["added_along", "inverse", "masked", "number", "positions", "summed_to", "zeros"]
+__all__ = ["added_along", "inverse", "masked", "number", "summed_to", "zeros"]
 
 
 def number(g: Builder, value: float, like: Tensor) -> Tensor:
@@ -57,13 +57,6 @@ def summed_to(g: Builder, grad: Tensor, tensor: Tensor, *, matrices: bool = Fals
         start = g.cast(g.Not(g.Equal(length, 1)), ir.DataType.INT64)
         grad = g.Slice(both, start, g.Add(start, length), [axis])
     return g.reshape(grad, list(target))
-
-
-def positions(g: Builder, size: Dim) -> Tensor:
-    """0 to size - 1."""
-    if isinstance(size, int):
-        return g.constant(list(range(size)), ir.DataType.INT64)
-    return g.Range(g.constant(0), g.scalar(size), g.constant(1))  # type: ignore[no-any-return]
 
 
 def added_along(g: Builder, grad: Tensor, axis: int, index: Tensor, size: Dim) -> Tensor:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.derivatives.pieces import inverse, number, positions, summed_to
+from exporter.onnx_graph.derivatives.pieces import inverse, number, summed_to
 from exporter.onnx_graph.derivatives.registry import Step, derivative
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
@@ -114,7 +115,7 @@ def _prod(g: Builder, step: Step, grad: Tensor) -> Grads:
     shape = moved.require_shape()
     kept, size = list(shape[: len(shape) - len(axes)]), _number_of_elements(shape[-len(axes) :])
     rows = g.reshape(moved, [*kept, size])
-    index = positions(g, size)
+    index = consecutive(g, size)
     itself = g.Equal(g.Unsqueeze(index, axes=[1]), index)
     square = g.Expand(g.Unsqueeze(rows, axes=[-2]), g.constant([*kept, size, size]))
     others = g.ReduceProd(g.Where(itself, number(g, 1, x), square), axes=[-1], keepdims=0)

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -147,11 +148,9 @@ def _cosine_window(
     output_datatype: int,
     periodic: int,
 ) -> Tensor:
-    from exporter.onnx_graph.lowerings.arithmetic import arange  # noqa: PLC0415  imported where it is first needed
-
     count = g.constant(size, D.INT64)
     length = g.cast(count if periodic else g.Max(g.Sub(count, 1), 1), D.DOUBLE)
-    turn = g.Div(g.Mul(g.cast(arange(g, count), D.DOUBLE), np.array(2 * np.pi)), length)
+    turn = g.Div(g.Mul(g.cast(consecutive(g, count), D.DOUBLE), np.array(2 * np.pi)), length)
     constant, first, second = weights
     # Cos has no kernel for doubles in onnxruntime, and is called with what it has one for.
     window = g.Sub(constant, g.Mul(g.Cos(turn), first))

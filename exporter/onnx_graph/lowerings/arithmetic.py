@@ -195,20 +195,14 @@ def range_by_counting(g: Builder, start: Operand, limit: Operand, delta: Operand
         low, high, step = (g.integer(t) for t in (start, limit, delta))
         count = g.constant(-((low - high) // step), D.INT64)
     count = g.Max(count, 0)
-    steps = g.cast(arange(g, count), dtype)
-    return g.Add(start, g.Mul(steps, delta))  # type: ignore[no-any-return]
-
-
-def arange(g: Builder, count: Any) -> Tensor:
-    """0, 1, ... below `count` as int64, at every opset."""
-    count = g.constant(count, D.INT64)
-    if g.opset >= 11:
-        return g.Range(0, count, 1)  # type: ignore[no-any-return]
     ones = g.ConstantOfShape(g.reshape(count, [1]), value=np.array([1], np.int64))
-    indices = g.reshape(g.NonZero(ones), [-1])
-    if isinstance(count, Tensor) and count.elements is not None:
-        indices.shape = count.elements
-    return indices
+    places = g.reshape(g.NonZero(ones), [-1])
+    if count.elements is not None:
+        places.shape = count.elements
+    steps = g.cast(places, dtype)
+    if delta.array != 1:
+        steps = g.Mul(steps, delta)
+    return steps if start.array == 0 else g.Add(start, steps)
 
 
 @lowering("CumSum", before=11)

@@ -9,8 +9,9 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
-from exporter.onnx_graph.lowerings.arithmetic import BITS, FLOATS, arange
+from exporter.onnx_graph.lowerings.arithmetic import BITS, FLOATS
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
@@ -55,7 +56,7 @@ def coordinates(g: Builder, shape: Sequence[Dim], axis: int) -> Tensor:
     """0, 1, ... along one dim of `shape`, as a tensor that broadcasts over the others."""
     dims: list[Dim] = [1] * len(shape)
     dims[axis] = shape[axis]
-    return g.reshape(arange(g, shape[axis]), dims)
+    return g.reshape(consecutive(g, shape[axis]), dims)
 
 
 @lowering("GatherElements", before=11)
@@ -97,7 +98,7 @@ def gather_nd(g: Builder, data: Tensor, indices: Tensor, *, batch_dims: int = 0)
     position = linear_indices(g, indices, picked)
     if batch_dims:
         count = product(batch)
-        first = g.Mul(arange(g, count), product(picked))
+        first = g.Mul(consecutive(g, count), product(picked))
         ones = [1] * (len(index_shape) - 1 - batch_dims)
         position = g.Add(position, g.reshape(first, [*batch, *ones]))
     flat = g.reshape(data, [product(batch) * product(picked), *rest])
@@ -176,7 +177,7 @@ def _arg_extreme(
     if not last:
         return g.native(op_type, data, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
     size = data.require_shape()[axis]
-    reverse = g.Sub(g.constant(size - 1, D.INT64), arange(g, size))
+    reverse = g.Sub(g.constant(size - 1, D.INT64), consecutive(g, size))
     found = g.native(op_type, g.Gather(data, reverse, axis=axis), axis=axis, keepdims=keepdims)
     return g.Sub(g.constant(size - 1, D.INT64), found)  # type: ignore[no-any-return]
 

@@ -11,8 +11,8 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.indexing_rules import slice_bounds
-from exporter.onnx_graph.lowerings.arithmetic import arange
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
 
@@ -176,7 +176,7 @@ def _slice_one(g: Builder, data: Tensor, start: Dim, end: Dim, axis: int, step: 
     if bounds is None:
         raise Unsupported(f"Slice backwards to {end} needs opset 10")
     first, count = bounds
-    indices = g.Add(g.Mul(arange(g, count), step), g.constant(first, D.INT64))
+    indices = g.Add(g.Mul(consecutive(g, count), step), g.constant(first, D.INT64))
     return g.Gather(data, indices, axis=axis)  # type: ignore[no-any-return]
 
 

@@ -16,8 +16,8 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.loops import loop
-from exporter.onnx_graph.lowerings.arithmetic import arange
 from exporter.onnx_graph.lowerings.registry import ALWAYS, WITHOUT_KERNELS, lowering
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
@@ -73,7 +73,7 @@ def roi_align(
         start, end = (g.Slice(corners, [i], [i + 1], [1]) for i in (axis, axis + 2))
         length = g.Sub(end, start)
         steps.append(g.Div(length if half else g.Max(length, 1), bins))
-        firsts.append(g.Add(start, g.Mul(steps[-1], g.cast(arange(g, bins), working))))
+        firsts.append(g.Add(start, g.Mul(steps[-1], g.cast(consecutive(g, bins), working))))
         ratio = sampling_ratio if sampling_ratio > 0 else None
         counts.append(g.Ceil(steps[-1]) if ratio is None else g.constant([[ratio]], working))
         trips.append(_largest(g, counts[-1]) if ratio is None else ratio)
@@ -144,8 +144,8 @@ def max_roi_pool(
         bounds = [
             g.Min(g.Max(g.Add(rounded, start), 0), size)
             for rounded in (
-                g.Floor(g.Mul(step, g.cast(arange(g, bins), X.dtype))),
-                g.Ceil(g.Mul(step, g.Add(g.cast(arange(g, bins), X.dtype), 1))),
+                g.Floor(g.Mul(step, g.cast(consecutive(g, bins), X.dtype))),
+                g.Ceil(g.Mul(step, g.Add(g.cast(consecutive(g, bins), X.dtype), 1))),
             )
         ]
         firsts.append(bounds[0])

@@ -9,9 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
-from exporter.onnx_graph.lowerings.arithmetic import FLOATS, arange
+from exporter.onnx_graph.lowerings.arithmetic import FLOATS
 from exporter.onnx_graph.lowerings.layout import known_integers
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import Tensor
 
@@ -211,7 +212,7 @@ def _along(
 
 def _coordinates(g: Builder, size: Dim, wanted: Dim, factor: float | None, mode: str) -> Tensor:
     """Where the outputs lie in the input, as float32."""
-    index = g.cast(arange(g, wanted), D.FLOAT)
+    index = g.cast(consecutive(g, wanted), D.FLOAT)
     old, new = g.constant(size, D.FLOAT), g.constant(wanted, D.FLOAT)
     scale = g.Div(new, old) if factor is None else g.constant(factor, D.FLOAT)
     if mode == "asymmetric":

@@ -13,9 +13,9 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
-from exporter.onnx_graph.lowerings.arithmetic import arange
 from exporter.onnx_graph.lowerings.indexing import element_positions, linear_indices, product
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: 
 
     shape = rows.require_shape()
     count = new.require_shape()[0]
-    number = arange(g, count)
+    number = consecutive(g, count)
     pending = g.ConstantOfShape(g.constant([count], D.INT64), value=np.array([True]))
     blank = g.ConstantOfShape(g.constant([shape[0]], D.INT64), value=np.array([-1], np.int64))
     any_updates = g.reshape(g.Greater(g.constant(count, D.INT64), 0), [])

@@ -9,10 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
-from exporter.onnx_graph.lowerings.arithmetic import arange
 from exporter.onnx_graph.lowerings.layout import known_integers
 from exporter.onnx_graph.lowerings.registry import lowering
 from exporter.onnx_graph.lowerings.resizing import cubic_weights
+from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
@@ -94,7 +94,7 @@ def fourier_matrices(
         turns = np.outer(np.arange(count), np.arange(bins)) % count
         angle = sign * 2 * np.pi * turns / count
         return g.constant(np.cos(angle), dtype), g.constant(np.sin(angle), dtype)
-    rows, columns = arange(g, count), arange(g, bins)
+    rows, columns = consecutive(g, count), consecutive(g, bins)
     products = g.Mod(g.Mul(g.Unsqueeze(rows, [1]), columns), g.constant(count, D.INT64))
     turns = g.Div(g.cast(products, D.FLOAT), g.constant(count, D.FLOAT))
     angle = g.Mul(turns, sign * 2 * np.pi)
@@ -125,8 +125,8 @@ def stft(
     step, length = steps[0], lengths[0]
     flat = g.reshape(signal, list(shape[:2]))
     frames = (shape[1] - length) // step + 1
-    starts = g.Unsqueeze(g.Mul(arange(g, frames), step), [1])
-    indices = g.Add(starts, arange(g, length))
+    starts = g.Unsqueeze(g.Mul(consecutive(g, frames), step), [1])
+    indices = g.Add(starts, consecutive(g, length))
     cut = g.Gather(flat, indices, axis=1)
     if window is not None:
         cut = g.Mul(cut, window)
@@ -282,7 +282,7 @@ class _Sampler:
                 index = g.Max(g.Min(index, g.Sub(size, 1)), 0)
             total = index if total is None else g.Add(g.Mul(total, size), index)
         assert total is not None
-        batch = g.Mul(arange(g, self.shape[0]), g.constant(self.area, D.INT64))
+        batch = g.Mul(consecutive(g, self.shape[0]), g.constant(self.area, D.INT64))
         ones = [1] * (len(self.points) - 2)
         picked = g.Gather(self.rows, g.Add(total, g.reshape(batch, [self.shape[0], *ones])), axis=0)
         if outside is not None:
