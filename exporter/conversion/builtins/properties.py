@@ -26,7 +26,14 @@ from exporter.onnx_graph.shape_rules import broadcast
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymComplex, SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
-from symbolics.rules import QUANTIZED_TYPES, is_complex, is_float, onnx_dtype, scalar_type
+from symbolics.rules import (
+    QUANTIZED_TYPES,
+    common_dtype,
+    is_complex,
+    is_float,
+    onnx_dtype,
+    scalar_type,
+)
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -460,6 +467,7 @@ def _equal_of_any_rank(interpreter: Interpreter, a: Tensor, b: Tensor) -> Value:
 
 def _elements_equal(g: Builder, a: Tensor, b: Tensor) -> bool | SymBool:
     """Whether no element differs, in tensors of one shape."""
-    differs = g.Not(g.Equal(a, g.cast(b, a.dtype)))
+    dtype = common_dtype(a.dtype, b.dtype)
+    differs = g.Not(g.Equal(g.cast(a, dtype), g.cast(b, dtype)))
     count = g.ReduceSum(g.cast(g.reshape(differs, [-1]), ir.DataType.INT64), keepdims=False)
     return boolean(g.Equal(count, 0))

@@ -46,3 +46,13 @@ def test_equality_of_tensors_whose_number_of_dims_the_run_decides() -> None:
     check(program, (x, y, 0), (x, x, 0), (x, y, 1), (x, y, 2))
     empty = torch.zeros(0, 2)
     check(program, (x, y, 0), (empty, empty, 0), (x[:1], x, 0), (x[:1], x[:1], 2), dynamic=True)
+
+
+def test_equality_of_tensors_of_two_dtypes() -> None:
+    """Neither loses what the other can't hold: 2 is not True, nor 1.5 equal to 1."""
+
+    def program(x, y):
+        return torch.equal(x, y), torch.equal(y, x)
+
+    for x, y in (([True], [2.0]), ([True], [1.0]), ([1], [1.5]), ([2], [2.0]), ([True], [2])):
+        check(program, (torch.tensor(x), torch.tensor(y)))
