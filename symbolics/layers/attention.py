@@ -24,7 +24,7 @@ from symbolics.linear_algebra.matmul import linear
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, is_bool
 
-__all__ = ["scaled_dot_product_attention"]
+__all__ = ["attention_scores", "scaled_dot_product_attention"]
 
 # ------------------------------------------------------------ scaled dot product
 
@@ -79,6 +79,22 @@ def repeated_heads(g: Builder, x: Tensor, heads: Dim) -> Tensor:
     return g.reshape(spread, [*lead, groups * times, length, width])
 
 
+def attention_scores(
+    g: Builder,
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """query @ key.T * scale + mask."""
+    scores = g.MatMul(scaled(g, query, scale), transposed(g, key))
+    if is_causal:
+        rows, columns = query.require_shape()[-2], key.require_shape()[-2]
+        scores = masked(g, scores, causal_mask(g, rows, columns))
+    return scores if mask is None else masked(g, scores, mask)
+
+
 def attention_weights(
     g: Builder,
     query: Tensor,
@@ -87,13 +103,8 @@ def attention_weights(
     is_causal: bool,
     scale: float | None,
 ) -> Tensor:
-    """softmax(query @ key.T * scale + mask); a row with nothing to look at is all zero, not NaN."""
-    scores = g.MatMul(scaled(g, query, scale), transposed(g, key))
-    if is_causal:
-        rows, columns = query.require_shape()[-2], key.require_shape()[-2]
-        scores = masked(g, scores, causal_mask(g, rows, columns))
-    if attn_mask is not None:
-        scores = masked(g, scores, attn_mask)
+    """The softmax of the scores; a row with nothing to look at is all zero, not NaN."""
+    scores = attention_scores(g, query, key, attn_mask, is_causal, scale)
     if attn_mask is not None and hides_a_row(attn_mask):
         return safe_softmax(g, scores, -1)
     return g.Softmax(scores, axis=-1)
@@ -301,10 +312,7 @@ def multi_head(
     """
     parts = projections(g, inputs, qkv_weight, qkv_bias, int(embed_dim))
     query, key, value = (split_heads(g, part, heads) for part in parts)
-    scores = g.MatMul(scaled(g, query, None), transposed(g, key))
-    if seen is not None:
-        scores = masked(g, scores, seen)
-    weights = g.Softmax(scores, axis=-1)
+    weights = g.Softmax(attention_scores(g, query, key, seen), axis=-1)
     mixed = g.Transpose(g.MatMul(weights, value), perm=[0, 2, 1, 3])
     batch, time, _ = inputs[0].require_shape()
     return linear(g, g.reshape(mixed, [batch, time, embed_dim]), proj_weight, proj_bias), weights

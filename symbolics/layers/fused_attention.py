@@ -12,13 +12,7 @@ import numpy as np
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.attention import (
-    causal_mask,
-    masked,
-    scaled,
-    scaled_dot_product_attention,
-    transposed,
-)
+from symbolics.layers.attention import attention_scores, scaled_dot_product_attention
 from symbolics.reductions.reduction import logsumexp
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import FLOAT, INT64
@@ -45,12 +39,7 @@ def attended(
     result = scaled_dot_product_attention(
         g, query, key, value, mask, dropout_p, is_causal, scale=scale
     )
-    scores = g.MatMul(scaled(g, query, scale), transposed(g, key))
-    if is_causal:
-        rows, columns = query.require_shape()[-2], key.require_shape()[-2]
-        scores = masked(g, scores, causal_mask(g, rows, columns))
-    if mask is not None:
-        scores = masked(g, scores, mask)
+    scores = attention_scores(g, query, key, mask, is_causal, scale)
     return result, logsumexp(g, g.cast(scores, FLOAT), [-1])
 
 
