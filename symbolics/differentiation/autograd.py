@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.derivatives import gradients, variable
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.normalization import filled
+from symbolics.creation.creation import filled
 from symbolics.registry import Unsupported, symbolic
 
 __all__: list[str] = []
@@ -41,7 +41,7 @@ def grad(
         if weight is None and output.shape not in ((), (1,)):
             raise Unsupported("grad of an output with dims needs its grad_outputs")
         starts.append(
-            filled(g, 1.0, output.require_shape(), output.dtype) if weight is None else weight
+            filled(g, output.require_shape(), 1.0, output.dtype) if weight is None else weight
         )
     found = gradients(g, outputs, starts, inputs)
     if not allow_unused and any(f is None for f in found):

@@ -12,12 +12,12 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.derivatives import pulled_back
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.creation.creation import filled
 from symbolics.elementwise import activation, pointwise
 from symbolics.indexing.embedding import embedding
 from symbolics.indexing.indexing import gather, index_select
 from symbolics.indexing.scatter import scatter_add
 from symbolics.layers import class_losses, losses
-from symbolics.layers.normalization import filled
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import onnx_dtype, wrapped_dim
 from symbolics.views import views
@@ -381,7 +381,7 @@ def slice_backward(
     step: Dim,
 ) -> Tensor:
     """Zeros with the gradient as their slice."""
-    base = filled(g, 0, input_sizes, grad_output.dtype)
+    base = filled(g, input_sizes, 0, grad_output.dtype)
     return write_slice(g, base, grad_output, dim, start, end, step)
 
 
@@ -392,7 +392,7 @@ def select_backward(
     g: Builder, grad_output: Tensor, input_sizes: Sequence[Dim], dim: int, index: Dim
 ) -> Tensor:
     """Zeros with the gradient as the selected part."""
-    base = filled(g, 0, input_sizes, grad_output.dtype)
+    base = filled(g, input_sizes, 0, grad_output.dtype)
     return write_select(g, base, grad_output, dim, index)
 
 
@@ -403,7 +403,7 @@ def diagonal_backward(
     g: Builder, grad_output: Tensor, input_sizes: Sequence[Dim], offset: int, dim1: int, dim2: int
 ) -> Tensor:
     """Zeros with the gradient as a diagonal."""
-    base = filled(g, 0, input_sizes, grad_output.dtype)
+    base = filled(g, input_sizes, 0, grad_output.dtype)
     return write_diagonal(g, base, grad_output, offset, dim1, dim2)
 
 
@@ -421,7 +421,7 @@ def unfold_backward(
     g: Builder, grad_in: Tensor, input_sizes: Sequence[Dim], dim: int, size: int, step: int
 ) -> Tensor:
     """See `unfold`."""
-    base = filled(g, 0, input_sizes, grad_in.dtype)
+    base = filled(g, input_sizes, 0, grad_in.dtype)
     return of_input(g, lambda x: views.unfold(g, x, dim, size, step), base, grad_in)
 
 
@@ -442,7 +442,7 @@ def index_select_backward(
     g: Builder, grad: Tensor, self_sizes: Sequence[Dim], dim: int, index: Tensor
 ) -> Tensor:
     """See `index_select`."""
-    base = filled(g, 0, self_sizes, grad.dtype)
+    base = filled(g, self_sizes, 0, grad.dtype)
     return of_input(g, lambda x: index_select(g, x, dim, index), base, grad)
 
 
@@ -458,7 +458,7 @@ def value_selecting_reduction_backward(
     dim = wrapped_dim(dim, len(sizes))
     if not keepdim:
         grad, indices = (g.Unsqueeze(t, axes=[dim]) for t in (grad, indices))
-    return scatter_add(g, filled(g, 0, sizes, grad.dtype), dim, indices, grad)
+    return scatter_add(g, filled(g, sizes, 0, grad.dtype), dim, indices, grad)
 
 
 @symbolic(
@@ -480,5 +480,5 @@ def embedding_dense_backward(
         zero = g.constant(0, grad_output.dtype)
         grad_output = g.Where(g.Unsqueeze(kept, axes=[-1]), grad_output, zero)
     width = g.size(grad_output, -1)
-    weight = filled(g, 0, [num_weights, width], grad_output.dtype)
+    weight = filled(g, [num_weights, width], 0, grad_output.dtype)
     return of_input(g, lambda w: embedding(g, w, indices), weight, grad_output)

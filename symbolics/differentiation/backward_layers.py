@@ -12,12 +12,12 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.derivatives import pulled_back
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.creation.creation import filled
 from symbolics.differentiation.backward import of_input
 from symbolics.images import upsampling
 from symbolics.layers import normalization, pooling
 from symbolics.layers.adaptive_pooling import adaptive_avg_pool2d, adaptive_avg_pool3d
 from symbolics.layers.convolution import convolution
-from symbolics.layers.normalization import filled
 from symbolics.layers.padding import reflection_pad, replication_pad
 from symbolics.registry import Unsupported, symbolic
 
@@ -278,7 +278,7 @@ def _to_places(g: Builder, grad: Tensor, self: Tensor, indices: Tensor, dims: in
     for size in shape[len(shape) - dims :]:
         count = count * size
     flat = g.ScatterElements(
-        filled(g, 0, [*lead, count], grad.dtype),
+        filled(g, [*lead, count], 0, grad.dtype),
         g.reshape(indices, [*lead, -1]),
         g.reshape(grad, [*lead, -1]),
         axis=len(lead),
@@ -333,7 +333,7 @@ def upsample_nearest1d_backward(
     scales: float | None = None,
 ) -> Tensor:
     """See `upsample_nearest1d`."""
-    base = filled(g, 0, input_size, grad_output.dtype)
+    base = filled(g, input_size, 0, grad_output.dtype)
     return of_input(
         g, lambda x: upsampling.upsample_nearest1d(g, x, output_size, scales), base, grad_output
     )
@@ -355,7 +355,7 @@ def upsample_nearest2d_backward(
     def forward(x: Tensor) -> Tensor:
         return upsampling.upsample_nearest2d(g, x, output_size, scales_h, scales_w)
 
-    return of_input(g, forward, filled(g, 0, input_size, grad_output.dtype), grad_output)
+    return of_input(g, forward, filled(g, input_size, 0, grad_output.dtype), grad_output)
 
 
 @symbolic(
@@ -374,7 +374,7 @@ def upsample_linear1d_backward(
     def forward(x: Tensor) -> Tensor:
         return upsampling.upsample_linear1d(g, x, output_size, align_corners, scales)
 
-    return of_input(g, forward, filled(g, 0, input_size, grad_output.dtype), grad_output)
+    return of_input(g, forward, filled(g, input_size, 0, grad_output.dtype), grad_output)
 
 
 @symbolic(
@@ -394,7 +394,7 @@ def upsample_bilinear2d_backward(
     def forward(x: Tensor) -> Tensor:
         return upsampling.upsample_bilinear2d(g, x, output_size, align_corners, scales_h, scales_w)
 
-    return of_input(g, forward, filled(g, 0, input_size, grad_output.dtype), grad_output)
+    return of_input(g, forward, filled(g, input_size, 0, grad_output.dtype), grad_output)
 
 
 @symbolic(
@@ -414,4 +414,4 @@ def upsample_bicubic2d_backward(
     def forward(x: Tensor) -> Tensor:
         return upsampling.upsample_bicubic2d(g, x, output_size, align_corners, scales_h, scales_w)
 
-    return of_input(g, forward, filled(g, 0, input_size, grad_output.dtype), grad_output)
+    return of_input(g, forward, filled(g, input_size, 0, grad_output.dtype), grad_output)

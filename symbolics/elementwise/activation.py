@@ -26,7 +26,7 @@ __all__ = ["gelu", "glu", "log_sigmoid", "log_softmax_int", "relu", "softmax_int
 @symbolic("aten::relu(Tensor self) -> Tensor")
 def relu(g: Builder, self: Tensor) -> Tensor:
     """max(0, x)."""
-    return g.Relu(self) if is_float(self.dtype) else g.Max(self, 0)
+    return g.Relu(self)
 
 
 @symbolic("aten::relu6(Tensor self) -> Tensor")

@@ -31,9 +31,11 @@ __all__ = [
     "add",
     "div",
     "floored_quotient",
+    "lerp",
     "mul",
     "negative_sign",
     "pow",
+    "scaled",
     "sub",
     "truncated",
 ]

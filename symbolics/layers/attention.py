@@ -23,6 +23,7 @@ from symbolics.layers.packed_sequence import remember, remembered
 from symbolics.linear_algebra.matmul import linear
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, FLOAT, INT64, is_bool
+from symbolics.views.shape import mT
 
 __all__ = ["attention_scores", "scaled_dot_product_attention"]
 
@@ -37,12 +38,6 @@ def scaled(g: Builder, query: Tensor, scale: float | None) -> Tensor:
     if isinstance(width, SymInt):
         return g.Div(query, g.Sqrt(g.cast(g.constant(width, INT64), query.dtype)))
     return g.Mul(query, 1 / math.sqrt(width) if width else math.inf)
-
-
-def transposed(g: Builder, x: Tensor) -> Tensor:
-    """The last two dims swapped."""
-    rank = x.require_rank()
-    return g.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
 def causal_mask(g: Builder, rows: Dim, columns: Dim) -> Tensor:
@@ -88,7 +83,7 @@ def attention_scores(
     scale: float | None = None,
 ) -> Tensor:
     """query @ key.T * scale + mask."""
-    scores = g.MatMul(scaled(g, query, scale), transposed(g, key))
+    scores = g.MatMul(scaled(g, query, scale), mT(g, key))
     if is_causal:
         rows, columns = query.require_shape()[-2], key.require_shape()[-2]
         scores = masked(g, scores, causal_mask(g, rows, columns))

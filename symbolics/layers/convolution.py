@@ -1,4 +1,4 @@
-"""Convolution and its transpose, in 1, 2 and 3 dims. Windows taken apart (unfold) are in `folding`."""
+"""Convolution and its transpose, in 1, 2 and 3 dims. Windows taken apart are in `unfolding`."""
 
 from __future__ import annotations
 

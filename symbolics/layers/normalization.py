@@ -29,8 +29,8 @@ MACHINE_EPSILON = {
 }
 
 
-def filled(g: Builder, value: float, shape: Sequence[Dim], dtype: ir.DataType) -> Tensor:
-    """A tensor of one value; a constant where the shape is known."""
+def repeated(g: Builder, value: float, shape: Sequence[Dim], dtype: ir.DataType) -> Tensor:
+    """A scale or bias of one value: stored where the shape is known, as runtimes expect of weights."""
     if all(isinstance(d, int) for d in shape):
         return g.constant(np.full(tuple(int(d) for d in shape), value, np.float64), dtype)
     return g.Expand(g.constant(value, dtype), list(shape))
@@ -122,9 +122,9 @@ def with_statistics(
     """ONNX BatchNormalization, which wants a scale and a bias."""
     channels = mean.require_shape()
     if weight is None:
-        weight = filled(g, 1, channels, mean.dtype)
+        weight = repeated(g, 1, channels, mean.dtype)
     if bias is None:
-        bias = filled(g, 0, channels, mean.dtype)
+        bias = repeated(g, 0, channels, mean.dtype)
     return g.BatchNormalization(input, weight, bias, mean, variance, epsilon=eps)
 
 
@@ -381,8 +381,8 @@ def normalized_rows(
         axes = list(range(2, len(shape)))
         return channel_affine(g, standardized(g, x, axes, eps), weight, bias)
     channels = shape[1:2]
-    weight = filled(g, 1, channels, x.dtype) if weight is None else g.cast(weight, x.dtype)
-    bias = filled(g, 0, channels, x.dtype) if bias is None else g.cast(bias, x.dtype)
+    weight = repeated(g, 1, channels, x.dtype) if weight is None else g.cast(weight, x.dtype)
+    bias = repeated(g, 0, channels, x.dtype) if bias is None else g.cast(bias, x.dtype)
     return g.InstanceNormalization(x, weight, bias, epsilon=eps)
 
 
@@ -450,7 +450,7 @@ def layer_norm(
     """The trailing dims that `normalized_shape` names. ONNX wants a scale."""
     return g.LayerNormalization(
         input,
-        filled(g, 1, normalized_shape, input.dtype) if weight is None else weight,
+        repeated(g, 1, normalized_shape, input.dtype) if weight is None else weight,
         bias,
         axis=-len(normalized_shape),
         epsilon=eps,

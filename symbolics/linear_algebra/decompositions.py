@@ -22,8 +22,9 @@ from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, INT64, D, is_complex
+from symbolics.views.shape import mT
 
-__all__ = ["identity", "is_vector", "linalg_inv", "solved", "swapped"]
+__all__ = ["identity", "is_vector", "linalg_inv", "solved"]
 
 
 # ---------------------------------------------------------------- pieces
@@ -33,12 +34,6 @@ def identity(g: Builder, size: Dim, dtype: D) -> Tensor:
     """The identity matrix."""
     row = consecutive(g, size)
     return g.cast(g.Equal(g.Unsqueeze(row, axes=[1]), row), dtype)
-
-
-def swapped(g: Builder, tensor: Tensor) -> Tensor:
-    """The matrices transposed."""
-    *batch, rows, columns = range(tensor.require_rank())
-    return g.Transpose(tensor, perm=[*batch, columns, rows])
 
 
 def _column(g: Builder, matrix: Tensor, index: Tensor) -> Tensor:
@@ -397,10 +392,7 @@ def linalg_solve(g: Builder, A: Tensor, B: Tensor, *, left: bool = True) -> Tens
     """X with A X = B, or X A = B if not `left`."""
     vector = is_vector(A, B)
     right = g.Unsqueeze(B, axes=[-1]) if vector else B
-    if left or vector:
-        result = solved(g, A, right)
-    else:
-        result = swapped(g, solved(g, swapped(g, A), swapped(g, right)))
+    result = solved(g, A, right) if left or vector else mT(g, solved(g, mT(g, A), mT(g, right)))
     return g.Squeeze(result, axes=[-1]) if vector else result
 
 

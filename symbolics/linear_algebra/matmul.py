@@ -13,19 +13,13 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from symbolics.elementwise.arithmetic import scaled
 from symbolics.elementwise.complex_numbers import conj
 from symbolics.linear_algebra.einsum import tensordot
 from symbolics.registry import symbolic
 from symbolics.rules import is_float, onnx_dtype, promote, wrapped_dim
 
-__all__ = ["bmm", "linear", "matmul", "mm", "scaled"]
-
-
-def scaled(g: Builder, tensor: Tensor, factor: Number) -> Tensor:
-    """`factor * tensor` in the tensor's dtype; the tensor itself where the factor is 1."""
-    if isinstance(factor, (int, float)) and factor == 1:
-        return tensor
-    return g.Mul(tensor, factor)
+__all__ = ["bmm", "linear", "matmul", "mm"]
 
 
 def added(g: Builder, self: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:

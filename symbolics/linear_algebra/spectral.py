@@ -14,11 +14,12 @@ from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.linear_algebra.decompositions import identity, is_vector, swapped
+from symbolics.linear_algebra.decompositions import identity, is_vector
 from symbolics.linear_algebra.triangular import linalg_qr
 from symbolics.reductions.reduction import extreme, sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, INT64, is_float
+from symbolics.views.shape import mT
 
 __all__ = ["linalg_pinv", "singular_values"]
 
@@ -92,7 +93,7 @@ def _upright(g: Builder, matrix: Tensor) -> tuple[Tensor, bool]:
     """The matrix or its transpose, with the fewer columns, and whether it is the transpose."""
     rows, columns = matrix.require_shape()[-2:]
     if columns != rows and is_ge(columns, rows):
-        return swapped(g, matrix), True
+        return mT(g, matrix), True
     return matrix, False
 
 
@@ -158,7 +159,7 @@ def linalg_svd(
         ones = g.Expand(g.constant(1, A.dtype), [*batch, 1, missing])
         signs = g.Concat(signs, ones, axis=axis + 1)
     u = g.Mul(u, signs)
-    return (v, s, swapped(g, u)) if transposed else (u, s, swapped(g, v))
+    return (v, s, mT(g, u)) if transposed else (u, s, mT(g, v))
 
 
 @symbolic(
@@ -193,7 +194,7 @@ def svd(
         empty_v = g.Expand(zero, [*batch, columns, columns])
         return empty_u, singular_values(g, self), empty_v
     u, s, vh = linalg_svd(g, self, not some)
-    return u, s, swapped(g, vh)
+    return u, s, mT(g, vh)
 
 
 # ---------------------------------------------------------------- symmetric matrices
@@ -204,7 +205,7 @@ def _mirrored(g: Builder, matrix: Tensor, triangle: str) -> Tensor:
     index = consecutive(g, g.size(matrix, -1))
     row = g.Unsqueeze(index, axes=[1])
     other = g.Less(row, index) if triangle.upper() == "L" else g.Greater(row, index)
-    return g.Where(other, swapped(g, matrix), matrix)
+    return g.Where(other, mT(g, matrix), matrix)
 
 
 @symbolic(
@@ -338,7 +339,7 @@ def _pseudo_inverse(
 ) -> Tensor:
     """V diag(1 / S) U^T over the singular values above the tolerance, U being W / S."""
     if 0 in self.require_shape()[-2:]:
-        return swapped(g, self)
+        return mT(g, self)
     return _inverse_and_values(g, self, atol, rtol)[0]
 
 
@@ -361,10 +362,10 @@ def _inverse_and_values(
     counts = g.Greater(lengths, _tolerance(g, self, largest, atol, rtol))
     one, zero = g.constant(1, self.dtype), g.constant(0, self.dtype)
     share = g.Where(counts, g.Div(one, g.Where(counts, lengths, one)), zero)
-    result = g.MatMul(g.Mul(v, share), swapped(g, g.Mul(columns, share)))
+    result = g.MatMul(g.Mul(v, share), mT(g, g.Mul(columns, share)))
     rank = g.ReduceSum(g.cast(counts, INT64), axes=[axis, axis + 1], keepdims=False)
     values = g.Squeeze(lengths, axes=[axis])
-    return swapped(g, result) if transposed else result, rank, values
+    return mT(g, result) if transposed else result, rank, values
 
 
 @symbolic(

@@ -9,9 +9,10 @@ from exporter.onnx_graph.symbolic import sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.elementwise.complex_numbers import adjoint as conjugated
 from symbolics.elementwise.complex_numbers import conj, real
-from symbolics.linear_algebra.decompositions import identity, row_order, swapped
+from symbolics.linear_algebra.decompositions import identity, row_order
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, D
+from symbolics.views.shape import mT
 
 __all__ = ["cholesky", "linalg_qr", "substituted"]
 
@@ -65,8 +66,8 @@ def linalg_solve_triangular(
     matrix = _with_unit_diagonal(g, self) if unitriangular else self
     if left:
         return substituted(g, matrix, B, upper=upper)
-    result = substituted(g, swapped(g, matrix), swapped(g, B), upper=not upper)
-    return swapped(g, result)
+    result = substituted(g, mT(g, matrix), mT(g, B), upper=not upper)
+    return mT(g, result)
 
 
 @symbolic(
@@ -81,7 +82,7 @@ def triangular_solve(
     unitriangular: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """X with A X = B, or with A^T X = B, and A: the form of old archives."""
-    matrix = swapped(g, A) if transpose else A
+    matrix = mT(g, A) if transpose else A
     side = bool(upper) != bool(transpose)
     return linalg_solve_triangular(g, matrix, self, upper=side, unitriangular=unitriangular), A
 
@@ -192,7 +193,7 @@ def linalg_lu_solve(
     if adjoint:
         half = substituted(g, conjugated(g, LU), B, upper=False)
         half = substituted(g, conjugated(g, lower), half, upper=True)
-        return g.MatMul(swapped(g, moves), half)
+        return g.MatMul(mT(g, moves), half)
     half = substituted(g, lower, g.MatMul(moves, B), upper=False)
     return substituted(g, LU, half, upper=True)
 
@@ -242,7 +243,7 @@ def _reflected(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
         weighted = g.Unsqueeze(g.Mul(tau, v), axes=[-1])
         r = g.Sub(r, g.MatMul(weighted, g.MatMul(v_row, r)))
         q_v = g.MatMul(q, g.Unsqueeze(v, axes=[-1]))
-        return [g.Sub(q, g.MatMul(q_v, swapped(g, weighted))), r]
+        return [g.Sub(q, g.MatMul(q_v, mT(g, weighted))), r]
 
     q, r = loop(g, sym_min(rows, columns), step, [start, matrix])
     return q, _triangle(g, r, upper=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import scan
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.linear_algebra.matmul import scaled
+from symbolics.elementwise.arithmetic import scaled
 from symbolics.reductions.reduction import sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (

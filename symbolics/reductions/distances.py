@@ -10,6 +10,7 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.reductions.norms import vector_norm
 from symbolics.registry import symbolic
 from symbolics.rules import BOOL, FLOAT, promote
+from symbolics.views.shape import mT
 
 __all__ = ["cdist"]
 
@@ -51,14 +52,9 @@ def _euclidean_dist(g: Builder, x1: Tensor, x2: Tensor) -> Tensor:
     """The root of |a|^2 + |b|^2 - 2ab, which rounding may push below zero: zero then."""
     left = g.ReduceSumSquare(x1, axes=[x1.require_rank() - 1], keepdims=True)
     right = g.ReduceSumSquare(x2, axes=[x2.require_rank() - 1], keepdims=True)
-    product = g.MatMul(g.Mul(x1, -2), _swapped(g, x2))
-    squares = g.Add(g.Add(product, left), _swapped(g, right))
+    product = g.MatMul(g.Mul(x1, -2), mT(g, x2))
+    squares = g.Add(g.Add(product, left), mT(g, right))
     return g.Sqrt(g.Max(squares, 0))
-
-
-def _swapped(g: Builder, tensor: Tensor) -> Tensor:
-    *batch, rows, columns = range(tensor.require_rank())
-    return g.Transpose(tensor, perm=[*batch, columns, rows])
 
 
 @symbolic("aten::_pdist_forward(Tensor self, float p=2.) -> Tensor")

@@ -15,6 +15,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
+from symbolics.elementwise.clamping import maximum, minimum
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
@@ -29,7 +30,6 @@ from symbolics.rules import (
     is_complex,
     is_float,
     onnx_dtype,
-    promote,
     reduced_dims,
     wrapped_dim,
 )
@@ -415,16 +415,14 @@ def _extreme_with_index(
 
 @symbolic("aten::max.other(Tensor self, Tensor other) -> Tensor")
 def max_other(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """The larger of two tensors, element by element; NaN where either is."""
-    self, other = promote(g, self, other)
-    return g.Or(self, other) if is_bool(self.dtype) else g.Max(self, other)
+    """Another name of `maximum`."""
+    return maximum(g, self, other)
 
 
 @symbolic("aten::min.other(Tensor self, Tensor other) -> Tensor")
 def min_other(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """The smaller of two tensors, element by element; NaN where either is."""
-    self, other = promote(g, self, other)
-    return g.And(self, other) if is_bool(self.dtype) else g.Min(self, other)
+    """Another name of `minimum`."""
+    return minimum(g, self, other)
 
 
 @symbolic("aten::argmax(Tensor self, int? dim=None, bool keepdim=False) -> Tensor")

@@ -6,6 +6,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import parts
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Number, Tensor
+from symbolics.elementwise.arithmetic import lerp
 from symbolics.reductions.reduction import Dims, any_along, is_half, mean_dim, reduce, sum_dim
 from symbolics.reductions.sorting import sorted_along
 from symbolics.registry import Unsupported, symbolic
@@ -254,20 +255,12 @@ def _quantile(
         above = g.GatherElements(values, g.cast(g.Ceil(position), INT64), axis=last)
         half = interpolation == "midpoint"
         weight = g.constant(0.5, self.dtype) if half else g.Sub(position, below)
-        result = _lerp(g, result, above, weight)
+        result = lerp(g, result, above, weight)
     if several:
         result = g.Transpose(result, perm=[last, *range(last)])
         count = g.size(share, 0)
         return g.reshape(result, [count, *kept]) if keepdim else result
     return g.reshape(result, kept) if keepdim else g.Squeeze(result, axes=[last])
-
-
-def _lerp(g: Builder, start: Tensor, end: Tensor, weight: Tensor) -> Tensor:
-    """The point between two, reckoned from the nearer of them."""
-    span = g.Sub(end, start)
-    from_start = g.Add(start, g.Mul(weight, span))
-    from_end = g.Sub(end, g.Mul(span, g.Sub(1.0, weight)))
-    return g.Where(g.Less(weight, 0.5), from_start, from_end)
 
 
 @symbolic(
