@@ -13,7 +13,6 @@ from exporter.onnx_graph.values import Number, Tensor
 from symbolics.creation.random import uniform_like
 from symbolics.elementwise.clamping import clamp
 from symbolics.elementwise.pointwise import as_float, expm1
-from symbolics.elementwise.special import erf_double
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
 
@@ -44,7 +43,7 @@ def hardtanh(g: Builder, self: Tensor, min_val: Number = -1, max_val: Number = 1
 @symbolic("aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor")
 def leaky_relu(g: Builder, self: Tensor, negative_slope: Number = 0.01) -> Tensor:
     """x, and negative_slope * x below zero."""
-    if isinstance(negative_slope, (int, float)) and is_float(self.dtype) and self.dtype != DOUBLE:
+    if isinstance(negative_slope, (int, float)):
         return g.LeakyRelu(self, alpha=float(negative_slope))
     slope = g.constant(negative_slope, self.dtype)
     return g.Where(g.Greater(self, 0), self, g.Mul(self, slope))
@@ -127,9 +126,6 @@ def celu(g: Builder, self: Tensor, alpha: Number = 1.0) -> Tensor:
 @symbolic('aten::gelu(Tensor self, *, str approximate="none") -> Tensor')
 def gelu(g: Builder, self: Tensor, *, approximate: str = "none") -> Tensor:
     """x times the normal distribution's CDF at x; "tanh" approximates it. ONNX has the same names."""
-    if self.dtype == DOUBLE and approximate == "none":
-        erf = erf_double(g, g.Mul(self, math.sqrt(0.5)))
-        return g.Mul(g.Mul(self, 0.5), g.Add(erf, 1.0))
     return g.Gelu(self, approximate=approximate)
 
 
@@ -188,16 +184,12 @@ def glu(g: Builder, self: Tensor, dim: int = -1) -> Tensor:
 @symbolic("aten::hardsigmoid(Tensor self) -> Tensor")
 def hardsigmoid(g: Builder, self: Tensor) -> Tensor:
     """x / 6 + 1/2, limited to [0, 1]."""
-    if self.dtype == DOUBLE:
-        return g.Div(g.Clip(g.Add(self, 3), min=0, max=6), 6)
     return g.HardSigmoid(self, alpha=1 / 6, beta=0.5)
 
 
 @symbolic("aten::hardswish(Tensor self) -> Tensor")
 def hardswish(g: Builder, self: Tensor) -> Tensor:
     """x * hardsigmoid(x)."""
-    if self.dtype == DOUBLE:
-        return g.Mul(self, hardsigmoid(g, self))
     return g.HardSwish(self)
 
 

@@ -14,8 +14,9 @@ from collections.abc import Callable
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.polynomials import horner
 from exporter.onnx_graph.values import Tensor
-from symbolics.elementwise.special import horner, in_doubles
+from symbolics.elementwise.special import in_doubles
 from symbolics.registry import symbolic
 from symbolics.rules import DOUBLE
 

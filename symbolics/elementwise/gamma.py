@@ -8,9 +8,10 @@ import numpy as np
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
+from exporter.onnx_graph.polynomials import horner
 from exporter.onnx_graph.symbolic import sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.elementwise.special import Operand, horner, in_doubles
+from symbolics.elementwise.special import Operand, in_doubles
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import DOUBLE, INT64
 

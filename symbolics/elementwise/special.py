@@ -7,16 +7,23 @@ The gamma function's kin are in `gamma`, Bessel functions in `bessel`, polynomia
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.polynomials import (
+    erf_double,
+    erf_within_one,
+    erfc_double,
+    horner,
+    scaled_tail,
+)
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.comparison import isnan
 from symbolics.elementwise.pointwise import as_float, log1p
 from symbolics.registry import symbolic
 from symbolics.rules import DOUBLE, promote_float
 
-__all__ = ["horner", "in_doubles"]
+__all__ = ["in_doubles"]
 
 Operand = Tensor | Number
 
@@ -27,74 +34,14 @@ def in_doubles(g: Builder, compute: Callable[..., Tensor], *operands: Operand) -
     return g.cast(compute(g, *(g.cast(t, DOUBLE) for t in promoted)), promoted[0].dtype)
 
 
-def horner(g: Builder, x: Tensor, coefficients: Sequence[float]) -> Tensor:
-    """A polynomial, the coefficient of its highest power first."""
-    result = g.constant(coefficients[0], x.dtype)
-    for coefficient in coefficients[1:]:
-        result = g.Add(g.Mul(result, x), coefficient)
-    return result
-
-
 # ---------------------------------------------------------------- error functions
-
-# Rational approximations of erf within 1, and of exp(x * x) * erfc(x) from 1 to 8 and beyond; they are
-# those of W. J. Cody's kind in the Cephes library (S. L. Moshier), good to the last digits of a double.
-ERF = (
-    (9.60497373987051638749, 90.0260197203842689217, 2232.00534594684319226, 7003.32514112805075473, 55592.3013010394962768),
-    (1.0, 33.5617141647503099647, 521.357949780152679795, 4594.32382970980127987, 22629.0000613890934246, 49267.3942608635921086),
-)  # fmt: skip
-ERFC_NEAR = (
-    (2.46196981473530512524e-10, 0.564189564831068821977, 7.46321056442269912687, 48.6371970985681366614, 196.520832956077098242,
-     526.445194995477358631, 934.528527171957607540, 1027.55188689515710272, 557.535335369399327526),
-    (1.0, 13.2281951154744992508, 86.7072140885989742329, 354.937778887819891062, 975.708501743205489753, 1823.90916687909736289,
-     2246.33760818710981792, 1656.66309194161350182, 557.535340817727675546),
-)  # fmt: skip
-ERFC_FAR = (
-    (0.564189583547755073984, 1.27536670759978104416, 5.01905042251180477414, 6.16021097993053585195, 7.40974269950448939160,
-     2.97886665372100240670),
-    (1.0, 2.26052863220117276590, 9.39603524938001434673, 12.0489539808096656605, 17.0814450747565897222, 9.60896809063285878198,
-     3.36907645100081516050),
-)  # fmt: skip
-
-
-def rational(g: Builder, x: Tensor, parts: tuple[Sequence[float], Sequence[float]]) -> Tensor:
-    """A quotient of two polynomials."""
-    return g.Div(horner(g, x, parts[0]), horner(g, x, parts[1]))
-
-
-def erf_within_one(g: Builder, x: Tensor) -> Tensor:
-    """The error function for |x| <= 1."""
-    return g.Mul(x, rational(g, g.Mul(x, x), ERF))
-
-
-def scaled_tail(g: Builder, x: Tensor) -> Tensor:
-    """exp(x * x) * erfc(x) for x >= 1."""
-    near = rational(g, g.Min(x, 8.0), ERFC_NEAR)
-    far = rational(g, g.Min(x, 1e30), ERFC_FAR)
-    return g.Where(g.Less(x, 8.0), near, far)
-
-
-def erfc_double(g: Builder, x: Tensor) -> Tensor:
-    """1 - erf(x), exact in its tail too."""
-    size = g.Abs(x)
-    tail = g.Mul(g.Exp(g.Neg(g.Mul(size, size))), scaled_tail(g, size))
-    tail = g.Where(g.Less(x, 0.0), g.Sub(g.constant(2.0, DOUBLE), tail), tail)
-    small = g.Sub(g.constant(1.0, DOUBLE), erf_within_one(g, x))
-    return g.Where(g.Less(size, 1.0), small, tail)
-
-
-def erf_double(g: Builder, x: Tensor) -> Tensor:
-    """The error function."""
-    rest = g.Sub(g.constant(1.0, DOUBLE), erfc_double(g, x))
-    return g.Where(g.Less(g.Abs(x), 1.0), erf_within_one(g, x), rest)
 
 
 @symbolic("aten::special_erf(Tensor self) -> Tensor")
 @symbolic("aten::erf(Tensor self) -> Tensor")
 def erf(g: Builder, self: Tensor) -> Tensor:
-    """The error function; ONNX runtimes have it in float32."""
-    self = as_float(g, self)
-    return erf_double(g, self) if self.dtype == DOUBLE else g.Erf(self)
+    """The error function."""
+    return g.Erf(as_float(g, self))
 
 
 @symbolic("aten::special_erfc(Tensor self) -> Tensor")

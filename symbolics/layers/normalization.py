@@ -18,7 +18,7 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, argument_writes, symbolic
 from symbolics.rules import DOUBLE, FLOAT, INT64, is_complex, wrapped_dim
 
-__all__ = ["batch_norm", "group_norm", "layer_norm", "moments", "standardized"]
+__all__ = ["batch_norm", "group_norm", "layer_norm", "moments"]
 
 HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 MACHINE_EPSILON = {
@@ -51,12 +51,6 @@ def moments(g: Builder, x: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]
 def inverse_deviation(g: Builder, variance: Tensor, eps: float) -> Tensor:
     """1 / sqrt(variance + eps)."""
     return g.Div(1.0, g.Sqrt(g.Add(variance, eps)))
-
-
-def standardized(g: Builder, x: Tensor, axes: Sequence[int], eps: float) -> Tensor:
-    """Mean 0 and deviation 1 over these dims."""
-    mean, variance = moments(g, x, axes)
-    return g.Mul(g.Sub(x, mean), inverse_deviation(g, variance, eps))
 
 
 def per_channel(g: Builder, x: Tensor, values: Tensor) -> Tensor:
@@ -375,12 +369,7 @@ def normalized_rows(
     g: Builder, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """[N, C, ...] normalized over all but the first two dims."""
-    shape = x.require_shape()
-    if x.dtype == DOUBLE:
-        # InstanceNormalization has no kernel for double in onnxruntime, and float would lose bits.
-        axes = list(range(2, len(shape)))
-        return channel_affine(g, standardized(g, x, axes, eps), weight, bias)
-    channels = shape[1:2]
+    channels = x.require_shape()[1:2]
     weight = repeated(g, 1, channels, x.dtype) if weight is None else g.cast(weight, x.dtype)
     bias = repeated(g, 0, channels, x.dtype) if bias is None else g.cast(bias, x.dtype)
     return g.InstanceNormalization(x, weight, bias, epsilon=eps)

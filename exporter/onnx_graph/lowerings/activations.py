@@ -23,14 +23,18 @@ D = ir.DataType
 def gelu_from_erf(g: Builder, x: Tensor, *, approximate: str = "none") -> Tensor:
     """X times the normal CDF, (1 + erf(x / sqrt 2)) / 2; a tanh can stand for the erf.
 
-    In these forms onnxruntime knows it again.
+    In these forms onnxruntime knows it again; doubles, which it does not fuse, are halved first, so
+    that nothing overflows.
     """
     if approximate == "tanh":
         cubic = g.Mul(g.Pow(x, g.constant(3, x.dtype)), 0.044715)
         erf = g.Tanh(g.Mul(g.Add(x, cubic), math.sqrt(2 / math.pi)))
     else:
         erf = g.Erf(g.Div(x, math.sqrt(2)))
-    return g.Mul(g.Mul(x, g.Add(erf, 1)), 0.5)  # type: ignore[no-any-return]
+    twice = g.Add(erf, 1)
+    if x.dtype == D.DOUBLE:
+        return g.Mul(g.Mul(x, 0.5), twice)  # type: ignore[no-any-return]
+    return g.Mul(g.Mul(x, twice), 0.5)  # type: ignore[no-any-return]
 
 
 @lowering("Mish", before=18)

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.lowerings.activations import gelu_from_erf
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
+from exporter.onnx_graph.polynomials import erf_double
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -128,16 +129,16 @@ def selu(
 
 @_of_doubles("LeakyRelu")
 def leaky_relu(g: Builder, x: Tensor, *, alpha: float = 0.01) -> Tensor:
-    """X, and alpha x below 0."""
-    return g.Where(g.Less(x, 0.0), g.Mul(x, alpha), x)  # type: ignore[no-any-return]
+    """X, and alpha x up to 0."""
+    return g.Where(g.Greater(x, 0.0), x, g.Mul(x, alpha))  # type: ignore[no-any-return]
 
 
 @lowering("PRelu", before=ALWAYS)
 def prelu(g: Builder, x: Tensor, slope: Tensor) -> Tensor:
-    """X, and a slope times x below 0."""
+    """X, and a slope times x up to 0."""
     if x.dtype != D.DOUBLE:
         return g.native("PRelu", x, slope)  # type: ignore[no-any-return]
-    return g.Where(g.Less(x, 0.0), g.Mul(x, slope), x)  # type: ignore[no-any-return]
+    return g.Where(g.Greater(x, 0.0), x, g.Mul(x, slope))  # type: ignore[no-any-return]
 
 
 @_of_doubles("Softplus")
@@ -153,5 +154,25 @@ def softplus(g: Builder, x: Tensor) -> Tensor:
 
 @_of_doubles("Gelu")
 def gelu(g: Builder, x: Tensor, *, approximate: str = "none") -> Tensor:
-    """By its parts, of which the erf alone goes through float32, where it can't overflow."""
+    """By its parts."""
     return gelu_from_erf(g, x, approximate=approximate)
+
+
+@_of_doubles("Erf")
+def erf(g: Builder, x: Tensor) -> Tensor:
+    """By polynomials."""
+    return erf_double(g, x)
+
+
+@_of_doubles("HardSigmoid")
+def hard_sigmoid(g: Builder, x: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
+    """Alpha x + beta, limited to [0, 1]; unlike Clip it has no slope at the limits."""
+    line = g.Add(g.Mul(x, alpha), beta)
+    limited = g.Where(g.GreaterOrEqual(line, 1.0), 1.0, line)
+    return g.Where(g.LessOrEqual(line, 0.0), 0.0, limited)  # type: ignore[no-any-return]
+
+
+@_of_doubles("HardSwish")
+def hard_swish(g: Builder, x: Tensor) -> Tensor:
+    """X times the HardSigmoid of x / 6 + 1/2."""
+    return g.Mul(x, hard_sigmoid(g, x, alpha=1 / 6))  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from exporter.onnx_graph.lowerings.registry import lowering
+from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
@@ -73,6 +73,22 @@ def rms_normalization(
     square = g.ReduceMean(g.Pow(wide, _two(g, working)), axes=_last_axes(x, axis), keepdims=True)
     normal = g.Mul(wide, g.Div(1.0, g.Sqrt(g.Add(square, epsilon))))
     return g.Mul(g.cast(normal, x.dtype), scale)  # type: ignore[no-any-return]
+
+
+@lowering("InstanceNormalization", before=ALWAYS)
+def instance_normalization(
+    g: Builder, input: Tensor, scale: Tensor, B: Tensor, *, epsilon: float = 1e-5
+) -> Tensor:
+    """Each channel of each sample by itself; for doubles onnxruntime has no kernel."""
+    if input.dtype != D.DOUBLE:
+        return g.native("InstanceNormalization", input, scale, B, epsilon=epsilon)  # type: ignore[no-any-return]
+    rank = input.require_rank()
+    axes = list(range(2, rank))
+    centred = g.Sub(input, g.ReduceMean(input, axes=axes, keepdims=True))
+    variance = g.ReduceMean(g.Mul(centred, centred), axes=axes, keepdims=True)
+    normal = g.Div(centred, g.Sqrt(g.Add(variance, epsilon)))
+    per_channel = [input.require_shape()[1], *([1] * (rank - 2))]
+    return g.Add(g.Mul(normal, g.reshape(scale, per_channel)), g.reshape(B, per_channel))  # type: ignore[no-any-return]
 
 
 @lowering("GroupNormalization", before=21)
