@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 D = ir.DataType
 COMBINE = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}
+HALVES = (D.FLOAT16, D.BFLOAT16)
 SINCE = {"none": 11, "add": 16, "mul": 16, "max": 18, "min": 18}
 
 
@@ -38,11 +39,11 @@ def scatter_elements(
 ) -> Tensor:
     """Called Scatter before opset 11; add and mul came with 16, max and min with 18.
 
-    Onnxruntime's float16 kernel has no reductions: they go through float32.
+    Onnxruntime's float16 and bfloat16 kernels have no reductions: they go through float32.
     """
     indices = g.constant(indices)
     updates = g.constant(updates, data.dtype)
-    if reduction != "none" and data.dtype == D.FLOAT16:
+    if reduction != "none" and data.dtype in HALVES:
         wide, new = g.cast(data, D.FLOAT), g.cast(updates, D.FLOAT)
         result = g.ScatterElements(wide, indices, new, axis=axis, reduction=reduction)
         return g.cast(result, data.dtype)
@@ -67,7 +68,7 @@ def scatter_nd(
     """
     indices = g.constant(indices)
     updates = g.constant(updates, data.dtype)
-    if reduction != "none" and data.dtype == D.FLOAT16:
+    if reduction != "none" and data.dtype in HALVES:
         wide, new = g.cast(data, D.FLOAT), g.cast(updates, D.FLOAT)
         return g.cast(g.ScatterND(wide, indices, new, reduction=reduction), data.dtype)
     if g.opset >= SINCE[reduction]:

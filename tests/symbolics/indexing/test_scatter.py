@@ -45,6 +45,18 @@ def test_reductions(
     check(function, x, index, source, opsets=(20,), dynamic=dynamic)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_halves_are_added_up(dtype: torch.dtype) -> None:
+    """Where onnxruntime's kernels have no reductions of them."""
+
+    def function(x: Tensor, i: Tensor) -> Any:
+        x = x.to(dtype)
+        bags = torch.nn.functional.embedding_bag(i, x[:, None], torch.tensor([0, 2, 2]), mode="sum")
+        return bags.float(), torch.histc(x, 4).float(), x.scatter_add(0, i, x[:4]).float()
+
+    check(function, torch.arange(5.0), torch.tensor([1, 4, 1, 0]))
+
+
 def test_nan_wins_comparisons() -> None:
     x, source = torch.tensor([1.0, NAN, 3.0, 4.0]), torch.tensor([NAN, 5.0, 9.0, 2.0])
     index = torch.tensor([0, 1, 2, 2])
