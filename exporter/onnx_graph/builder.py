@@ -48,7 +48,7 @@ from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.node_keys import computation_key
 from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
-from exporter.onnx_graph.signatures import Signature, place
+from exporter.onnx_graph.signatures import Signature, place, require_dtype
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 from exporter.onnx_graph.values import Number, SymComplex, SymScalar, Tensor
 
@@ -136,7 +136,12 @@ class Builder:
         if self.opset < 11:
             count_from_front(op_type, inputs, attributes)
         call = Call(signature, inputs, attributes, outputs, self.opset)
-        results = self._known(call) or self._emit(call)
+        results = self._known(call)
+        if results is None:
+            if op_type == "Cast":
+                made = signature.outputs[0].type_variable
+                require_dtype(signature, made, ir.DataType(kwargs["to"]), self.opset)
+            results = self._emit(call)
         detour = [
             outer_dtypes.get(p.type_variable) if i < len(signature.outputs) else None
             for i in range(outputs)
@@ -169,10 +174,8 @@ class Builder:
             if detour is not None:
                 outer[variable] = dtype
                 bound[variable] = detour
-            elif dtype not in signature.dtypes[variable] and signature.dtypes[variable]:
-                raise UnsupportedError(
-                    f"{signature.op_type} takes no {dtype.name.lower()} at opset {self.opset}"
-                )
+            else:
+                require_dtype(signature, variable, dtype, self.opset)
         result: list[Tensor | None] = []
         for parameter, arg in zip(parameters, args, strict=True):
             legal = signature.dtypes[parameter.type_variable]

@@ -95,7 +95,8 @@ _MOVES_ONLY = frozenset([
 def detour(signature: Signature, variable: str, dtype: D, opset: int) -> D | None:  # noqa: ARG001
     """The dtype to compute in where `dtype` can't be used; None where it can, or nothing can."""
     legal = signature.dtypes[variable]
-    if not legal:
+    # The way to another dtype is a Cast.
+    if not legal or signature.op_type == "Cast":
         return None
     runs = kernel_dtypes(signature, variable)
     if dtype in legal and (runs is None or dtype in runs):

@@ -17,7 +17,15 @@ from onnx import defs
 
 from exporter.errors import UnsupportedError
 
-__all__ = ["NOT_DETERMINISTIC", "Parameter", "Placed", "Signature", "place", "signature"]
+__all__ = [
+    "NOT_DETERMINISTIC",
+    "Parameter",
+    "Placed",
+    "Signature",
+    "place",
+    "require_dtype",
+    "signature",
+]
 
 # (operator, newest name) -> the name it had before; see the operators' changelogs.
 RENAMED = {
@@ -207,6 +215,20 @@ def place(
     while inputs and inputs[-1] is None:
         inputs.pop()
     return target, Placed(inputs, attributes)
+
+
+def require_dtype(target: Signature, variable: str, dtype: ir.DataType, opset: int) -> None:
+    """Raise `UnsupportedError` if a type variable of the operator may not have the dtype."""
+    legal = target.dtypes[variable]
+    if not legal or dtype in legal:
+        return
+    message = f"{target.op_type} takes no {dtype.name.lower()} at opset {opset}"
+    for version in range(opset + 1, NEWEST + 1):
+        later = signature(target.op_type, version, target.domain)
+        if later is not None and dtype in later.dtypes.get(variable, ()):
+            message += f"; opset {version} does"
+            break
+    raise UnsupportedError(message)
 
 
 def _take(named: dict[str, object], op_type: str, name: str) -> object:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 import pytest
@@ -17,7 +18,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.kernels import LOSSY, WIDER, detour, kernel_dtypes, kernel_of
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.signatures import signature
-from tests.onnx_graph.running import run
+from tests.onnx_graph.running import graph_input, run
 
 D = ir.DataType
 OPSETS = (9, 11, 13, 18, 20)
@@ -148,6 +149,17 @@ def test_a_dtype_without_a_way_is_an_error() -> None:
     g = Builder(20)
     with pytest.raises(UnsupportedError, match="Not takes no float at opset 20"):
         g.Not(g.constant(1.0))
+
+
+def test_a_dtype_of_later_opsets() -> None:
+    """Nothing can be cast to what the opset does not have, nor from it."""
+    g = Builder(11)
+    x = graph_input(g, "x", np.zeros(3, "f4"), dynamic=False)
+    y = graph_input(g, "y", np.zeros(3, ml_dtypes.bfloat16), dynamic=False)
+    with pytest.raises(UnsupportedError, match="Cast takes no bfloat16 at opset 11; opset 13 does"):
+        g.cast(x, D.BFLOAT16)
+    with pytest.raises(UnsupportedError, match="Cast takes no bfloat16 at opset 11; opset 13 does"):
+        g.Add(y, y)
 
 
 def test_bools_and_indices_are_left_alone() -> None:
