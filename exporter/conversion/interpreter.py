@@ -21,6 +21,7 @@ from exporter.conversion.builtins import (  # noqa: F401
     gradient_mode,
     math_functions,
     numbers,
+    other_names,
     properties,
     storages,
 )

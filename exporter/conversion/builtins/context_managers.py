@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.prims import prim
 from exporter.conversion.values.objects import ObjectValue, Value
 from exporter.errors import UnsupportedError
@@ -44,6 +45,16 @@ def leave(interpreter: Interpreter, node: Node, environment: Environment) -> Seq
         elif _class_name(manager) in _RECORDING:
             interpreter.g.scope.recording.pop()
     return [None] * len(node.outputs)
+
+
+@builtin(
+    "profiler::_record_function_enter",
+    "profiler::_record_function_enter_new",
+    "profiler::_record_function_exit",
+)
+def record_function(interpreter: Interpreter, *args: Value) -> Value:
+    """What a trace holds of a `with` that is for the profiler: a model has none."""
+    return None
 
 
 def _class_name(manager: ObjectValue) -> str:

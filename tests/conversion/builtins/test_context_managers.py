@@ -52,6 +52,18 @@ def test_pytorchs() -> None:
     check(program, (X,))
 
 
+def test_profiling_in_a_trace() -> None:
+    """A trace holds what `record_function` calls instead of the `with`."""
+
+    def program(x: Tensor) -> Tensor:
+        with torch.profiler.record_function("part"):
+            return x * 2
+
+    traced = torch.jit.trace(program, X)
+    assert "_record_function_enter" in str(traced.inlined_graph)
+    check(traced, (X,))
+
+
 def test_autocast() -> None:
     def program(x: Tensor) -> Tensor:
         with torch.autocast("cpu", dtype=torch.bfloat16):

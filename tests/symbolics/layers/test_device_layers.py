@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils import mkldnn
 
 from tests.symbolics.harness import check, compare, export, leaves, loaded, run
 
@@ -243,6 +244,34 @@ def test_ctc_loss() -> None:
         )[0],
         paths, opsets=[20],
     )  # fmt: skip
+
+
+def test_mkldnn_layers() -> None:
+    """What `torch.utils.mkldnn.to_mkldnn` makes of a model."""
+    layers = (
+        torch.nn.Conv2d(4, 6, 3, padding=1, groups=2),
+        torch.nn.BatchNorm2d(6),
+        torch.nn.Conv2d(6, 3, (1, 2), stride=2),
+        torch.nn.Linear(2, 5),
+    )
+
+    class Model(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.jit.script(mkldnn.to_mkldnn(torch.nn.Sequential(*layers).eval()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layers(x.to_mkldnn()).to_dense()
+
+    check(torch.jit.script(Model()), X, mode="script")
+
+    def pools(x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.to_mkldnn()
+        largest = torch.mkldnn_max_pool2d(x, 2, 2, 1)
+        mean = torch.ops.aten.mkldnn_adaptive_avg_pool2d(x, [1, 1])
+        return largest.to_dense(), mean.to_dense()
+
+    check(torch.jit.script(pools), X, mode="script")
 
 
 def test_cudnns_grids(tmp_path: Path) -> None:
