@@ -105,8 +105,10 @@ def zeta_double(g: Builder, s: Tensor, q: Tensor) -> Tensor:
     then the terms up to 12 are added one by one, which is why there is a loop.
     """
     limit = 12.0
+    # One NaN, or -inf, must not decide how many terms the others have.
+    counted = g.Where(g.Or(g.IsNaN(q), g.IsInf(q)), g.constant(limit, DOUBLE), q)
     lowest = g.ReduceMin(
-        g.Concat(g.Reshape(q, [-1]), g.constant([limit], DOUBLE), axis=0), keepdims=False
+        g.Concat(g.Reshape(counted, [-1]), g.constant([limit], DOUBLE), axis=0), keepdims=False
     )
     count = g.integer(g.cast(g.Ceil(g.Sub(g.constant(limit, DOUBLE), lowest)), INT64))
     zero = g.Mul(g.Add(q, s), 0.0)

@@ -28,14 +28,17 @@ Step = Callable[[Builder, Tensor, Tensor, Tensor, Tensor], Tensor]
 def evaluated(
     g: Builder, x: Tensor | Number, n: Tensor | Number, first: First, step: Step, limits: dict[ir.DataType, int]
 ) -> Tensor:  # fmt: skip
-    """The polynomials of degree n at x: 0 for a negative degree, NaN above a dtype's limit."""
+    """The polynomials of degree n at x: 0 for a negative degree, NaN above a dtype's limit.
+
+    That of degree 0 is 1 even at NaN.
+    """
     x, n = promote_float(g, x, n)
     dtype = x.dtype
     at, degree = g.cast(x, DOUBLE), g.cast(n, INT64)
     one = g.constant(1.0, DOUBLE)
     # All states of the loop have the shape that both broadcast to.
     at = g.Add(at, g.Mul(g.cast(degree, DOUBLE), 0.0))
-    value = g.Where(g.Equal(at, at), one, at)
+    value = g.Expand(one, g.shape(at))
     highest = g.Concat(g.Reshape(degree, [-1]), g.constant([0]), axis=0)
     trips = sym_max(g.integer(g.ReduceMax(highest, keepdims=False)) - 1, 0)
     start = first(g, at)

@@ -29,7 +29,7 @@ def histc(g: Builder, self: Tensor, bins: int = 100, min: Number = 0, max: Numbe
         high = g.Where(unset, g.ReduceMax(flat, axes=[0], keepdims=False), high)
         equal = g.Equal(low, high)
         low, high = g.Where(equal, g.Sub(low, 1), low), g.Where(equal, g.Add(high, 1), high)
-    inside = g.And(g.Not(g.Less(flat, low)), g.Not(g.Greater(flat, high)))
+    inside = g.And(g.GreaterOrEqual(flat, low), g.LessOrEqual(flat, high))
     share = g.Div(g.Mul(g.Sub(flat, low), bins), g.Sub(high, low))
     position = g.cast(g.Where(inside, share, g.constant(0, share.dtype)), INT64)
     position = g.Min(position, bins - 1)

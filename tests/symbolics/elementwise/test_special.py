@@ -102,6 +102,14 @@ def test_zeta_and_incomplete_gamma() -> None:
     check(lambda v: torch.mvlgamma(v, 3), torch.tensor([1.5, 4.0, 30.0]))
 
 
+def test_a_nan_leaves_other_elements_alone() -> None:
+    """Where the elements decide together how many terms are added up."""
+    x = torch.tensor([-1.5, NAN, 2.5, -INF, 0.3])
+    check(lambda q: (torch.special.zeta(3.0, q), torch.polygamma(4, q)), x)
+    n = torch.tensor([[0.0], [NAN], [1.0]])
+    check(torch.special.laguerre_polynomial_l, torch.tensor([0.5, NAN, -2.0]), n)
+
+
 POLYNOMIALS = [
     "chebyshev_polynomial_t", "chebyshev_polynomial_u",
     "chebyshev_polynomial_v", "chebyshev_polynomial_w",

@@ -21,6 +21,11 @@ def test_one_dim() -> None:
     check(lambda x, e, w: torch.histogram(x, e, weight=w), X, edges, torch.rand(50))
 
 
+def test_nan_is_in_no_bin() -> None:
+    x = torch.tensor([0.5, float("nan"), -0.5, 0.7])
+    check(lambda x: (torch.histc(x, 4, -1, 1), torch.histogram(x, 4, range=(-1.0, 1.0))), x)
+
+
 @pytest.mark.parametrize("density", [False, True])
 def test_more_dims(density: bool) -> None:
     """Points of two coordinates, in as many bins each, in others, and between given edges."""
