@@ -507,6 +507,11 @@ class Builder:
             self._depth -= 1
             self.scope, self.module_path = outer, path
 
+    def body_input(self, name: str, type_: shapes.OutputType) -> tuple[ir.Value, Tensor]:
+        """A new input for the body that is being emitted; dims that are None become symbols."""
+        value = ir.Value(name=self.unique(name, out=True))
+        return value, self.typed(value, type_, name)
+
     @contextmanager
     def inside(self, scope: Scope) -> Iterator[None]:
         """Emit into a scope that was opened before."""

@@ -19,21 +19,6 @@ __all__ = ["INDEXING_RULES", "slice_bounds"]
 BEYOND = 1 << 62
 
 
-def integers(call: Call, index: int, attribute: str) -> list[Dim] | None:
-    """Ints, maybe symbolic, that are an input at some opsets and an attribute at others."""
-    value = call.attributes.get(attribute)
-    if value is not None:
-        return list(value) if isinstance(value, (list, tuple)) else [value]
-    tensor = call.optional(index)
-    if tensor is None:
-        return None
-    if tensor.elements is not None:
-        return list(tensor.elements)
-    if tensor.array is not None and tensor.array.dtype.kind in "iu":
-        return [int(v) for v in tensor.array.reshape(-1)]
-    return None
-
-
 def slice_bounds(start: Dim, end: Dim, step: int, size: Dim) -> tuple[Dim, Dim] | None:
     """The first element of a slice and how many it has, for every size of the dim.
 
@@ -68,11 +53,11 @@ def _slice(call: Call) -> Sequence[PartialShape] | None:
     shape = call.tensor(0).shape
     if shape is None:
         return [None]
-    starts, ends = integers(call, 1, "starts"), integers(call, 2, "ends")
-    axes = integers(call, 3, "axes")
+    starts, ends = call.integers(1, "starts"), call.integers(2, "ends")
+    axes = call.integers(3, "axes")
     if axes is None and call.optional(3) is not None:
         return [(None,) * len(shape)]
-    steps = integers(call, 4, "steps")
+    steps = call.integers(4, "steps")
     if axes is None:
         count = len(starts or ends or ()) or _length(call, 1)
         if count is None:
@@ -101,7 +86,7 @@ def _split(call: Call) -> Sequence[PartialShape] | None:
     if shape is None:
         return [None] * call.outputs
     axis = call.attributes.get("axis", 0) % len(shape)
-    sizes: Sequence[Dim | None] | None = integers(call, 1, "split")
+    sizes: Sequence[Dim | None] | None = call.integers(1, "split")
     if sizes is None:
         if call.optional(1) is not None:
             sizes = [None] * call.outputs
@@ -121,7 +106,7 @@ def _pad(call: Call) -> Sequence[PartialShape] | None:
     shape = call.tensor(0).shape
     if shape is None:
         return [None]
-    pads, axes = integers(call, 1, "pads"), integers(call, 3, "axes")
+    pads, axes = call.integers(1, "pads"), call.integers(3, "axes")
     if axes is None:
         if call.optional(3) is not None:
             return [(None,) * len(shape)]
@@ -144,7 +129,7 @@ def _tile(call: Call) -> Sequence[PartialShape] | None:
 
 
 def _top_k(call: Call) -> Sequence[PartialShape] | None:
-    shape, count = call.tensor(0).shape, integers(call, 1, "k")
+    shape, count = call.tensor(0).shape, call.integers(1, "k")
     if shape is None:
         return [None] * call.outputs
     axis = call.attributes.get("axis", -1) % len(shape)
@@ -167,7 +152,7 @@ def _range(call: Call) -> Sequence[PartialShape]:
 
 
 def _one_hot(call: Call) -> Sequence[PartialShape] | None:
-    shape, depth = call.tensor(0).shape, integers(call, 1, "depth")
+    shape, depth = call.tensor(0).shape, call.integers(1, "depth")
     if shape is None:
         return None
     axis = call.attributes.get("axis", -1)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
+from exporter.onnx_graph.control_flow import emit_loop
 from exporter.onnx_graph.shapes import OutputType
-from exporter.onnx_graph.symbolic import Dim, Shape, is_ge
+from exporter.onnx_graph.symbolic import Dim, is_ge
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
@@ -53,15 +54,17 @@ def scan(
     if extra:
         slices = [_with_extra_row(g, t) for t in slices]
     with g.body("scan") as scope:
-        state_values = [_argument(g, "state", t.dtype, t.shape) for t in states]
-        slice_values = [_argument(g, "slice", t.dtype, t.require_shape()[1:]) for t in slices]
+        state_values = [g.body_input("state", OutputType.of(t)) for t in states]
+        slice_values = [
+            g.body_input("slice", OutputType(t.dtype, t.require_shape()[1:])) for t in slices
+        ]
         new_states, rows = step([t for _, t in state_values], [t for _, t in slice_values])
         arguments = [v for v, _ in (*state_values, *slice_values)]
         body = g.close(scope, arguments, [*new_states, *rows])
     trips = slices[0].require_shape()[0]
     types = [OutputType.of(t) for t in states]
     types += [
-        OutputType(t.dtype, (trips, *(d if _readable(g, d) else None for d in t.require_shape())))
+        OutputType(t.dtype, (trips, *(d if g.scope.reads(d) else None for d in t.require_shape())))
         for t in rows
     ]
     attributes = {"body": body, "num_scan_inputs": len(inputs)}
@@ -76,13 +79,6 @@ def scan(
     return results
 
 
-def _readable(g: Builder, dim: Dim) -> bool:
-    """Whether a size can be told here: one that an operator in a body decided can't, outside."""
-    return isinstance(dim, int) or all(
-        any(g.scope.sees(tensor) for tensor, _ in symbol.sources) for symbol in dim.symbols()
-    )
-
-
 def _with_extra_row(g: Builder, tensor: Tensor) -> Tensor:
     row = [1, *tensor.require_shape()[1:]]
     return g.Concat(tensor, g.Expand(g.constant(0, tensor.dtype), row), axis=0)  # type: ignore[no-any-return]
@@ -95,7 +91,7 @@ def loop(g: Builder, trips: Dim, step: LoopStep, states: Sequence[Tensor]) -> li
         for i in range(trips):
             current = step(g.constant(i, ir.DataType.INT64), current)
         return current
-    return _loop(g, g.value(g.scalar(trips)), None, lambda i, c, now: (c, step(i, now)), states)
+    return _loop(g, g.scalar(trips), None, lambda i, c, now: (c, step(i, now)), states)
 
 
 def loop_while(g: Builder, going: Going, step: Step, states: Sequence[Tensor]) -> list[Tensor]:
@@ -105,34 +101,22 @@ def loop_while(g: Builder, going: Going, step: Step, states: Sequence[Tensor]) -
         new = step(now)
         return going(new), new
 
-    return _loop(g, None, g.value(going(list(states))), both, states)
+    return _loop(g, None, going(list(states)), both, states)
 
 
 def _loop(
     g: Builder,
-    trips: ir.Value | None,
-    first: ir.Value | None,
+    trips: Tensor | None,
+    first: Tensor | None,
     step: Callable[[Tensor, Tensor, list[Tensor]], tuple[Tensor, list[Tensor]]],
     states: Sequence[Tensor],
 ) -> list[Tensor]:
     """A Loop; `step` gives the condition to go on and the new states."""
+    types = [OutputType.of(t) for t in states]
     with g.body("loop") as scope:
-        index_value, index = _argument(g, "trip", ir.DataType.INT64, ())
-        go_on, condition = _argument(g, "condition", ir.DataType.BOOL, ())
-        state_values = [_argument(g, "state", t.dtype, t.shape) for t in states]
-        following, new_states = step(index, condition, [t for _, t in state_values])
-        arguments = [index_value, go_on, *(v for v, _ in state_values)]
-        body = g.close(scope, arguments, [following, *new_states])
-    return g.emit(
-        "Loop",
-        [trips, first, *(g.value(t) for t in states)],
-        {"body": body},
-        [OutputType.of(t) for t in states],
-    )
-
-
-def _argument(
-    g: Builder, name: str, dtype: ir.DataType, shape: Shape | None
-) -> tuple[ir.Value, Tensor]:
-    value = ir.Value(name=g.unique(name, out=True))
-    return value, g.typed(value, OutputType(dtype, shape), name)
+        trip, index = g.body_input("trip", OutputType(ir.DataType.INT64, ()))
+        going, condition = g.body_input("condition", OutputType(ir.DataType.BOOL, ()))
+        held = [g.body_input("state", type_) for type_ in types]
+        following, new_states = step(index, condition, [t for _, t in held])
+    body = (scope, [trip, going, *(v for v, _ in held)], [following, *new_states])
+    return emit_loop(g, trips, first, states, body, types)

@@ -8,9 +8,9 @@ stay as exact as those computed with Python integers.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
@@ -45,10 +45,7 @@ def _size(call: Call) -> Known | None:
     shape = call.tensor(0).shape
     if shape is None:
         return None
-    total: Dim = 1
-    for dim in shape:
-        total = total * dim
-    return ir.DataType.INT64, (), (total,)
+    return ir.DataType.INT64, (), (prod(shape),)
 
 
 def _binary(compute: Callable[[Dim, Dim], Dim | None]) -> Callable[[Call], Known | None]:
@@ -130,7 +127,7 @@ def _unsqueeze(call: Call) -> Known | None:
     tensor = call.tensor(0)
     if tensor.elements is None or tensor.rank != 0:
         return None
-    axes = _ints(call, 1, "axes")
+    axes = call.ints(1, "axes")
     return (tensor.dtype, (1,), tensor.elements) if axes in ([0], [-1]) else None
 
 
@@ -157,8 +154,8 @@ def _slice(call: Call) -> Known | None:
     tensor = call.tensor(0)
     if tensor.elements is None or tensor.rank != 1:
         return None
-    starts, ends = _ints(call, 1, "starts"), _ints(call, 2, "ends")
-    steps = _ints(call, 4, "steps") or [1]
+    starts, ends = call.ints(1, "starts"), call.ints(2, "ends")
+    steps = call.ints(4, "steps") or [1]
     if starts is None or ends is None or len(starts) != 1 or steps[0] <= 0:
         return None
     part = tensor.elements[starts[0] : ends[0] : steps[0]]
@@ -169,21 +166,7 @@ def _reduce_prod(call: Call) -> Known | None:
     tensor = call.tensor(0)
     if tensor.elements is None or call.attributes.get("keepdims", 1):
         return None
-    total: Dim = 1
-    for element in tensor.elements:
-        total = total * element
-    return tensor.dtype, (), (total,)
-
-
-def _ints(call: Call, index: int, attribute: str) -> list[int] | None:
-    """A list of ints that is an input at some opsets and an attribute at others."""
-    value = call.attributes.get(attribute)
-    if value is not None:
-        return list(value)
-    tensor = call.optional(index)
-    if tensor is None or not isinstance(tensor.array, np.ndarray):
-        return None
-    return [int(v) for v in tensor.array.reshape(-1)]
+    return tensor.dtype, (), (prod(tensor.elements),)
 
 
 _RULES: dict[str, Callable[[Call], Known | None]] = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 if TYPE_CHECKING:
-    from exporter.onnx_graph.symbolic import SymInt
+    from exporter.onnx_graph.symbolic import Dim, SymInt
     from exporter.onnx_graph.values import Tensor
 
 __all__ = ["Scope"]
@@ -49,6 +49,18 @@ class Scope:
         while home is not None and home.merged is not None:
             home = home.merged
         return home is None or any(s is home for s in self.chain())
+
+    def reads(self, dim: Dim) -> bool:
+        """Whether a size can be told here: one that an operator in a body decided can't, outside.
+
+        Of a tensor of unknown rank a size can be read on some paths only.
+        """
+        return isinstance(dim, int) or all(
+            any(
+                self.sees(t) and (axis is None or t.shape is not None) for t, axis in symbol.sources
+            )
+            for symbol in dim.symbols()
+        )
 
     def merge(self) -> None:
         """Become part of the scope around: what was emitted here now stands there."""

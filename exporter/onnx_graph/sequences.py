@@ -33,9 +33,9 @@ def built(g: Builder, start: Tensor, trips: Dim, item: Callable[[Tensor], Tensor
         return g.SequenceInsert(start, item(g.constant(0))) if trips == 1 else start
     type_ = OutputType(start.dtype, None, is_sequence=True)
     with g.body("loop") as scope:
-        trip, index = _argument(g, "trip", OutputType(ir.DataType.INT64, ()))
-        going, condition = _argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
-        held, sequence = _argument(g, "items", type_)
+        trip, index = g.body_input("trip", OutputType(ir.DataType.INT64, ()))
+        going, condition = g.body_input("condition", OutputType(ir.DataType.BOOL, ()))
+        held, sequence = g.body_input("items", type_)
         longer = g.SequenceInsert(sequence, item(index))
     body = (scope, [trip, going, held], [condition, longer])
     return emit_loop(g, g.scalar(trips), None, [start], body, [type_])[0]
@@ -68,8 +68,8 @@ def mapped(g: Builder, trips: Dim, step: Callable[[Tensor], Sequence[Tensor]]) -
     Of no trips onnxruntime gives dims of 0 where it does not know them.
     """
     with g.body("loop") as scope:
-        trip, index = _argument(g, "trip", OutputType(ir.DataType.INT64, ()))
-        going, condition = _argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
+        trip, index = g.body_input("trip", OutputType(ir.DataType.INT64, ()))
+        going, condition = g.body_input("condition", OutputType(ir.DataType.BOOL, ()))
         results = list(step(index))
     types = [OutputType(r.dtype, (None, *_outer_shape(g, r))) for r in results]
     return emit_loop(
@@ -79,15 +79,4 @@ def mapped(g: Builder, trips: Dim, step: Callable[[Tensor], Sequence[Tensor]]) -
 
 def _outer_shape(g: Builder, result: Tensor) -> tuple[Dim | None, ...]:
     """The dims of a result that can be read outside of the body, too."""
-    return tuple(dim if _readable(g, dim) else None for dim in result.require_shape())
-
-
-def _readable(g: Builder, dim: Dim) -> bool:
-    if isinstance(dim, int):
-        return True
-    return all(any(g.scope.sees(t) for t, _ in symbol.sources) for symbol in dim.symbols())
-
-
-def _argument(g: Builder, name: str, type_: OutputType) -> tuple[ir.Value, Tensor]:
-    value = ir.Value(name=g.unique(name, out=True))
-    return value, g.typed(value, type_, name)
+    return tuple(dim if g.scope.reads(dim) else None for dim in result.require_shape())

@@ -67,21 +67,10 @@ def _shape(call: Call) -> Sequence[PartialShape]:
     return [(call.tensor(0).rank,)]
 
 
-def ints(call: Call, index: int, attribute: str) -> list[int] | None:
-    """A list of ints that is an input at some opsets and an attribute at others."""
-    value = call.attributes.get(attribute)
-    if value is not None:
-        return list(value)
-    tensor = call.optional(index)
-    if tensor is None or tensor.array is None:
-        return None
-    return [int(v) for v in tensor.array.reshape(-1)]
-
-
 def _reduce(call: Call) -> Sequence[PartialShape] | None:
     shape = call.tensor(0).shape
     keep = call.attributes.get("keepdims", 1)
-    axes = ints(call, 1, "axes")
+    axes = call.ints(1, "axes")
     if shape is None:
         return [() if not keep and call.optional(1) is None and axes is None else None]
     if axes is None and call.optional(1) is not None:
@@ -138,7 +127,7 @@ def _flatten(call: Call) -> Sequence[PartialShape]:
 
 
 def _unsqueeze(call: Call) -> Sequence[PartialShape] | None:
-    shape, axes = call.tensor(0).shape, ints(call, 1, "axes")
+    shape, axes = call.tensor(0).shape, call.ints(1, "axes")
     if shape is None or axes is None:
         return [None]
     rank = len(shape) + len(axes)
@@ -148,7 +137,7 @@ def _unsqueeze(call: Call) -> Sequence[PartialShape] | None:
 
 
 def _squeeze(call: Call) -> Sequence[PartialShape] | None:
-    shape, axes = call.tensor(0).shape, ints(call, 1, "axes")
+    shape, axes = call.tensor(0).shape, call.ints(1, "axes")
     if shape is None:
         return [None]
     if axes is None:

@@ -170,10 +170,7 @@ def _col2im(call: Call) -> Sequence[PartialShape] | None:
     shape, image, block = call.tensor(0).shape, call.tensor(1), call.tensor(2)
     if shape is None or image.elements is None or block.elements is None:
         return None
-    places: Dim = 1
-    for size in block.elements:
-        places = places * size
-    return [(shape[0], shape[1] // places, *image.elements)]
+    return [(shape[0], shape[1] // math.prod(block.elements), *image.elements)]
 
 
 def _dft(call: Call) -> Sequence[PartialShape] | None:

@@ -22,7 +22,18 @@ from exporter.errors import UnsupportedError
 if TYPE_CHECKING:
     from exporter.onnx_graph.values import Tensor
 
-__all__ = ["Apply", "Dim", "Shape", "SymInt", "Symbol", "is_ge", "resolved", "sym_max", "sym_min"]
+__all__ = [
+    "Apply",
+    "Atom",
+    "Dim",
+    "Shape",
+    "SymInt",
+    "Symbol",
+    "is_ge",
+    "resolved",
+    "sym_max",
+    "sym_min",
+]
 
 # Beyond this many terms an expression is kept whole as one atom: unrolled programs could otherwise
 # grow polynomials without end.

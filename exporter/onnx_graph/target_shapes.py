@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt
 
@@ -64,9 +65,7 @@ def rest(source: Shape, dims: Sequence[Dim | None]) -> Dim | None:
             kept.remove(dim)
         else:
             total = total * dim
-    divisor: Dim = 1
-    for dim in kept:
-        divisor = divisor * dim
+    divisor: Dim = prod(kept)
     if divisor == 0:
         return None
     if divisor == 1:

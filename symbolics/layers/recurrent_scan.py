@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import onnx_ir as ir
-
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.shapes import OutputType
@@ -85,11 +83,13 @@ def scanned_direction(
     if lengths is not None:
         scanned.append(consecutive(g, time, lengths.dtype))
     with g.body("step") as scope:
-        inputs = [_body_input(g, s.dtype, s.shape, f"state{i}") for i, s in enumerate(states)]
-        slices = [
-            _body_input(g, s.dtype, s.require_shape()[1:], f"slice{i}")
+        entering = [g.body_input(f"state{i}", OutputType.of(s)) for i, s in enumerate(states)]
+        entering += [
+            g.body_input(f"slice{i}", OutputType(s.dtype, s.require_shape()[1:]))
             for i, s in enumerate(scanned)
         ]
+        inputs = [t for _, t in entering[: len(states)]]
+        slices = [t for _, t in entering[len(states) :]]
         valid = None if lengths is None else g.Unsqueeze(g.Less(slices[1], lengths), axes=[1])
         part = hidden_gates(inputs[0], valid)
         if kind.op_type == "LSTM":
@@ -104,8 +104,7 @@ def scanned_direction(
         if valid is not None:
             output = g.Where(valid, output, g.constant(0, output.dtype))
             new = [g.Where(valid, n, old) for n, old in zip(new, inputs, strict=True)]
-        values = [g.value(t) for t in (*inputs, *slices)]
-        body = g.close(scope, values, [*new, output])
+        body = g.close(scope, [value for value, _ in entering], [*new, output])
     direction = 1 if backward else 0
     types = [OutputType.of(s) for s in states]
     # An output is a state: the body may not know that the lengths are as many as the batch.
@@ -122,11 +121,3 @@ def scanned_direction(
         [*types, OutputType(output.dtype, shape)],
     )
     return results[-1], results[:-1]
-
-
-def _body_input(
-    g: Builder, dtype: ir.DataType, shape: Sequence[object] | None, name: str
-) -> Tensor:
-    value = ir.Value(name=g.unique(name, out=True))
-    g.scope.values.add(value)
-    return g.typed(value, OutputType(dtype, shape), name)  # type: ignore[arg-type]

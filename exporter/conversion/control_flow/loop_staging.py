@@ -226,8 +226,8 @@ class StagedLoop:
 
     def _staged(self, plan: _Plan, scope: Scope, frame: Frame) -> _Round:
         interpreter, g = self.interpreter, self.g
-        counter, count = self._input("i", OutputType(ir.DataType.INT64, ()))
-        condition, _ = self._input("condition", OutputType(ir.DataType.BOOL, ()))
+        counter, count = self.g.body_input("i", OutputType(ir.DataType.INT64, ()))
+        condition, _ = self.g.body_input("condition", OutputType(ir.DataType.BOOL, ()))
         inputs = [counter, condition]
         entering, held = self._enter(plan, inputs)
         index = g.symbol("i", count, None, lower=0)
@@ -374,14 +374,10 @@ class StagedLoop:
                         "a tensor is appended to a list and written in place in a later trip"
                     )
 
-    def _input(self, name: str, type_: OutputType) -> tuple[ir.Value, Tensor]:
-        value = ir.Value(name=self.g.unique(name, out=True))
-        return value, self.g.typed(value, type_, name)
-
     def _inputs(self, form: Form, inputs: list[ir.Value]) -> Iterator[Tensor]:
         """New inputs of the body for a value of this form."""
         for type_ in output_types(form):
-            value, tensor = self._input("carried", type_)
+            value, tensor = self.g.body_input("carried", type_)
             inputs.append(value)
             yield tensor
 

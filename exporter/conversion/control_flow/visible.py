@@ -20,16 +20,7 @@ PossibleShapes: TypeAlias = tuple[tuple[Dim | None, ...], ...] | None
 
 def visible_dim(dim: Dim | None, outer: Scope) -> Dim | None:
     """A size, or None if it is only known inside of a body."""
-    if isinstance(dim, SymInt):
-        for symbol in dim.symbols():
-            if not any(_readable(outer, *source) for source in symbol.sources):
-                return None
-    return dim
-
-
-def _readable(outer: Scope, tensor: Tensor, axis: int | None) -> bool:
-    """Whether a size can be read; of a tensor of unknown rank it can be on some paths only."""
-    return outer.sees(tensor) and (axis is None or tensor.shape is not None)
+    return dim if dim is not None and outer.reads(dim) else None
 
 
 def visible_shape(shape: OpenShape, outer: Scope) -> OpenShape:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from exporter.onnx_graph.indexing_rules import integers
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
@@ -50,7 +49,7 @@ class Step:
 
     def integers(self, index: int, name: str) -> list[Dim] | None:
         """Ints that are an input at some opsets and an attribute at others."""
-        return integers(self.call, index, name)
+        return self.call.integers(index, name)
 
 
 # The gradients of a node's outputs (None: zero) to those of its inputs (None: no gradient).

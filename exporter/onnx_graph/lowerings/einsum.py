@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 from exporter.errors import UnsupportedError as Unsupported
@@ -92,10 +93,7 @@ def _contract(g: Builder, left: Labelled, right: Labelled, needed: set[str]) -> 
         shape: list[Dim] = [tensor.require_shape()[i] for i in range(len(batch))]
         at = len(batch)
         for group in groups[1:]:
-            total: Dim = 1
-            for d in tensor.require_shape()[at : at + len(group)]:
-                total = total * d
-            shape.append(total)
+            shape.append(prod(tensor.require_shape()[at : at + len(group)]))
             at += len(group)
         return g.reshape(tensor, shape)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,14 +45,6 @@ def linear_indices(g: Builder, indices: Tensor, sizes: Sequence[Dim]) -> Tensor:
     return total
 
 
-def product(sizes: Sequence[Dim]) -> Dim:
-    """How many elements dims hold."""
-    total: Dim = 1
-    for size in sizes:
-        total = total * size
-    return total
-
-
 def coordinates(g: Builder, shape: Sequence[Dim], axis: int) -> Tensor:
     """0, 1, ... along one dim of `shape`, as a tensor that broadcasts over the others."""
     dims: list[Dim] = [1] * len(shape)
@@ -74,7 +67,7 @@ def element_positions(g: Builder, data: Tensor, indices: Tensor, axis: int) -> T
     total: Tensor | None = None
     for i in range(len(shape)):
         at = wrapped(g, indices, shape[i]) if i == axis else coordinates(g, picked, i)
-        at = g.Mul(at, product(shape[i + 1 :]))
+        at = g.Mul(at, prod(shape[i + 1 :]))
         total = at if total is None else g.Add(total, at)
     assert total is not None
     return total
@@ -97,11 +90,11 @@ def gather_nd(g: Builder, data: Tensor, indices: Tensor, *, batch_dims: int = 0)
     rest = shape[batch_dims + width :]
     position = linear_indices(g, indices, picked)
     if batch_dims:
-        count = product(batch)
-        first = g.Mul(consecutive(g, count), product(picked))
+        count = prod(batch)
+        first = g.Mul(consecutive(g, count), prod(picked))
         ones = [1] * (len(index_shape) - 1 - batch_dims)
         position = g.Add(position, g.reshape(first, [*batch, *ones]))
-    flat = g.reshape(data, [product(batch) * product(picked), *rest])
+    flat = g.reshape(data, [prod(batch) * prod(picked), *rest])
     return g.Gather(flat, position, axis=0)  # type: ignore[no-any-return]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
+from exporter.onnx_graph.control_flow import emit_loop
 from exporter.onnx_graph.lowerings.registry import ALWAYS, WITHOUT_KERNELS, lowering
 from exporter.onnx_graph.shapes import OutputType
 
@@ -40,25 +41,18 @@ def uniform(g: Builder, shape: Tensor, dims: Shape | None, dtype: ir.DataType) -
     drawn = OutputType(ir.DataType.FLOAT, (None,))
     start = g.Expand(g.constant(1.0, ir.DataType.FLOAT), g.Reshape(count, [1]))
     with g.body("uniform") as scope:
-        trip, index = argument(g, "trip", OutputType(ir.DataType.INT64, ()))
-        go_on, condition = argument(g, "condition", OutputType(ir.DataType.BOOL, ()))
-        carried, ones = argument(g, "ones", drawn)
+        trip, index = g.body_input("trip", OutputType(ir.DataType.INT64, ()))
+        go_on, condition = g.body_input("condition", OutputType(ir.DataType.BOOL, ()))
+        carried, ones = g.body_input("ones", drawn)
         half = g.constant(0.5, ir.DataType.FLOAT)
         kept = g.Dropout(ones, ratio=half, training_mode=g.Equal(index, index))
-        body = g.close(scope, [trip, go_on, carried], [condition, kept])
-    once = g.value(g.constant(1, ir.DataType.INT64))
-    bits = g.emit("Loop", [once, None, g.value(start)], {"body": body}, [drawn])[0]
+    body = (scope, [trip, go_on, carried], [condition, kept])
+    bits = emit_loop(g, g.constant(1), None, [start], body, [drawn])[0]
     bits = g.Slice(bits, starts=[SKIPPED], ends=[np.iinfo(np.int64).max], axes=[0])
     # Dropout doubles what it keeps.
     weights = g.constant(2.0 ** -np.arange(2.0, digits + 2.0).reshape(-1, 1), dtype)
     numbers = g.MatMul(g.cast(g.Reshape(bits, [-1, digits]), dtype), weights)
     return g.reshape(numbers, shape if dims is None else dims)
-
-
-def argument(g: Builder, name: str, output: OutputType) -> tuple[ir.Value, Tensor]:
-    """An input of the body."""
-    value = ir.Value(name=g.unique(name, out=True))
-    return value, g.typed(value, output, name)
 
 
 def drawn_dtype(dtype: int | None, like: Tensor) -> tuple[ir.DataType, ir.DataType]:

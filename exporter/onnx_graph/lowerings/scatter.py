@@ -7,13 +7,15 @@ what is there, and retires. There are as many rounds as updates meet in one plac
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
-from exporter.onnx_graph.lowerings.indexing import element_positions, linear_indices, product
+from exporter.onnx_graph.loops import loop_while
+from exporter.onnx_graph.lowerings.indexing import element_positions, linear_indices
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.values import Tensor
@@ -78,8 +80,8 @@ def scatter_nd(
         raise Unsupported("ScatterND with tuples of a length known at run time needs opset 18")
     rest = list(shape[width:])
     position = g.reshape(linear_indices(g, indices, shape[:width]), [-1])
-    rows = g.reshape(data, [product(shape[:width]), *rest])
-    count = product(indices.require_shape()[:-1])
+    rows = g.reshape(data, [prod(shape[:width]), *rest])
+    count = prod(indices.require_shape()[:-1])
     new = g.reshape(updates, [count, *rest])
     if reduction == "none":
         result = _put_rows(g, rows, position, new)
@@ -103,25 +105,18 @@ def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: 
     2. the winners' rows are gathered, combined with their updates, and put back
     3. the others stay pending; there is another round while there are any
     """
-    from exporter.onnx_graph.shapes import OutputType  # noqa: PLC0415  imports the rules, which need this package
-
     shape = rows.require_shape()
     count = new.require_shape()[0]
     number = consecutive(g, count)
     pending = g.ConstantOfShape(g.constant([count], D.INT64), value=np.array([True]))
     blank = g.ConstantOfShape(g.constant([shape[0]], D.INT64), value=np.array([-1], np.int64))
-    any_updates = g.reshape(g.Greater(g.constant(count, D.INT64), 0), [])
-    with g.body("scatter_round") as scope:
 
-        def entering(name: str, dtype: D, dims: tuple[object, ...]) -> tuple[ir.Value, Tensor]:
-            value = ir.Value(name=g.unique(name, out=True), type=ir.TensorType(dtype))
-            return value, Tensor(dtype, dims, value=value, scope=scope)  # type: ignore[arg-type]
+    def going(states: list[Tensor]) -> Tensor:
+        left = g.ReduceSum(g.cast(states[1], D.INT32), keepdims=False)
+        return g.Greater(left, 0)  # type: ignore[no-any-return]
 
-        trip, _ = entering("trip", D.INT64, ())
-        going, _ = entering("going", D.BOOL, ())
-        trip.shape = going.shape = ir.Shape(())
-        rows_in, current = entering("rows", rows.dtype, shape)
-        pending_in, waiting = entering("pending", D.BOOL, (count,))
+    def step(states: list[Tensor]) -> list[Tensor]:
+        current, waiting = states
         chosen = g.Compress(number, waiting, axis=0)
         places = g.Gather(position, chosen, axis=0)
         marked = g.ScatterElements(blank, places, chosen, axis=0)
@@ -131,10 +126,6 @@ def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: 
         target = g.Gather(position, winners, axis=0)
         old = g.Gather(current, target, axis=0)
         combined = g.op(COMBINE[reduction], old, g.Gather(new, winners, axis=0))
-        after = _put_rows(g, current, target, combined)
-        left = g.And(waiting, g.Not(won))
-        more = g.Greater(g.ReduceMax(g.cast(left, D.INT32), axes=[0], keepdims=False), 0)
-        body = g.close(scope, [trip, going, rows_in, pending_in], [more, after, left])
-    values = [None, g.value(any_updates), g.value(rows), g.value(pending)]
-    types = [OutputType(rows.dtype, shape), OutputType(D.BOOL, (count,))]
-    return g.emit("Loop", values, {"body": body}, types)[0]
+        return [_put_rows(g, current, target, combined), g.And(waiting, g.Not(won))]
+
+    return loop_while(g, going, step, [rows, pending])[0]
