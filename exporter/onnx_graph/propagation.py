@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
+from exporter.onnx_graph.symbolic import Atom, Dim, Symbol, is_ge, sym_max, sym_min
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.call import Call
@@ -29,7 +29,30 @@ Known = tuple[ir.DataType, tuple[int, ...], tuple[Dim, ...]]
 def propagate(call: Call) -> Known | None:
     """(dtype, shape, elements) of the only output, or None where they are not known."""
     rule = _RULES.get(call.op_type)
-    return rule(call) if rule else None
+    known = rule(call) if rule else None
+    if known is not None and known[0] == ir.DataType.INT32 and not all(map(_fits, known[2])):
+        return None
+    return known
+
+
+def _fits(value: Dim) -> bool:
+    """Whether 32 bits hold a number, so that it does not wrap around.
+
+    Sizes are taken to fit, and sums of them; products of sizes, and numbers that are computed from
+    the data, may be anything.
+    """
+    if isinstance(value, int):
+        return -(1 << 31) <= value < 1 << 31
+    low, high = value.bounds()
+    if low is not None and high is not None:
+        return _fits(low) and _fits(high)
+    return all(len(monomial) < 2 and all(map(_is_small, monomial)) for monomial in value.terms)
+
+
+def _is_small(atom: Atom) -> bool:
+    if isinstance(atom, Symbol):
+        return any(axis is not None for _, axis in atom.sources)
+    return all(map(_fits, atom.arguments))
 
 
 def _shape(call: Call) -> Known | None:
@@ -98,7 +121,6 @@ def _cast(call: Call) -> Known | None:
     known = _keep(call)
     if known is None or target not in INTEGERS or call.tensor(0).dtype not in INTEGERS:
         return None
-    # int64 -> int32 would wrap; sizes are assumed to fit.
     return target, known[1], known[2]
 
 

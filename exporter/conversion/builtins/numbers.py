@@ -507,9 +507,12 @@ def to_int(interpreter: Interpreter, a: Value) -> Value:
     g = interpreter.g
     if isinstance(a, TensorRef):
         tensor = a.read(g)
-        if tensor.array is not None:
-            return int(tensor.array.item())
-        return g.integer(tensor)
+        if tensor.array is None:
+            return g.integer(tensor)
+        number = tensor.array.item()
+        if isinstance(number, float) and not -(2.0**63) <= number < 2.0**63:
+            raise RaisedError(f"{number} as an int, which overflows")
+        return int(number)
     if isinstance(a, SymFloat):
         return g.integer(g.Cast(a.tensor, to=INT64))
     if isinstance(a, SymBool):

@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+import exporter
+from exporter.errors import RaisedError
 from tests.conversion.harness import check
 
 X = torch.ones(2)
@@ -197,6 +199,31 @@ def test_extremes_of_nan_and_of_mixed_numbers() -> None:
     nan = math.nan
     calls = ((X, 3.0, 2.5, 3), (X, nan, 2.0, -1), (X, 0.5, nan, 9), (X, nan, nan, 0))
     check(program, *calls, reference="script")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1e30", "-1e30"])
+def test_a_constant_tensor_that_is_no_int(number: str) -> None:
+    """PyTorch checks the one of a tensor, and not a number of the program."""
+    source = "def f(x):\n    return x + int(torch.tensor(float('{}')))\n"
+    function = torch.jit.CompilationUnit(source.format(number)).f
+    with pytest.raises(RuntimeError, match="overflow"):
+        function(X)
+    with pytest.raises(RaisedError, match="as an int, which overflows"):
+        exporter.export(function, (X,))
+
+
+def test_integers_of_32_bits_wrap_around() -> None:
+    """Those made of numbers, too, which are expressions of 64 bits otherwise."""
+
+    def program(x, n: int, m: int):
+        one = torch.tensor(n).to(torch.int32)
+        pair = torch.tensor([n, m]).to(torch.int32)
+        size = torch.tensor(x.size(0), dtype=torch.int32)
+        return x, int(one), (one * one).long(), (pair * pair[0]).sum(), int(size * size * size)
+
+    large = 2**31 + 5
+    calls = ((X, 3, 4), (X, 70000, 65536), (X, large, -large), (torch.ones(3000), 1, 2))
+    check(program, *calls, dynamic=True)
 
 
 def test_numbers_in_text() -> None:
