@@ -6,6 +6,7 @@ unless a value must be read from the data.
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ from exporter.conversion.values.tensors import CONTIGUOUS, TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.shape_rules import broadcast
-from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymBool, SymComplex, SymScalar, Tensor, is_number
 from exporter.torchscript.types import IntType
 from symbolics.rules import (
@@ -106,10 +107,7 @@ def numel(interpreter: Interpreter, self: Value) -> Value:
         return NotImplemented
     if tensor.shape is None:
         return interpreter.g.integer(interpreter.g.Size(tensor))
-    total: Dim = 1
-    for d in tensor.shape:
-        total = total * d
-    return total
+    return prod(tensor.shape)
 
 
 @builtin("aten::stride", "aten::sym_stride")
@@ -119,9 +117,12 @@ def stride(interpreter: Interpreter, self: Value, dim: Value = None) -> Value:
         return NotImplemented
     if self.strides is None:
         raise UnsupportedError("the strides of this tensor are not known; ONNX has none")
+    strides = ListValue(list(self.strides), IntType())
     if dim is None:
-        return ListValue(list(self.strides), IntType())
-    return self.strides[dim]
+        return strides
+    if isinstance(dim, int) and not -len(self.strides) <= dim < len(self.strides):
+        raise RaisedError(f"dim {dim} is out of range for {len(self.strides)} dims")
+    return interpreter.builtin("aten::__getitem__", strides, dim)
 
 
 @builtin("aten::storage_offset")

@@ -23,6 +23,19 @@ def test_what_is_known() -> None:
     check(program, (X, 2), (-X, 3), dynamic=True)
 
 
+def test_a_stride_at_an_index() -> None:
+    def program(x, n: int):
+        return x, x.stride(-1), x.t().stride(0), x.stride(n)
+
+    x = torch.ones(2, 3)
+    check(program, (x, 0), (x, 1), (x, -2))
+
+    def beyond(x):
+        return x.stride(2)
+
+    refuses(beyond, x, match="the program raises: dim 2 is out of range for 2 dims")
+
+
 def test_views_have_no_place() -> None:
     def offset(x: Tensor) -> Tensor:
         return x + x[1].storage_offset()
