@@ -13,7 +13,7 @@ from exporter.onnx_graph.values import Number, Tensor
 from symbolics.creation.random import uniform_like
 from symbolics.elementwise.clamping import clamp
 from symbolics.elementwise.pointwise import as_float, expm1
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
 
 __all__ = ["gelu", "glu", "log_sigmoid", "log_softmax_int", "relu", "softmax_int", "softplus"]
@@ -114,6 +114,8 @@ def elu(
 def celu(g: Builder, self: Tensor, alpha: Number = 1.0) -> Tensor:
     """x, and alpha * (exp(x / alpha) - 1) below zero."""
     if isinstance(alpha, (int, float)):
+        if alpha > 0 and alpha != 1:
+            return g.Celu(self, alpha=float(alpha))
         return elu(g, self, alpha, 1, 1 / alpha)
     width = g.constant(alpha, self.dtype)
     below = g.Mul(expm1(g, g.Div(g.Min(self, 0), width)), width)
@@ -172,9 +174,9 @@ def glu(g: Builder, self: Tensor, dim: int = -1) -> Tensor:
     """The first half of a dim times the sigmoid of its second half."""
     dim = wrapped_dim(dim, self.require_rank())
     size = g.size(self, dim)
-    half = size // 2
-    first = g.Slice(self, starts=[0], ends=[half], axes=[dim])
-    second = g.Slice(self, starts=[half], ends=[size], axes=[dim])
+    if isinstance(size, int) and size % 2:
+        raise Raised(f"glu over dim {dim}, whose size {size} has no halves")
+    first, second = g.Split(self, [size // 2, size // 2], axis=dim, outputs=2)
     return g.Mul(first, g.Sigmoid(second))
 
 

@@ -56,9 +56,10 @@ def swish(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
 
 
 @lowering("Celu", before=12)
-def celu(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
-    """max(0, x) + min(0, alpha * (exp(x / alpha) - 1)); an Elu of x / alpha, scaled."""
-    return g.Mul(g.Elu(g.Div(x, alpha), alpha=1.0), alpha)  # type: ignore[no-any-return]
+def celu_from_elu(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """X, and alpha (exp(x / alpha) - 1) below 0: an Elu of x / alpha, scaled; alpha is positive."""
+    below = g.Mul(g.Elu(g.Div(g.Min(x, 0), alpha), alpha=1.0), alpha)
+    return g.Where(g.Greater(x, 0), x, below)  # type: ignore[no-any-return]
 
 
 @lowering("ThresholdedRelu", before=10)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from exporter.onnx_graph.lowerings.activations import gelu_from_erf
+from exporter.onnx_graph.lowerings.activations import celu_from_elu, gelu_from_erf
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.polynomials import erf_double
 from exporter.onnx_graph.values import Tensor
@@ -113,6 +113,12 @@ def elu(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
     below = g.Where(above, 0.0, x)
     grown = g.Mul(g.Tanh(g.Mul(below, 0.5)), g.Add(g.Exp(below), 1.0))
     return g.Where(above, x, g.Mul(grown, alpha))  # type: ignore[no-any-return]
+
+
+@_of_doubles("Celu")
+def celu(g: Builder, x: Tensor, *, alpha: float = 1.0) -> Tensor:
+    """By an Elu."""
+    return celu_from_elu(g, x, alpha=alpha)
 
 
 @_of_doubles("Selu")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.nn import functional as F
 
-from tests.symbolics.harness import check, refuses
+from tests.symbolics.harness import captured, check, export, loaded, refuses, run
 
 INF, NAN = float("inf"), float("nan")
 EDGES = torch.tensor([[0.0, -0.0, 0.3, -0.5, 0.5, -2.0], [4.0, 30.0, -30.0, INF, -INF, NAN]])
@@ -22,6 +24,7 @@ PLAIN = {
     "selu": F.selu,
     "elu": lambda x: F.elu(x, 0.5),
     "celu": lambda x: F.celu(x, 0.5),
+    "celu_of_a_large_alpha": lambda x: F.celu(x, 3.3),
     "celu_below_zero": lambda x: F.celu(x, -0.5),
     "silu": F.silu,
     "mish": F.mish,
@@ -76,6 +79,19 @@ def test_prelu() -> None:
 def test_glu() -> None:
     check(F.glu, torch.randn(3, 4))
     check(lambda x: F.glu(x, 0), torch.randn(4, 3), dynamic=True, calls=[(torch.randn(6, 2),)])
+
+
+def test_glu_of_an_odd_size_fails(tmp_path: Path) -> None:
+    """Of size 3 the halves would be of 1 and 2, which broadcast."""
+
+    def gated(x: torch.Tensor) -> torch.Tensor:
+        return F.glu(x, 0)
+
+    refuses(gated, torch.ones(3, 2), match="size 3 has no halves", mode="script")
+    inputs = (torch.ones(4, 2),)
+    export(captured(gated, inputs, "trace"), inputs, tmp_path / "m.onnx", 20, True)
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        run(loaded(tmp_path / "m.onnx"), [torch.ones(3, 2)])
 
 
 @pytest.mark.parametrize("function", [torch.softmax, torch.log_softmax])
