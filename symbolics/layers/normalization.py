@@ -437,6 +437,8 @@ def layer_norm(
     cudnn_enable: bool = True,
 ) -> Tensor:
     """The trailing dims that `normalized_shape` names. ONNX wants a scale."""
+    if 0 in normalized_shape:
+        return input  # onnxruntime refuses to normalize nothing.
     return g.LayerNormalization(
         input,
         repeated(g, 1, normalized_shape, input.dtype) if weight is None else weight,
@@ -474,19 +476,24 @@ def rms_norm(
     weight: Tensor | None = None,
     eps: float | None = None,
 ) -> Tensor:
-    """Divided by the root of the mean square; no eps means that of the dtype.
+    """Divided by the root of the mean square; no eps means that of the dtype. ONNX wants a scale.
 
     Half precision is squared and scaled in float32, and rounded once.
     """
     if is_complex(input.dtype):
         raise Unsupported("rms_norm of complex numbers")
-    if eps is None:
-        eps = MACHINE_EPSILON[FLOAT if input.dtype in HALVES else input.dtype]
+    if 0 in normalized_shape:
+        return input  # onnxruntime refuses to normalize nothing.
     x = wide(g, input)
-    axes = list(range(-len(normalized_shape), 0))
-    square = g.ReduceMean(g.Pow(x, g.constant(2, x.dtype)), axes=axes, keepdims=True)
-    result = g.Mul(x, inverse_deviation(g, square, eps))
-    return g.cast(affine(g, result, weight, None), input.dtype)
+    if weight is None:
+        weight = repeated(g, 1, normalized_shape, x.dtype)
+    result = g.RMSNormalization(
+        x,
+        g.cast(weight, x.dtype),
+        axis=-len(normalized_shape),
+        epsilon=MACHINE_EPSILON[x.dtype] if eps is None else eps,
+    )
+    return g.cast(result, input.dtype)
 
 
 @symbolic(
@@ -502,8 +509,7 @@ def _fused_rms_norm(
     """`rms_norm` with 1 / the root of the mean square."""
     result = rms_norm(g, input, normalized_shape, weight, eps)
     x = wide(g, input)
-    if eps is None:
-        eps = MACHINE_EPSILON[x.dtype]
+    eps = MACHINE_EPSILON[x.dtype] if eps is None else eps
     axes = list(range(-len(normalized_shape), 0))
     square = g.ReduceMean(g.Pow(x, g.constant(2, x.dtype)), axes=axes, keepdims=True)
     return result, inverse_deviation(g, square, eps)

@@ -71,8 +71,9 @@ def rms_normalization(
     working = D.DOUBLE if x.dtype == D.DOUBLE else D(stash_type)
     wide = g.cast(x, working)
     square = g.ReduceMean(g.Pow(wide, _two(g, working)), axes=_last_axes(x, axis), keepdims=True)
-    normal = g.Mul(wide, g.Div(1.0, g.Sqrt(g.Add(square, epsilon))))
-    return g.Mul(g.cast(normal, x.dtype), scale)  # type: ignore[no-any-return]
+    normal = g.cast(g.Mul(wide, g.Div(1.0, g.Sqrt(g.Add(square, epsilon)))), x.dtype)
+    is_one = scale.array is not None and bool((scale.array == 1).all())
+    return normal if is_one else g.Mul(normal, scale)
 
 
 @lowering("InstanceNormalization", before=ALWAYS)

@@ -52,6 +52,12 @@ def test_agrees_with_pytorch(dtype: torch.dtype) -> None:
     check(everything, x, opsets=(20,), dynamic=True, rtol=tolerance, atol=tolerance)
 
 
+def test_nothing_normalized() -> None:
+    """Dims without elements, of which runtimes know no mean."""
+    x = torch.zeros(2, 0)
+    check(lambda x: (F.rms_norm(x, (0,)), F.layer_norm(x, (0,))), x, opsets=(9, 20, 23))
+
+
 def test_with_statistics() -> None:
     """The native forms return what they normalized with."""
 
