@@ -13,7 +13,13 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import at_least_one, batched, gathered_windows, unbatched
+from symbolics.layers.windows import (
+    at_least_one,
+    batched,
+    gathered_windows,
+    largest_in_windows,
+    unbatched,
+)
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import FLOAT, INT64, is_float
 
@@ -100,6 +106,7 @@ def adaptive_avg_pool(
 
 
 def mean_over_last(g: Builder, x: Tensor, dims: int) -> Tensor:
+    """The mean over the last dims, which stay as 1."""
     return g.ReduceMean(x, axes=list(range(-dims, 0)), keepdims=True)
 
 
@@ -124,11 +131,8 @@ def adaptive_max_pool(
 ) -> tuple[Tensor, Tensor]:
     """The largest element of each window, and the position of the first of the largest.
 
-    Windows that are all alike are an ordinary pooling. Otherwise:
-
-    1. Gather them, the shorter ones repeating their last element, which changes no maximum.
-    2. ArgMax over a window's elements; a repeated one comes after its original and never wins.
-    3. Its number splits into a coordinate a dim, which make up the position in the plane.
+    Windows that are all alike are an ordinary pooling. Otherwise they are gathered, the shorter ones
+    repeating their last element, which changes no maximum and never comes first.
     """
     x, had_batch = batched(g, self, dims)
     at_least_one(g, x, dims)
@@ -143,20 +147,9 @@ def adaptive_max_pool(
         values, positions = largest_of_all(g, x, dims)
         return unbatched(g, values, had_batch), unbatched(g, positions, had_batch)
     tables = [window_table(g, n, o)[0] for n, o in zip(sizes, outputs, strict=True)]
-    longest = [longest_window(n, o) for n, o in zip(sizes, outputs, strict=True)]
+    starts = [window_bounds(g, n, o)[0] for n, o in zip(sizes, outputs, strict=True)]
     cut = gathered_windows(g, x, tables)
-    flat = g.reshape(cut, [*cut.require_shape()[:-dims], math.prod(longest)])
-    values = g.ReduceMax(flat, axes=[-1], keepdims=False)
-    rest = g.ArgMax(flat, axis=-1, keepdims=False)
-    position: Tensor = g.constant(0, INT64)
-    plane: Dim = 1
-    for i in reversed(range(dims)):
-        length = g.constant(longest[i], INT64)
-        element, rest = g.Mod(rest, length), g.Div(rest, length)
-        start, _ = window_bounds(g, sizes[i], outputs[i])
-        coordinate = g.Add(element, g.reshape(start, [outputs[i], *[1] * (dims - 1 - i)]))
-        position = g.Add(position, g.Mul(coordinate, g.constant(plane, INT64)))
-        plane = plane * sizes[i]
+    values, position = largest_in_windows(g, cut, starts, [1] * dims, sizes)
     return unbatched(g, values, had_batch), unbatched(g, position, had_batch)
 
 

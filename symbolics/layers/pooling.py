@@ -20,6 +20,7 @@ from symbolics.layers.windows import (
     at_least_one,
     batched,
     gathered_windows,
+    largest_in_windows,
     spatial,
     unbatched,
     window_indices,
@@ -196,29 +197,11 @@ def dilated(windows: Sequence[Windows]) -> list[int] | None:
 
 
 def gathered_maximum(g: Builder, x: Tensor, windows: Sequence[Windows]) -> tuple[Tensor, Tensor]:
-    """Maxima over windows that are gathered, and the positions of the first of the largest.
-
-    1. A window's elements become one dim, of which ArgMax picks one.
-    2. Its number splits into one coordinate a dim: o * stride + k * dilation - pad.
-    3. The coordinates make up the position in the plane.
-    """
-    dims = len(windows)
+    """Maxima over windows that are gathered, and the positions of the first of the largest."""
     cut = cut_windows(g, padded(g, x, windows, lowest(x.dtype)), windows)
-    flat = g.reshape(cut, [*cut.require_shape()[:-dims], math.prod(w.kernel for w in windows)])
-    values = g.ReduceMax(flat, axes=[-1], keepdims=False)
-    rest = g.ArgMax(flat, axis=-1, keepdims=False)
-    position: Tensor = g.constant(0, INT64)
-    plane: Dim = 1
-    for i in reversed(range(dims)):
-        w = windows[i]
-        element = g.Mod(rest, w.kernel)
-        rest = g.Div(rest, w.kernel)
-        start = g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad)
-        start = g.reshape(start, [w.outputs, *[1] * (dims - 1 - i)])
-        coordinate = g.Add(g.Mul(element, w.dilation), start)
-        position = g.Add(position, g.Mul(coordinate, g.constant(plane, INT64)))
-        plane = plane * w.size
-    return values, position
+    starts = [g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad) for w in windows]
+    dilations, sizes = [w.dilation for w in windows], [w.size for w in windows]
+    return largest_in_windows(g, cut, starts, dilations, sizes)
 
 
 @symbolic(

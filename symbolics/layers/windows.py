@@ -6,6 +6,7 @@ apart serves dtypes and shapes of window that ONNX does not know.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
@@ -13,12 +14,14 @@ from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised
+from symbolics.rules import INT64
 
 __all__ = [
     "at_least_one",
     "any_spatial",
     "batched",
     "gathered_windows",
+    "largest_in_windows",
     "spatial",
     "unbatched",
     "window_indices",
@@ -81,3 +84,33 @@ def gathered_windows(g: Builder, self: Tensor, tables: Sequence[Tensor]) -> Tens
     order = [*range(lead), *(lead + 2 * i for i in range(dims))]
     order += [lead + 2 * i + 1 for i in range(dims)]
     return self if dims == 1 else g.Transpose(self, perm=order)
+
+
+def largest_in_windows(
+    g: Builder,
+    windows: Tensor,
+    starts: Sequence[Tensor],
+    dilations: Sequence[int],
+    sizes: Sequence[Dim],
+) -> tuple[Tensor, Tensor]:
+    """The largest element of each of the `gathered_windows`, and where the first such is in its plane.
+
+    1. A window's elements become one dim, of which ArgMax picks one.
+    2. Its number splits into one coordinate a dim: where the window starts + k * dilation.
+    3. The coordinates make up the position in a plane of the `sizes`.
+    """
+    dims = len(starts)
+    shape = windows.require_shape()
+    flat = g.reshape(windows, [*shape[:-dims], math.prod(shape[-dims:])])
+    values = g.ReduceMax(flat, axes=[-1], keepdims=False)
+    rest = g.ArgMax(flat, axis=-1, keepdims=False)
+    position: Tensor = g.constant(0, INT64)
+    plane: Dim = 1
+    for i in reversed(range(dims)):
+        length = g.constant(shape[i - dims], INT64)
+        element, rest = g.Mod(rest, length), g.Div(rest, length)
+        start = g.reshape(starts[i], [g.size(starts[i], 0), *[1] * (dims - 1 - i)])
+        coordinate = g.Add(g.Mul(element, dilations[i]), start)
+        position = g.Add(position, g.Mul(coordinate, g.constant(plane, INT64)))
+        plane = plane * sizes[i]
+    return values, position
