@@ -16,7 +16,6 @@ from exporter.onnx_graph.values import Tensor
 from symbolics.layers.windows import (
     at_least_one,
     batched,
-    gathered_windows,
     largest_in_windows,
     unbatched,
 )
@@ -147,9 +146,7 @@ def adaptive_max_pool(
         values, positions = largest_of_all(g, x, dims)
         return unbatched(g, values, had_batch), unbatched(g, positions, had_batch)
     tables = [window_table(g, n, o)[0] for n, o in zip(sizes, outputs, strict=True)]
-    starts = [window_bounds(g, n, o)[0] for n, o in zip(sizes, outputs, strict=True)]
-    cut = gathered_windows(g, x, tables)
-    values, position = largest_in_windows(g, cut, starts, [1] * dims, sizes)
+    values, position = largest_in_windows(g, x, tables)
     return unbatched(g, values, had_batch), unbatched(g, position, had_batch)
 
 

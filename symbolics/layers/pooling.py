@@ -10,8 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import onnx_ir as ir
-
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
@@ -28,7 +26,7 @@ from symbolics.layers.windows import (
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import INT64, is_float
 
-__all__ = ["lowest", "pool_windows"]
+__all__ = ["avg_pool", "max_pool"]
 
 
 @dataclass(frozen=True)
@@ -109,20 +107,6 @@ def pool_windows(
     ]
 
 
-def lowest(dtype: ir.DataType) -> float | int:
-    """What loses against every number: -inf, or the smallest integer."""
-    if is_float(dtype):
-        return -math.inf
-    return 0 if dtype == ir.DataType.BOOL else -(2 ** (8 * dtype.itemsize - 1)) * dtype.is_signed()
-
-
-def padded(g: Builder, x: Tensor, windows: Sequence[Windows], value: float) -> Tensor:
-    """The input with its padding written out."""
-    lead = [0] * (x.require_rank() - len(windows))
-    pads = [*lead, *(w.pad for w in windows), *lead, *(w.end for w in windows)]
-    return g.Pad(x, pads, g.constant(value, x.dtype)) if any(pads) else x
-
-
 def without_surplus(g: Builder, pooled: Tensor, windows: Sequence[Windows]) -> Tensor:
     """Cut off windows that start behind the input."""
     first = pooled.require_rank() - len(windows)
@@ -134,7 +118,11 @@ def without_surplus(g: Builder, pooled: Tensor, windows: Sequence[Windows]) -> T
 
 
 def cut_windows(g: Builder, x: Tensor, windows: Sequence[Windows]) -> Tensor:
-    """Every window of a padded input as trailing dims: [N, C, outputs..., kernel...]."""
+    """Every window as trailing dims, [N, C, outputs..., kernel...]; the padding is written out as 0."""
+    lead = [0] * (x.require_rank() - len(windows))
+    pads = [*lead, *(w.pad for w in windows), *lead, *(w.end for w in windows)]
+    if any(pads):
+        x = g.Pad(x, pads)
     tables = [window_indices(g, w.outputs, w.kernel, w.stride, w.dilation) for w in windows]
     return gathered_windows(g, x, tables)
 
@@ -170,7 +158,7 @@ def max_pool(
     values: Tensor
     positions: Tensor | None
     if not is_float(x.dtype) or any(w.wide for w in windows):
-        values, positions = gathered_maximum(g, x, windows)
+        values, positions = largest_in_windows(g, x, [inside_table(g, w) for w in windows])
     else:
         result = g.MaxPool(
             x,
@@ -196,12 +184,13 @@ def dilated(windows: Sequence[Windows]) -> list[int] | None:
     return None if all(d == 1 for d in dilations) else dilations
 
 
-def gathered_maximum(g: Builder, x: Tensor, windows: Sequence[Windows]) -> tuple[Tensor, Tensor]:
-    """Maxima over windows that are gathered, and the positions of the first of the largest."""
-    cut = cut_windows(g, padded(g, x, windows, lowest(x.dtype)), windows)
-    starts = [g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad) for w in windows]
-    dilations, sizes = [w.dilation for w in windows], [w.size for w in windows]
-    return largest_in_windows(g, cut, starts, dilations, sizes)
+def inside_table(g: Builder, w: Windows) -> Tensor:
+    """What each window reads of the input, [outputs, kernel]; for padding its next element inside."""
+    start = g.reshape(g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad), [w.outputs, 1])
+    first = g.Div(g.Add(g.Max(g.Neg(start), 0), w.dilation - 1), w.dilation)
+    last = g.Div(g.Sub(g.constant(w.size - 1, INT64), start), w.dilation)
+    element = g.Min(g.Max(g.reshape(consecutive(g, w.kernel), [1, w.kernel]), first), last)
+    return g.Add(start, g.Mul(element, w.dilation))
 
 
 @symbolic(
@@ -385,7 +374,7 @@ def gathered_average(
     divisor_override: int | None,
 ) -> Tensor:
     """Sums of gathered windows, divided; a division of integers truncates."""
-    cut = cut_windows(g, padded(g, x, windows, 0), windows)
+    cut = cut_windows(g, x, windows)
     total = g.ReduceSum(cut, axes=trailing(len(windows)), keepdims=False)
     if divisor_override is not None:
         return g.Div(total, divisor_override)

@@ -86,20 +86,16 @@ def gathered_windows(g: Builder, self: Tensor, tables: Sequence[Tensor]) -> Tens
     return self if dims == 1 else g.Transpose(self, perm=order)
 
 
-def largest_in_windows(
-    g: Builder,
-    windows: Tensor,
-    starts: Sequence[Tensor],
-    dilations: Sequence[int],
-    sizes: Sequence[Dim],
-) -> tuple[Tensor, Tensor]:
-    """The largest element of each of the `gathered_windows`, and where the first such is in its plane.
+def largest_in_windows(g: Builder, self: Tensor, tables: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """The largest element of each window (see `gathered_windows`), and the first such one's position.
 
     1. A window's elements become one dim, of which ArgMax picks one.
-    2. Its number splits into one coordinate a dim: where the window starts + k * dilation.
-    3. The coordinates make up the position in a plane of the `sizes`.
+    2. Its number splits into one number a dim, for which the dim's table has the coordinate.
+    3. The coordinates make up the position in the plane.
     """
-    dims = len(starts)
+    dims = len(tables)
+    sizes = self.require_shape()[-dims:]
+    windows = gathered_windows(g, self, tables)
     shape = windows.require_shape()
     flat = g.reshape(windows, [*shape[:-dims], math.prod(shape[-dims:])])
     values = g.ReduceMax(flat, axes=[-1], keepdims=False)
@@ -107,10 +103,15 @@ def largest_in_windows(
     position: Tensor = g.constant(0, INT64)
     plane: Dim = 1
     for i in reversed(range(dims)):
-        length = g.constant(shape[i - dims], INT64)
-        element, rest = g.Mod(rest, length), g.Div(rest, length)
-        start = g.reshape(starts[i], [g.size(starts[i], 0), *[1] * (dims - 1 - i)])
-        coordinate = g.Add(g.Mul(element, dilations[i]), start)
+        outputs, length = tables[i].require_shape()
+        row = g.Mul(consecutive(g, outputs), g.constant(length, INT64))
+        row = g.reshape(row, [outputs, *[1] * (dims - 1 - i)])
+        element, rest = (
+            g.Mod(rest, g.constant(length, INT64)),
+            g.Div(rest, g.constant(length, INT64)),
+        )
+        coordinates = g.reshape(tables[i], [outputs * length])
+        coordinate = g.Gather(coordinates, g.Add(row, element), axis=0)
         position = g.Add(position, g.Mul(coordinate, g.constant(plane, INT64)))
         plane = plane * sizes[i]
     return values, position

@@ -58,6 +58,14 @@ CASES = {
         LONGS * 2**55,
     ),
     "max int32": (lambda x: F.max_pool2d(x, 2), LONGS.int()),
+    "max of nothing but padding's equals": (
+        lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True),
+        torch.zeros(1, 1, 5, 5, dtype=torch.uint8),
+    ),
+    "max dilated ints": (
+        lambda x: F.max_pool2d(x, 3, 2, 1, 2, return_indices=True),
+        LONGS - 100,
+    ),
     "max float64": (lambda x: F.max_pool2d(x, 2), LONGS.double()),
     "max float16": (lambda x: F.max_pool2d(x, 2), LONGS.half()),
     "avg 1d": (F.avg_pool1d, X1, 3, 2, 1),
