@@ -101,7 +101,10 @@ def squeeze_where_one(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
     A size that is 1 or not at run time decides over the number of dims. Then the new shape is
     computed: the sizes that are not 1, and those of the dims that stay anyway.
     """
-    shape = self.require_shape()
+    if self.shape is None:
+        return _squeezed_of_any_rank(g, self, dims)
+    shape = self.shape
+    dims = wrapped_dims(dims, len(shape))
     candidates = [d for d in dims if shape and is_ge(shape[d], 2) is not True and shape[d] != 0]
     if all(shape[d] == 1 for d in candidates):
         return g.Squeeze(self, axes=sorted(candidates)) if candidates else self
@@ -113,6 +116,18 @@ def squeeze_where_one(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
         (dim,) = candidates
         result.possible = (shape[:dim] + shape[dim + 1 :], shape)
     return result
+
+
+def _squeezed_of_any_rank(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
+    """`squeeze_where_one` where the run tells which dims there are."""
+    sizes = g.Shape(self)
+    rank = g.Size(sizes)
+    place = g.Range(g.constant(0), rank, g.constant(1))
+    stays: Tensor = g.constant(True)
+    for dim in dims:
+        stays = g.And(stays, g.Not(g.Equal(place, dim if dim >= 0 else g.Add(rank, dim))))
+    kept = g.Or(g.Not(g.Equal(sizes, 1)), stays)
+    return g.Reshape(self, g.Compress(sizes, kept, axis=0), allowzero=1)
 
 
 def expand_to(g: Builder, self: Tensor, size: Sequence[Dim]) -> Tensor:
@@ -265,6 +280,8 @@ def swapdims(g: Builder, self: Tensor, dim0: int, dim1: int) -> Tensor:
 @symbolic("aten::t(Tensor(a) self) -> Tensor(a)")
 def t(g: Builder, self: Tensor) -> Tensor:
     """A matrix transposed; with fewer dims the tensor itself."""
+    if self.shape is None:
+        return numpy_T(g, self)
     rank = self.require_rank()
     if rank > 2:
         raise Raised(f"t of a tensor with {rank} dims: it takes at most 2")
@@ -273,7 +290,9 @@ def t(g: Builder, self: Tensor) -> Tensor:
 
 @symbolic("aten::numpy_T(Tensor(a) self) -> Tensor(a)")
 def numpy_T(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
-    """All dims in reverse, for any number of them."""
+    """All dims in reverse, for any number of them, as ONNX Transpose does unasked."""
+    if self.shape is None:
+        return g.Transpose(self)
     return permuted(g, self, range(self.require_rank())[::-1])
 
 
@@ -333,13 +352,13 @@ def squeeze(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)")
 def squeeze_dim(g: Builder, self: Tensor, dim: int) -> Tensor:
     """Drop a dim if it has size 1; else nothing happens, where ONNX has an error."""
-    return squeeze_where_one(g, self, [wrapped_dim(dim, self.require_rank())])
+    return squeeze_where_one(g, self, [dim])
 
 
 @symbolic("aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)")
 def squeeze_dims(g: Builder, self: Tensor, dim: Sequence[int]) -> Tensor:
     """Drop those of the dims that have size 1; no dims means none, not all."""
-    return squeeze_where_one(g, self, wrapped_dims(dim, self.require_rank()))
+    return squeeze_where_one(g, self, dim)
 
 
 @symbolic("aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)")

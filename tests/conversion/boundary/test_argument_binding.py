@@ -175,6 +175,20 @@ def test_tensors_of_any_shape() -> None:
     assert inputs(result) == ["x float?"]
 
 
+def test_dims_of_any_shape() -> None:
+    """What does not need to know the number of dims, in place as well."""
+
+    def program(x):
+        y = x.clone()
+        y.squeeze_(-1)
+        z = y * 2
+        z.t_()
+        return y, z, x.squeeze((0, -1)), x.T
+
+    spec = (TensorSpec("float32", None),)
+    check(program, (X,), (X[:1],), (X[:, :1],), (X[:1, :1],), args=spec)
+
+
 # ---------------------------------------------------------------- what does not fit
 
 
