@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Number, Tensor
@@ -319,6 +321,8 @@ def one_hot(g: Builder, self: Tensor, num_classes: int = -1) -> Tensor:
     classes: Dim = num_classes
     if num_classes == -1:
         classes = g.integer(g.Add(g.ReduceMax(self, keepdims=False), 1))
+    elif self.array is not None and not np.all((self.array >= 0) & (self.array < num_classes)):
+        raise Raised(f"one_hot of a class that is not among {num_classes}")
     rows = at_least(g, self, 1)
     result = g.OneHot(rows, g.constant(classes, INT64), g.constant([0, 1], INT64), axis=-1)
     return g.Squeeze(result, axes=[0]) if self.shape == () else result

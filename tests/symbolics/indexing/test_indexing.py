@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tests.symbolics.harness import check
+from tests.symbolics.harness import check, refuses
 
 X = torch.arange(24.0).reshape(2, 3, 4)
 NAN = float("nan")
@@ -121,6 +121,11 @@ def test_one_hot() -> None:
     one_hot = torch.nn.functional.one_hot
     check(lambda x: (one_hot(x), one_hot(x, 5)), torch.tensor([[0, 2], [1, 1]]), dynamic=True)
     check(lambda x: one_hot(x, 4), torch.tensor(2))
+
+    def out_of_range(x: Tensor) -> Tensor:
+        return one_hot(torch.tensor([0, 4]), 3) + x
+
+    refuses(out_of_range, torch.ones(3, dtype=torch.int64), mode="script", match="class that is")
     check(lambda x: one_hot(x, 4), torch.zeros(0, 2, dtype=torch.int64))
 
 
