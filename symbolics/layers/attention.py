@@ -22,7 +22,7 @@ from symbolics.layers.normalization import layer_norm
 from symbolics.layers.packed_sequence import remember, remembered
 from symbolics.linear_algebra.matmul import linear
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import BOOL, FLOAT, INT64, is_bool
+from symbolics.rules import BOOL, FLOAT, INT64, D, is_bool
 from symbolics.views.shape import mT
 
 __all__ = ["attention_scores", "scaled_dot_product_attention"]
@@ -123,8 +123,22 @@ def scaled_dot_product_attention(
     """Attention of any number of leading dims, which broadcast.
 
     `enable_gqa` repeats the heads of key and value (dim -3) to those of the query. Dropout, random,
-    is left to ONNX.
+    is left to ONNX. Scores of bfloat16 are float32 in PyTorch's kernel, and here.
     """
+    if query.dtype == D.BFLOAT16:
+        query, key, value = (g.cast(t, FLOAT) for t in (query, key, value))
+        result = scaled_dot_product_attention(
+            g,
+            query,
+            key,
+            value,
+            attn_mask,
+            dropout_p,
+            is_causal,
+            scale=scale,
+            enable_gqa=enable_gqa,
+        )
+        return g.cast(result, D.BFLOAT16)
     if enable_gqa:
         heads = query.require_shape()[-3]
         key, value = repeated_heads(g, key, heads), repeated_heads(g, value, heads)
