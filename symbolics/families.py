@@ -75,6 +75,7 @@ FAMILIES = (
     "quantization.quantized_embedding",
     "quantization.quantized_recurrent",
     "quantization.quantized_tensors",
+    "quantization.earlier_namespace",
     "quantization.fake_quantization",
     "linear_algebra.grouped_products",
     "linear_algebra.triangular",

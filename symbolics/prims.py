@@ -55,7 +55,7 @@ _OF_ONE = (
 _OF_TWO = (
     "atan2 bitwise_and.Tensor bitwise_or.Tensor bitwise_xor.Tensor eq.Tensor fmax fmin "
     "fmod.Tensor gcd ge.Tensor gt.Tensor hypot igamma igammac le.Tensor lt.Tensor maximum minimum "
-    "mul.Tensor ne.Tensor remainder.Tensor shift_left shift_right_arithmetic "
+    "mul.Tensor ne.Tensor nextafter remainder.Tensor shift_left shift_right_arithmetic "
     "zeta"
 )
 
@@ -72,6 +72,17 @@ def _register(names: str, arguments: str) -> None:
 
 _register(_OF_ONE, "Tensor self")
 _register(_OF_TWO, "Tensor self, Tensor other")
+
+
+symbolic("prims::real(Tensor(a) self) -> Tensor(a)")(complex_numbers.real)
+symbolic("prims::imag(Tensor(a) self) -> Tensor(a)")(complex_numbers.imag)
+symbolic("prims::frexp(Tensor self) -> (Tensor mantissa, Tensor exponent)")(pointwise.frexp)
+
+
+@symbolic("prims::conj(Tensor(a) a) -> Tensor(a)")
+def conj(g: Builder, a: Tensor) -> Tensor:
+    """The complex conjugate."""
+    return complex_numbers.conj(g, a)
 
 
 @symbolic("prims::add(Tensor self, Tensor other) -> Tensor")

@@ -351,6 +351,12 @@ def arange(
     return arange_start_step(g, 0, end, 1, dtype=dtype)
 
 
+@symbolic("aten::_dim_arange(Tensor like, int dim) -> Tensor")
+def _dim_arange(g: Builder, like: Tensor, dim: int) -> Tensor:
+    """The indices of a dim."""
+    return arange(g, g.size(like, dim))
+
+
 @symbolic(f"aten::range.step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, {LDP}) -> Tensor")  # fmt: skip
 def range_step(
     g: Builder,

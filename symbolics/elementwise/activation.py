@@ -305,3 +305,19 @@ def rrelu_with_noise(
     if training:
         raise Unsupported("rrelu_with_noise in training: the noise is random")
     return rrelu(g, self, lower, upper)
+
+
+@symbolic(
+    "aten::rrelu_with_noise_functional(Tensor self, Tensor noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> (Tensor, Tensor noise_out)"
+)
+def rrelu_with_noise_functional(
+    g: Builder,
+    self: Tensor,
+    noise: Tensor,
+    lower: Number = 0.125,
+    upper: Number = 0.33333333333333331,
+    training: bool = False,
+    generator: object = None,
+) -> tuple[Tensor, Tensor]:
+    """`rrelu_with_noise`, and the noise as it was."""
+    return rrelu_with_noise(g, self, noise, lower, upper, training), noise

@@ -16,6 +16,7 @@ from torch import Tensor
 from tests.symbolics.harness import check
 from tests.symbolics.layers.test_device_layers import same
 
+torch.manual_seed(0)
 ops = torch.ops.aten
 X, SQUARE = torch.randn(4, 5), torch.randn(2, 4, 4)
 POSITIVE = SQUARE @ SQUARE.mT + torch.eye(4)
@@ -64,6 +65,7 @@ ROWS: dict[str, tuple[Callable[..., Any], tuple[Tensor, ...]]] = {
         (torch.randn(2, 2, 3, 3), torch.tensor([[1, 0, 0], [1, 1, 1], [0, 0, 1]]).bool()),
     ),
     "rrelu_with_noise": (lambda x: ops.rrelu_with_noise(x, torch.empty_like(x)), (X,)),
+    "rrelu_with_noise_functional": (lambda x: ops.rrelu_with_noise_functional(x, x * 2), (X,)),
     "_pin_memory": (lambda x: (ops._lazy_clone(x) + 1, ops.to_dense(x, torch.float64)), (X,)),
     "flatten_dense_tensors": (
         lambda x, y: ops.unflatten_dense_tensors(ops.flatten_dense_tensors([x, y]) * 2, [x, y]),
@@ -96,6 +98,33 @@ def test_questions_about_dtypes(left: torch.dtype, right: torch.dtype) -> None:
     check(
         dtypes, torch.ones(2, dtype=left), torch.ones((), dtype=right), mode="script", opsets=[20]
     )
+
+
+def helpers(x: Tensor, a: int, b: int) -> tuple[Tensor, int, int, Tensor]:
+    size = torch.zeros(torch.ops.aten._infer_size(x.shape, [5, 4, 1]))
+    known = torch.ops.aten.__round_to_zero_floordiv(-7, 2)
+    return (
+        torch.ops.aten._dim_arange(x, 1),
+        torch.ops.aten.__round_to_zero_floordiv(a, b),
+        known,
+        size,
+    )
+
+
+def test_helpers_of_scripts() -> None:
+    calls = [(torch.randn(4, 3), 7, -2), (torch.randn(4, 2), 6, 3)]
+    check(helpers, X, -7, 2, mode="script", dynamic=True, calls=calls)
+
+
+def in_place(x: Tensor) -> Tensor:
+    x = torch.nn.init.zeros_(x.clone())
+    torch.nn.init.constant_(x[1:], 2.0)
+    torch.nn.init.uniform_(x[:, :1], 3.0, 3.0)
+    return x + 1
+
+
+def test_initialisation_in_a_script() -> None:
+    check(in_place, X, mode="script")
 
 
 def test_dropout_of_a_gpu(tmp_path: Path) -> None:

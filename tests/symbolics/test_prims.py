@@ -35,6 +35,12 @@ def test_functions_of_one(name):
     check(getattr(prims, name), X, opsets=(20,))
 
 
+def test_parts():
+    z = torch.complex(X, Y)
+    check(lambda z: (prims.real(z), prims.imag(z) * 2, prims.conj(z) * 2), z, opsets=(20,))
+    check(lambda x, y: (prims.frexp(x), prims.nextafter(x, y)), X, Y, opsets=(20,))
+
+
 @pytest.mark.parametrize(
     "name", ["acos", "sqrt", "rsqrt", "log", "log2", "erf_inv", "ndtri", "lgamma", "cbrt"]
 )

@@ -28,7 +28,7 @@ from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError
 from exporter.onnx_graph.complex_numbers import make
 from exporter.onnx_graph.conditions import And, Condition, NonNegative, Not, Or, Zero, decide
-from exporter.onnx_graph.symbolic import Dim, SymInt, resolved, sym_max, sym_min
+from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, resolved, sym_max, sym_min
 from exporter.onnx_graph.values import (
     Number,
     SymBool,
@@ -198,6 +198,18 @@ def floor_divide(interpreter: Interpreter, a: Value, b: Value) -> Value:
     if not (is_number(a) and is_number(b)):
         return NotImplemented
     return interpreter.builtin("aten::floordiv", a, b)
+
+
+@builtin("aten::__round_to_zero_floordiv")
+def truncated_quotient(interpreter: Interpreter, a: Value, b: Value) -> Value:
+    """The quotient of integers without its fraction."""
+    if is_ge(a, 0) and is_ge(b, 0):
+        return interpreter.builtin("aten::floordiv", a, b)
+    if is_known(a, b):
+        quotient = _floor_quotient(abs(a), abs(b))
+        return quotient if (a < 0) == (b < 0) else -quotient
+    g = interpreter.g
+    return g.integer(g.Div(g.constant(a), g.constant(b)))
 
 
 @builtin("aten::divmod")

@@ -133,3 +133,22 @@ def test_integer_products() -> None:
             torch.jit.trace(Layer("linear_relu", True, True), floats(3, 6)), floats(3, 6)
         )
     assert found == {"QuantizeLinear", "DequantizeLinear", "Gemm", "Relu"}
+
+
+class EarlierNames(nn.Module):
+    """The same operators in the namespace that they were in first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.packed = torch.ops._quantized.linear_prepack(weight(True), floats(5))
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Static and dynamic."""
+        q = torch.quantize_per_tensor(x, 0.0171, 120, torch.quint8)
+        static = torch.ops._quantized.linear(q, self.packed, 0.0331, 37)
+        return static.dequantize(), torch.ops._quantized.linear_dynamic(x, self.packed)
+
+
+def test_earlier_names() -> None:
+    with engine("fbgemm"), quietly():
+        agree(EarlierNames(), floats(20, 6), off=0.05, step=0.0331, opsets=(20,))
