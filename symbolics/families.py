@@ -87,6 +87,7 @@ FAMILIES = (
     "layers.device_convolution",
     "layers.device_layers",
     "layers.mkldnn_layers",
+    "layers.prepacked",
     "layers.fused_attention",
     "layers.losses",
     "layers.class_losses",
@@ -98,4 +99,5 @@ FAMILIES = (
     "differentiation.autograd",
     "differentiation.backward",
     "differentiation.backward_layers",
+    "retired",
 )

@@ -1,4 +1,4 @@
-"""Weights that PyTorch holds packed for its quantized kernels: what their objects are stored as.
+"""Weights that PyTorch holds packed for its quantized and mobile kernels: what is stored of them.
 
 An object of a C++ class is stored as what its `__getstate__` returns. For the packed weights that
 is, whatever engine they were packed for, the plain weight and bias, with the settings of a
@@ -11,9 +11,14 @@ convolution encoded in numbers. The formats are those that PyTorch itself still 
         version 3   (3, settings, [None, weight, bias])
     quantized.EmbeddingPackedParamsBase   (version, [weight], [], [bits])
     rnn.CellParamsBase                    (kind, tensors, numbers, flags, packed weights)
+    xnnpack.LinearOpContext               (weight, bias, lower limit, upper limit)
+    xnnpack.Conv2dOpContext               (weight, bias, strides, paddings, dilations, groups,
+                                           lower limit, upper limit)
+    xnnpack.TransposeConv2dOpContext      (weight, bias, strides, paddings, output paddings,
+                                           dilations, groups, lower limit, upper limit)
 
 The settings are: number of dims, strides, paddings, dilations, output paddings, groups, and whether
-the convolution is transposed.
+the convolution is transposed. The limits are those of a clamp, such as a ReLU, that follows.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from exporter.errors import ArchiveError
 
 __all__ = [
     "CellParams",
+    "ClampedParams",
     "ConvParams",
     "EmbeddingParams",
     "LinearParams",
@@ -39,7 +45,7 @@ _CLASSES = "__torch__.torch.classes."
 
 @dataclass(frozen=True, eq=False)
 class LinearParams:
-    """A weight [out, in], quantized or (to be computed with in float16) a float, and a bias."""
+    """A weight [out, in], quantized or a float, and a bias."""
 
     weight: TensorData
     bias: TensorData | None
@@ -47,9 +53,9 @@ class LinearParams:
 
 @dataclass(frozen=True, eq=False)
 class ConvParams:
-    """A quantized weight in the layout of PyTorch's `conv*d` or `conv_transpose*d`, and a bias.
+    """A weight in the layout of PyTorch's `conv*d` or `conv_transpose*d`, and a bias.
 
-    One-dimensional convolutions are stored as two-dimensional ones, of height 1.
+    Quantized one-dimensional convolutions are stored as two-dimensional ones, of height 1.
     """
 
     weight: TensorData
@@ -81,7 +87,16 @@ class CellParams:
     reduce_range: bool
 
 
-PackedParams: TypeAlias = LinearParams | ConvParams | EmbeddingParams | CellParams
+@dataclass(frozen=True, eq=False)
+class ClampedParams:
+    """A float layer with the limits of its results; None is no limit."""
+
+    layer: LinearParams | ConvParams
+    minimum: float | None
+    maximum: float | None
+
+
+PackedParams: TypeAlias = LinearParams | ConvParams | EmbeddingParams | CellParams | ClampedParams
 
 
 def packed_params(data: ScriptObject) -> PackedParams | None:
@@ -102,6 +117,12 @@ def packed_params(data: ScriptObject) -> PackedParams | None:
                 return _embedding(data.state)
             case "rnn.CellParamsBase":
                 return _cell(data.state)
+            case "xnnpack.LinearOpContext":
+                return _clamped_linear(data.state)
+            case "xnnpack.Conv2dOpContext":
+                return _clamped_conv(data.state)
+            case "xnnpack.TransposeConv2dOpContext":
+                return _clamped_conv_transpose(data.state)
     except ValueError as error:
         raise ArchiveError(
             f"data.pkl has a {name} that is not stored as PyTorch does ({error})"
@@ -191,6 +212,44 @@ def _cell(state: object) -> CellParams:
         case (str(kind), *_):
             raise ValueError(f"of the kind {kind!r}")
     raise ValueError("the weights of a cell are wanted")
+
+
+def _clamped_linear(state: object) -> ClampedParams:
+    match state:
+        case (weight, bias, (int() | float() | None) as low, (int() | float() | None) as high):
+            return ClampedParams(_linear((weight, bias)), low, high)
+    raise ValueError("a weight, a bias and two limits are wanted")
+
+
+def _clamped_conv(state: object) -> ClampedParams:
+    match state:
+        case (weight, bias, strides, paddings, dilations, groups, low, high):
+            rest = (weight, bias, strides, paddings, [0, 0], dilations, groups, low, high)
+            return _clamped(rest, transposed=False)
+    raise ValueError("a weight, a bias, the settings of a convolution and two limits are wanted")
+
+
+def _clamped_conv_transpose(state: object) -> ClampedParams:
+    return _clamped(state, transposed=True)
+
+
+def _clamped(state: object, *, transposed: bool) -> ClampedParams:
+    match state:
+        case (
+            TensorData() as weight,
+            (TensorData() | None) as bias,
+            [*strides],
+            [*paddings],
+            [*output_paddings],
+            [*dilations],
+            int(groups),
+            (int() | float() | None) as low,
+            (int() | float() | None) as high,
+        ):
+            lists = (strides, paddings, dilations, output_paddings)
+            settings = [2, *(n for numbers in lists for n in numbers), groups, int(transposed)]
+            return ClampedParams(_settings(settings, weight, bias, 2), low, high)
+    raise ValueError("a weight, a bias, the settings of a convolution and two limits are wanted")
 
 
 def _numbers(data: TensorData) -> list[int]:

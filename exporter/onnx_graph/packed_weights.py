@@ -1,7 +1,7 @@
-"""Packed weights: what `quantized::*_prepack` makes and the quantized layers take.
+"""Packed weights: what `quantized::*_prepack` and `prepacked::*_prepack` make and layers take.
 
 PyTorch packs a weight for the kernels of one machine. Here it stays what it was before, the
-quantized weight with the bias and the settings of its layer, held as one value of the program.
+weight with the bias and the settings of its layer, held as one value of the program.
 """
 
 from __future__ import annotations
@@ -9,9 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.values import Tensor
+from exporter.onnx_graph.values import Number, Tensor
 
-__all__ = ["PackedCell", "PackedConv", "PackedEmbedding", "PackedLinear", "PackedWeights"]
+__all__ = [
+    "PackedCell",
+    "PackedClamped",
+    "PackedConv",
+    "PackedEmbedding",
+    "PackedLinear",
+    "PackedWeights",
+]
 
 
 class PackedWeights:
@@ -22,7 +29,7 @@ class PackedWeights:
 
 @dataclass(frozen=True, eq=False)
 class PackedLinear(PackedWeights):
-    """A weight [out, in], quantized or (for products with float16 weights) float; and a bias."""
+    """A weight [out, in], quantized or a float; and a bias."""
 
     weight: Tensor
     bias: Tensor | None
@@ -32,7 +39,7 @@ class PackedLinear(PackedWeights):
 
 @dataclass(frozen=True, eq=False)
 class PackedConv(PackedWeights):
-    """A quantized weight as `conv*d` or (`transposed`) `conv_transpose*d` takes it, and a bias."""
+    """A weight as `conv*d` or (`transposed`) `conv_transpose*d` takes it, and a bias."""
 
     weight: Tensor
     bias: Tensor | None
@@ -89,3 +96,20 @@ class PackedCell(PackedWeights):
     reduce_range: bool
 
     class_name = "__torch__.torch.classes.rnn.CellParamsBase"
+
+
+@dataclass(frozen=True, eq=False)
+class PackedClamped(PackedWeights):
+    """A float layer of the mobile kernels, with the limits of its results; None is no limit."""
+
+    layer: PackedLinear | PackedConv
+    minimum: Number | None
+    maximum: Number | None
+
+    @property
+    def class_name(self) -> str:  # type: ignore[override]
+        """By the layer that it is."""
+        kind = "Linear"
+        if isinstance(self.layer, PackedConv):
+            kind = "TransposeConv2d" if self.layer.transposed else "Conv2d"
+        return f"__torch__.torch.classes.xnnpack.{kind}OpContext"

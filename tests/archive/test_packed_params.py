@@ -9,6 +9,7 @@ from exporter.archive import ScriptObject, Storage, TensorData
 from exporter.archive.dtypes import STORAGE_TYPES
 from exporter.archive.packed_params import (
     CellParams,
+    ClampedParams,
     ConvParams,
     EmbeddingParams,
     LinearParams,
@@ -84,6 +85,34 @@ def test_linear_embedding_and_cell() -> None:
     assert found.hidden.weight is weight
 
 
+def test_layers_of_the_mobile_kernels() -> None:
+    """A layer's weights and settings, then the limits of its results."""
+    weight = tensor(np.zeros((3, 2)))
+    found = packed_params(packed("xnnpack.LinearOpContext", (weight, BIAS, None, 6)))
+    assert isinstance(found, ClampedParams)
+    assert isinstance(found.layer, LinearParams)
+    assert (found.layer.weight, found.layer.bias) == (weight, BIAS)
+    assert (found.minimum, found.maximum) == (None, 6)
+
+    kernel = tensor(np.zeros((4, 2, 3, 3)))
+    state = (kernel, None, [1, 2], [1, 0], [1, 3], 2, 0.0, None)
+    found = packed_params(packed("xnnpack.Conv2dOpContext", state))
+    assert isinstance(found, ClampedParams)
+    layer = found.layer
+    assert isinstance(layer, ConvParams)
+    assert (layer.weight, layer.bias, layer.groups, layer.transposed) == (kernel, None, 2, False)
+    assert (layer.stride, layer.padding, layer.dilation) == ((1, 2), (1, 0), (1, 3))
+    assert (layer.output_padding, found.minimum, found.maximum) == ((0, 0), 0.0, None)
+
+    state = (kernel, BIAS, [1, 2], [1, 0], [0, 1], [1, 3], 2, None, None)
+    found = packed_params(packed("xnnpack.TransposeConv2dOpContext", state))
+    assert isinstance(found, ClampedParams)
+    layer = found.layer
+    assert isinstance(layer, ConvParams)
+    assert (layer.stride, layer.padding, layer.dilation) == ((1, 2), (1, 0), (1, 3))
+    assert (layer.output_padding, layer.groups, layer.transposed) == ((0, 1), 2, True)
+
+
 def test_other_classes_are_none() -> None:
     assert packed_params(packed("mine.Tokenizer", ())) is None
 
@@ -104,6 +133,10 @@ def test_other_classes_are_none() -> None:
         ("quantized.EmbeddingPackedParamsBase", (1, [BIAS], [], [2]), "4 or 8 bits"),
         ("rnn.CellParamsBase", ("quantized", [], [], [], []), "of the kind 'quantized'"),
         ("rnn.CellParamsBase", None, "weights of a cell"),
+        ("xnnpack.LinearOpContext", (BIAS, None, None, None), "a weight and a bias"),
+        ("xnnpack.LinearOpContext", (WEIGHT, None), "two limits"),
+        ("xnnpack.Conv2dOpContext", (WEIGHT, None, [1, 1], [0, 0], [1, 1], 1), "two limits"),
+        ("xnnpack.Conv2dOpContext", (WEIGHT, None, [1], [0], [1], 1, None, None), "settings"),
     ],
 )
 def test_damaged_states(name: str, state: object, said: str) -> None:

@@ -12,7 +12,9 @@ import onnx_ir as ir
 from exporter.archive import PerTensor, ScriptObject, TensorData
 from exporter.archive.packed_params import (
     CellParams,
+    ClampedParams,
     ConvParams,
+    EmbeddingParams,
     LinearParams,
     PackedParams,
     packed_params,
@@ -23,6 +25,7 @@ from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.packed_weights import (
     PackedCell,
+    PackedClamped,
     PackedConv,
     PackedEmbedding,
     PackedLinear,
@@ -67,21 +70,26 @@ def packed_from_archive(g: Builder, data: PackedParams, name: str) -> PackedWeig
     if isinstance(data, CellParams):
         first = _linear(g, data.input, f"{name}.input")
         return PackedCell(first, _linear(g, data.hidden, f"{name}.hidden"), data.reduce_range)
+    if isinstance(data, ClampedParams):
+        return PackedClamped(_layer(g, data.layer, name), data.minimum, data.maximum)
+    if isinstance(data, EmbeddingParams):
+        return PackedEmbedding(_constant(g, data.weight, f"{name}.weight"))
+    return _layer(g, data, name)
+
+
+def _layer(g: Builder, data: LinearParams | ConvParams, name: str) -> PackedLinear | PackedConv:
     if isinstance(data, LinearParams):
         return _linear(g, data, name)
-    weight = _constant(g, data.weight, f"{name}.weight")
-    if isinstance(data, ConvParams):
-        return PackedConv(
-            weight,
-            _bias(g, data.bias, name),
-            data.stride,
-            data.padding,
-            data.output_padding,
-            data.dilation,
-            data.groups,
-            data.transposed,
-        )
-    return PackedEmbedding(weight)
+    return PackedConv(
+        _constant(g, data.weight, f"{name}.weight"),
+        _bias(g, data.bias, name),
+        data.stride,
+        data.padding,
+        data.output_padding,
+        data.dilation,
+        data.groups,
+        data.transposed,
+    )
 
 
 def _linear(g: Builder, data: LinearParams, name: str) -> PackedLinear:
