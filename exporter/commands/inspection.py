@@ -76,9 +76,7 @@ def _described(
 
 def _example(value: object) -> str:
     if isinstance(value, TensorData):
-        name = value.dtype.name.lower()
-        dtype = {"float": "float32", "double": "float64"}.get(name, name)
-        return f"{dtype}[{','.join(map(str, value.shape))}]"
+        return f"{value.dtype.numpy().name}[{','.join(map(str, value.shape))}]"
     if isinstance(value, (list, tuple)):
         inner = ", ".join(map(_example, value))
         return f"[{inner}]" if isinstance(value, list) else f"({inner})"

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from exporter.conversion.boundary.specs import dtype_name
+
 if TYPE_CHECKING:
     from exporter.api import Exported
 
@@ -49,7 +51,7 @@ def _dtype_name(onnx_name: str) -> str:
     word, bracket, rest = onnx_name.partition("(")
     if bracket:
         return f"{word}({_dtype_name(rest.removesuffix(')'))})"
-    return {"float": "float32", "double": "float64"}.get(onnx_name, onnx_name)
+    return onnx_name if onnx_name == "?" else dtype_name(onnx_name)
 
 
 def _type_text(dtype: str, shape: str) -> str:

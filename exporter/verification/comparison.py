@@ -85,7 +85,7 @@ def _compare_exactly(name: str, expected: Array, actual: Array) -> Difference:
     count = int(np.count_nonzero(wrong))
     if count == 0:
         return Difference(name, None)
-    index = _first(wrong)
+    index = _largest(wrong)
     return Difference(
         name,
         f"differs in {count} of {expected.size} elements, "
@@ -115,7 +115,7 @@ def _compare_closely(
     if not wrong.any():
         return Difference(name, None, max_abs, max_rel)
     count = int(np.count_nonzero(wrong))
-    worst = _first(wrong & ~both) if (wrong & ~both).any() else _worst(error - limit)
+    worst = _largest(wrong & ~both) if (wrong & ~both).any() else _largest(error - limit)
     return Difference(
         name,
         f"differs in {count} of {want.size} elements: largest absolute error {max_abs:.3g}, "
@@ -126,8 +126,6 @@ def _compare_closely(
     )
 
 
-def _first(mask: Array) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(int(np.argmax(mask)), mask.shape))
-
-
-_worst = _first
+def _largest(values: Array) -> tuple[int, ...]:
+    """Where the largest element is; of flags the first that is set."""
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(values)), values.shape))

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-import ml_dtypes
 import numpy as np
 
-__all__ = [
-    "Array", "Sample", "array_for", "list_for", "made_up_size", "numpy_dtype", "relisted",
-    "resized",
-]  # fmt: skip
+from exporter.conversion.boundary.specs import numpy_dtype
+
+__all__ = ["Array", "Sample", "array_for", "list_for", "made_up_size", "relisted", "resized"]
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -25,15 +23,6 @@ Sample: TypeAlias = "Array | list[Array] | None"
 MADE_UP_LENGTH = 2
 # Dims of a tensor of which nothing is declared.
 _ANY_SHAPE = ("rows", "columns")
-
-_ALIASES = {"half": "float16", "float": "float32", "double": "float64", "long": "int64"}
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The dtype of a name such as "float32", "bfloat16" or "long"."""
-    name = _ALIASES.get(name, name)
-    extension = getattr(ml_dtypes, name, None)
-    return np.dtype(name if extension is None else extension)
 
 
 def made_up_size(label: str) -> int:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from exporter.conversion.boundary.specs import numpy_dtype
 from exporter.errors import VerificationError
 from exporter.onnx_graph.complex_numbers import pairs_of
-from exporter.verification.samples import Sample, numpy_dtype
+from exporter.verification.samples import Sample
 
-__all__ = ["Port", "Session"]
+__all__ = ["Port", "Session", "first_line"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Port:
         inner = self.type.removeprefix("tensor(").removesuffix(")")
         if not self.type.startswith("tensor(") or inner == "string":
             return None
-        return numpy_dtype({"float": "float32", "double": "float64"}.get(inner, inner))
+        return numpy_dtype(inner)
 
     @property
     def is_sequence(self) -> bool:

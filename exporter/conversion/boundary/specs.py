@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import InputError
 
-__all__ = ["Fixed", "OptionalSpec", "SequenceSpec", "Spec", "TensorSpec", "data_type"]
+__all__ = [
+    "Fixed", "OptionalSpec", "SequenceSpec", "Spec", "TensorSpec", "data_type", "dtype_name",
+    "numpy_dtype",
+]  # fmt: skip
 
 _ALIASES = {"float32": "FLOAT", "float64": "DOUBLE", "half": "FLOAT16", "long": "INT64"}
 
@@ -34,7 +37,17 @@ def data_type(name: str) -> ir.DataType:
     return ir.DataType[key]
 
 
-def _dtype_name(given: object) -> str:
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """NumPy's dtype of such a name."""
+    return data_type(name).numpy()
+
+
+def dtype_name(name: str) -> str:
+    """The name as specs are written: "float32" for ONNX's own "float"."""
+    return str(numpy_dtype(name).name)
+
+
+def _given_dtype(given: object) -> str:
     """The name of a dtype, also of one that is PyTorch's or NumPy's own."""
     name = given if isinstance(given, str) else str(given).removeprefix("torch.")
     if isinstance(given, (type, np.dtype)):
@@ -75,7 +88,7 @@ class TensorSpec:
 
     def __post_init__(self) -> None:
         """Bring dtype and shape to their form; an `InputError` if they are none."""
-        object.__setattr__(self, "dtype", _dtype_name(self.dtype))
+        object.__setattr__(self, "dtype", _given_dtype(self.dtype))
         object.__setattr__(self, "shape", _dims(self.shape))
 
     @property
@@ -108,7 +121,7 @@ class SequenceSpec:
 
     def __post_init__(self) -> None:
         """Bring dtype and shape to their form; an `InputError` if they are none."""
-        object.__setattr__(self, "dtype", _dtype_name(self.dtype))
+        object.__setattr__(self, "dtype", _given_dtype(self.dtype))
         object.__setattr__(self, "shape", _dims(self.shape))
 
     @property
