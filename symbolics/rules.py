@@ -24,6 +24,7 @@ __all__ = [
     "INT64",
     "QUANTIZED_TYPES",
     "accumulation_dtype",
+    "can_cast",
     "category",
     "common_dtype",
     "default_float",

@@ -123,6 +123,37 @@ def test_the_package_imports_nothing_of_its_surroundings() -> None:
     assert importers(sources("exporter", "symbolics"), "models", "scripts", "tests") == []
 
 
+def public_names(path: Path) -> list[str] | None:
+    """What `__all__` lists; None where there is none, or it is computed."""
+    for node in ast.parse(path.read_text(), str(path)).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            listed = node.value  # type: ignore[attr-defined]
+            return list(ast.literal_eval(listed)) if isinstance(listed, ast.List) else None
+    return None
+
+
+def test_what_is_imported_is_public() -> None:
+    """A module's `__all__` tells who reads it what others take from it; modules are all public."""
+    files = sources("exporter", "symbolics")
+    public: dict[str, list[str]] = {}
+    modules = set()
+    for path in files:
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        modules.add(name)
+        listed = public_names(path)
+        if listed is not None:
+            public[name] = listed
+    private = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("exporter")
+        for name in imported_names(path)
+        for module, _, taken in [name.rpartition(".")]
+        if module in public and taken not in public[module] and name not in modules
+    ]
+    assert [line for line in private if not line.endswith(".__version__")] == []
+
+
 def test_relative_imports_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A layer can't be crossed by writing the import another way."""
     monkeypatch.setitem(globals(), "ROOT", tmp_path)

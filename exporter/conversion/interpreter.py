@@ -351,6 +351,3 @@ def _known(value: Value) -> Value:
 def short_name(qualified: str) -> str:
     """`__torch__.model.Net.forward` as `Net.forward`."""
     return ".".join(qualified.split(".")[-2:])
-
-
-Prim: TypeAlias = Callable[[Interpreter, Node, Environment], Sequence[Value]]

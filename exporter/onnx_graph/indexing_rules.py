@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -190,9 +191,7 @@ def _unique(call: Call) -> Sequence[PartialShape] | None:
     """The values, then for each where it was first, where each element went, and how many."""
     shape, axis = call.tensor(0).shape, call.attributes.get("axis")
     if axis is None:
-        total: Dim | None = None if shape is None else 1
-        for dim in shape or ():
-            total = None if total is None else total * dim
+        total = None if shape is None else prod(shape)
         return [(None,), (None,), (total,), (None,)][: call.outputs]
     if shape is None:
         return None

@@ -19,7 +19,7 @@ from exporter.onnx_graph.target_shapes import rest
 if TYPE_CHECKING:
     from exporter.onnx_graph.call import Call
 
-__all__ = ["RULES", "broadcast"]
+__all__ = ["RULES", "PartialShape", "Rule", "broadcast"]
 
 PartialShape: TypeAlias = "tuple[Dim | None, ...] | None"
 Rule = Callable[["Call"], Sequence[PartialShape] | None]
@@ -173,14 +173,6 @@ def _gather(call: Call) -> Sequence[PartialShape]:
         return [None]
     axis = call.attributes.get("axis", 0) % len(shape)
     return [shape[:axis] + indices + shape[axis + 1 :]]
-
-
-def _one_hot(call: Call) -> Sequence[PartialShape]:
-    shape, depth = call.tensor(0).shape, call.tensor(1).elements
-    if shape is None:
-        return [None]
-    axis = call.attributes.get("axis", -1) % (len(shape) + 1)
-    return [(*shape[:axis], depth[0] if depth else None, *shape[axis:])]
 
 
 def _matmul(call: Call) -> Sequence[PartialShape]:
@@ -351,7 +343,6 @@ RULES: dict[str, Rule] = {
     "Concat": _concat,
     "Gather": _gather,
     "GatherElements": lambda call: [call.tensor(1).shape],
-    "OneHot": _one_hot,
     "MatMul": _matmul,
     "Gemm": _gemm,
     "Expand": _expand,

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.call import Call
     from exporter.onnx_graph.values import Tensor
 
-__all__ = ["OutputType", "PartialShape", "infer"]
+__all__ = [
+    "OutputType",
+    "PartialShape",
+    "infer",
+    "single_node",
+]
 
 PartialShape: TypeAlias = "tuple[Dim | None, ...] | None"
 

@@ -75,9 +75,6 @@ def rest(source: Shape, dims: Sequence[Dim | None]) -> Dim | None:
 
 def is_flat(source: Shape | None, target: Shape) -> bool:
     """Whether a shape has two dims: the first of another, and all others of that as one."""
-    if not source or len(target) != 2 or source[0] != target[0]:
+    if not source or len(target) != 2:
         return False
-    rest: Dim = 1
-    for dim in source[1:]:
-        rest = rest * dim
-    return rest == target[1]
+    return target == (source[0], prod(source[1:]))

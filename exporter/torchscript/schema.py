@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import cache, cached_property
+from functools import cache
 from typing import NamedTuple
 
 from exporter.errors import ScriptError
@@ -77,11 +77,6 @@ class Schema:
     def qualified_name(self) -> str:
         """`aten::add.Tensor`, or `aten::relu` for an operator's nameless overload."""
         return f"{self.name}.{self.overload}" if self.overload else self.name
-
-    @cached_property
-    def writes(self) -> tuple[Argument, ...]:
-        """The arguments that the operator changes in place."""
-        return tuple(argument for argument in self.arguments if argument.is_write)
 
     def __str__(self) -> str:
         parts = []

@@ -77,7 +77,7 @@ def test_handwritten_schemas():
     assert schema.qualified_name == "aten::conv"
     assert [argument.default for argument in schema.arguments] == [None, [1, 1], 1e-5]
     assert [result.name for result in schema.returns] == ["Y", ""]
-    assert parse_schema("my::f.out(Tensor x, *, Tensor(a!) out) -> ()").writes[0].name == "out"
+    assert parse_schema("my::f.out(Tensor x, *, Tensor(a!) out) -> ()").arguments[1].is_write
 
 
 @pytest.mark.parametrize("text", ["", "aten::add", "add(Tensor x", "add(Tensor x)", "f(1 x) -> ()"])

@@ -289,13 +289,7 @@ class Binder:
     def _key(self, name: str, declared: DictType, key: object) -> object:
         if isinstance(key, (np.ndarray, np.generic)):
             key = key.item()
-        expected: dict[type[Type], type] = {
-            StrType: str,
-            IntType: int,
-            FloatType: float,
-            BoolType: bool,
-        }
-        python = expected.get(type(declared.key))
+        python = _KEYS.get(type(declared.key))
         if python is int and isinstance(key, str) and key.isdecimal():
             key = int(key)
         if python is not None and type(key) is not python:

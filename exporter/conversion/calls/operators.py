@@ -51,11 +51,14 @@ __all__ = [
     "METADATA",
     "MissingSymbolicError",
     "call_operator",
+    "functional_name",
     "has_symbolic",
     "item",
     "numbered",
+    "retyped",
     "shaped_like",
     "stored_as",
+    "write",
 ]
 
 # A view where strides allow it, else a copy.

@@ -7,7 +7,7 @@ attributes that the conversion has found to be written, and those become inputs 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from exporter.archive import Device, EnumMember, ScriptObject, SparseTensorData, TensorData
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
 __all__ = ["ModuleTree"]
-
-# Decides what an attribute is held as: given its qualified name, and how to load it as it is.
-Override = Callable[[str, object], Value]
 
 
 class ModuleTree:

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
     from exporter.onnx_graph.call import Call
 
-__all__ = ["Rule", "Step", "derivative", "find_rule"]
+__all__ = [
+    "Rule",
+    "Step",
+    "derivative",
+    "derivative_of_results",
+    "find_rule",
+]
 
 
 class Step:
