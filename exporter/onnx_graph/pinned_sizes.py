@@ -49,7 +49,7 @@ def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
         return
     if call.op_type == "Reshape":
         target = call.tensor(1).array
-        if target is not None and shapes and target.size and (target > 0).all():
+        if target is not None and shapes and (target > 0).all():
             yield prod(shapes[0]), int(target.prod())
     elif RULES.get(call.op_type) is _ELEMENTWISE:
         for i in range(1, 1 + max(map(len, shapes), default=0)):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from exporter.conversion.values.objects import ListValue, Value
+from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.values import is_number
 from exporter.torchscript.types import TensorType
@@ -47,7 +48,10 @@ def call_for_each(
     if bare in _WITH_NUMBER and _is_numeric(interpreter, args[1]):
         single = f"aten::{_WITH_NUMBER[bare]}{'_' if in_place else ''}"
     if bare in _VALUE_BY_NAME and len(args) == 4:
-        kwargs["value"] = args.pop()
+        value = args.pop()
+        # A tensor has a number for each item, as a list does.
+        whole = isinstance(value, TensorRef)
+        kwargs["value"] = ListValue(list(interpreter.items(value))) if whole else value
     columns = [_column(interpreter, a) for a in args]
     named = {name: _column(interpreter, value) for name, value in kwargs.items()}
     lengths = {len(c) for c in (*columns, *named.values()) if isinstance(c, list)}

@@ -26,6 +26,8 @@ FUNCTIONS: dict[str, Callable[..., list[torch.Tensor]]] = {
     "minimum.Scalar": lambda x, y: torch._foreach_minimum([x, y], 0.5),
     "clamp_min.List": lambda x, y: torch._foreach_clamp_min([x, y], [1 - x, y * y]),
     "addcmul.Scalar": lambda x, y: torch._foreach_addcmul([x, y], [x, y], [x, y], 0.5),
+    "addcmul.Tensor": lambda x, y: torch._foreach_addcmul([x, y], [x, y], [x, y], X[:2]),
+    "addcdiv.Tensor": lambda x, y: torch._foreach_addcdiv([x, y], [x, y], [x, y], X[1:]),
     "lerp.Scalar": lambda x, y: torch._foreach_lerp([x, y], [x * 2, y * 3], 0.3),
     "pow.ScalarAndTensor": lambda x, y: torch._foreach_pow(2.0, [x, y]),
 }  # fmt: skip
