@@ -48,7 +48,7 @@ from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.node_keys import computation_key
 from exporter.onnx_graph.pinned_sizes import pinned_sizes
 from exporter.onnx_graph.scope import Scope
-from exporter.onnx_graph.signatures import Signature, place, require_dtype
+from exporter.onnx_graph.signatures import Signature, function_signature, place, require_dtype
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 from exporter.onnx_graph.values import Number, SymComplex, SymScalar, Tensor
 
@@ -262,6 +262,17 @@ class Builder:
         return [
             self.typed(value, output, name) for value, output in zip(outputs, types, strict=True)
         ]
+
+    def known_as(self, function: str, result: Tensor, *inputs: Tensor | None) -> Tensor:
+        """A result of several nodes, to be differentiated as that of one function.
+
+        Its rule is registered under a name that no operator has (`derivatives/functions.py`). The
+        formula may have no derivative where the function has one.
+        """
+        if result.value in self.steps and result.dtype.is_floating_point():
+            call = Call(function_signature(function), list(inputs), {}, 1, self.opset)
+            self.steps[result.value] = call, [result]
+        return result
 
     def typed(self, value: ir.Value, output: shapes.OutputType, name: str) -> Tensor:
         """A tensor for an ONNX value; dims that are None become new symbols read from it."""

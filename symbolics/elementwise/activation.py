@@ -11,7 +11,6 @@ import math
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.creation.random import uniform_like
-from symbolics.elementwise.clamping import clamp
 from symbolics.elementwise.pointwise import as_float, expm1
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import BOOL, DOUBLE, FLOAT, is_float, onnx_dtype, wrapped_dim
@@ -31,13 +30,14 @@ def relu(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::relu6(Tensor self) -> Tensor")
 def relu6(g: Builder, self: Tensor) -> Tensor:
     """x limited to [0, 6]."""
-    return clamp(g, self, 0, 6)
+    return hardtanh(g, self, 0, 6)
 
 
 @symbolic("aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1) -> Tensor")
 def hardtanh(g: Builder, self: Tensor, min_val: Number = -1, max_val: Number = 1) -> Tensor:
     """x limited to [min_val, max_val], in the dtype of x."""
-    return g.Clip(self, min=g.constant(min_val, self.dtype), max=g.constant(max_val, self.dtype))
+    low, high = g.constant(min_val, self.dtype), g.constant(max_val, self.dtype)
+    return g.known_as("hardtanh", g.Clip(self, min=low, max=high), self, low, high)
 
 
 @symbolic("aten::leaky_relu(Tensor self, Scalar negative_slope=0.01) -> Tensor")

@@ -396,7 +396,7 @@ def atan2(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     angle = g.Where(both_zero, g.constant(0.0, y.dtype), angle)
     angle = g.Where(both_infinite, g.constant(math.pi / 4, y.dtype), angle)
     angle = g.Where(negative_sign(g, x), g.Sub(g.constant(math.pi, y.dtype), angle), angle)
-    return g.Where(negative_sign(g, y), g.Neg(angle), angle)
+    return g.known_as("atan2", g.Where(negative_sign(g, y), g.Neg(angle), angle), y, x)
 
 
 @symbolic("aten::hypot(Tensor self, Tensor other) -> Tensor")
@@ -408,7 +408,8 @@ def hypot(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     ratio = g.Div(small, g.Where(g.Equal(large, 0), g.constant(1, self.dtype), large))
     length = g.Mul(large, g.Sqrt(g.Add(g.Mul(ratio, ratio), 1)))
     infinite = g.Or(g.IsInf(self), g.IsInf(other))
-    return g.Where(infinite, g.constant(math.inf, self.dtype), length)
+    result = g.Where(infinite, g.constant(math.inf, self.dtype), length)
+    return g.known_as("hypot", result, self, other)
 
 
 @symbolic("aten::copysign.Tensor(Tensor self, Tensor other) -> Tensor")

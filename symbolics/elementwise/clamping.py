@@ -65,7 +65,7 @@ def clamp(g: Builder, self: Tensor, min: Number | None = None, max: Number | Non
     if is_bool(result_type(self, min, max)):
         return clamp_tensor(g, self, *(None if b is None else g.constant(b) for b in (min, max)))
     tensor, low, high = promote(g, self, min, max)
-    return g.Clip(tensor, min=low, max=high)
+    return g.known_as("clamp", g.Clip(tensor, min=low, max=high), tensor, low, high)
 
 
 @symbolic("aten::clip.Tensor(Tensor self, Tensor? min=None, Tensor? max=None) -> Tensor")
@@ -78,9 +78,9 @@ def clamp_tensor(
         raise Unsupported("clamp needs a bound: min and max are both None")
     tensor, low, high = promote(g, self, min, max)
     assert tensor is not None
-    if low is not None:
-        tensor = maximum(g, tensor, low)
-    return tensor if high is None else minimum(g, tensor, high)
+    limited = tensor if low is None else maximum(g, tensor, low)
+    limited = limited if high is None else minimum(g, limited, high)
+    return g.known_as("clamp", limited, tensor, low, high)
 
 
 @symbolic("aten::clamp_min(Tensor self, Scalar min) -> Tensor")

@@ -205,7 +205,8 @@ def exp2(g: Builder, self: Tensor) -> Tensor:
 def expm1(g: Builder, self: Tensor) -> Tensor:
     """exp(x) - 1, exact near 0 too: it is tanh(x / 2) * (exp(x) + 1)."""
     self = as_float(g, self)
-    return g.Mul(g.Tanh(g.Mul(self, 0.5)), g.Add(g.Exp(self), 1))
+    result = g.Mul(g.Tanh(g.Mul(self, 0.5)), g.Add(g.Exp(self), 1))
+    return g.known_as("expm1", result, self)
 
 
 @symbolic("aten::special_log1p(Tensor self) -> Tensor")
@@ -220,7 +221,8 @@ def log1p(g: Builder, self: Tensor) -> Tensor:
     shifted = g.Add(self, one)
     gained = g.Sub(shifted, one)
     ratio = g.Where(g.Equal(gained, self), one, g.Div(self, gained))
-    return g.Where(g.Equal(gained, 0), self, g.Mul(g.Log(shifted), ratio))
+    result = g.Where(g.Equal(gained, 0), self, g.Mul(g.Log(shifted), ratio))
+    return g.known_as("log1p", result, self)
 
 
 @symbolic("aten::log2(Tensor self) -> Tensor")

@@ -173,7 +173,8 @@ def plain_log(g: Builder, x: Tensor) -> Tensor:
 @symbolic("aten::xlogy.Scalar_Self(Scalar self, Tensor other) -> Tensor")
 def xlogy(g: Builder, self: Operand, other: Operand) -> Tensor:
     """self * log(other), 0 where self is 0."""
-    return times_log(g, self, other, plain_log)
+    self, other = promote_float(g, self, other)
+    return g.known_as("xlogy", times_log(g, self, other, plain_log), self, other)
 
 
 @symbolic("aten::special_xlog1py(Tensor self, Tensor other) -> Tensor")

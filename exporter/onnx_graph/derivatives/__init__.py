@@ -2,6 +2,7 @@
 
 from exporter.onnx_graph.derivatives import (  # noqa: F401
     elementwise,
+    functions,
     moves,
     products,
     reductions,

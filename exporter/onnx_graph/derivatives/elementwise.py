@@ -184,17 +184,21 @@ def _where(g: Builder, step: Step, grad: Tensor) -> Grads:
 
 @derivative("Max", "Min")
 def _extreme(g: Builder, step: Step, grad: Tensor) -> Grads:
-    """Equal operands share; a bound without a gradient of its own lets all through."""
+    """Equal operands share; a bound without a gradient of its own lets all through.
+
+    None is beyond NaN: then each has all.
+    """
     operands = [step[i] for i in range(len(step.call.inputs))]
-    hits = [g.cast(g.Equal(x, step.result), grad.dtype) for x in operands]
+    beaten = g.Less if step.call.op_type == "Max" else g.Greater
     if sum(step.wanted) > 1:
+        hits = [g.cast(g.Equal(x, step.result), grad.dtype) for x in operands]
         total = hits[0]
         for hit in hits[1:]:
             total = g.Add(total, hit)
-        grad = g.Div(grad, total)
+        grad = g.Div(grad, g.Max(total, number(g, 1, grad)))
     return [
-        summed_to(g, g.Mul(grad, hit), x) if wanted else None
-        for x, hit, wanted in zip(operands, hits, step.wanted, strict=True)
+        summed_to(g, masked(g, g.Not(beaten(x, step.result)), grad), x) if wanted else None
+        for x, wanted in zip(operands, step.wanted, strict=True)
     ]
 
 
@@ -210,10 +214,11 @@ def _clip(g: Builder, step: Step, grad: Tensor) -> Grads:
     for i, bound in enumerate(bounds):
         if bound is None:
             continue
-        beyond = g.Less(x, bound) if i == 0 else g.Greater(x, bound)
+        within = g.GreaterOrEqual(x, bound) if i == 0 else g.LessOrEqual(x, bound)
         assert grads[0] is not None
-        grads[0] = masked(g, g.Not(beyond), grads[0])
+        grads[0] = masked(g, within, grads[0])
         if step.wants(i + 1):
+            beyond = g.Less(x, bound) if i == 0 else g.Greater(x, bound)
             grads[i + 1] = summed_to(g, masked(g, beyond, grad), bound)
     return grads
 
@@ -223,7 +228,8 @@ def _clip(g: Builder, step: Step, grad: Tensor) -> Grads:
 
 @derivative("Relu")
 def _relu(g: Builder, step: Step, grad: Tensor) -> Grads:
-    return [masked(g, g.Greater(step.result, number(g, 0, grad)), grad)]
+    zero = number(g, 0, grad)
+    return [g.Where(g.LessOrEqual(step.result, zero), zero, grad)]
 
 
 @derivative("LeakyRelu")
@@ -234,7 +240,8 @@ def _leaky_relu(g: Builder, step: Step, grad: Tensor) -> Grads:
 
 @derivative("ThresholdedRelu")
 def _thresholded_relu(g: Builder, step: Step, grad: Tensor) -> Grads:
-    return [masked(g, g.Greater(step[0], number(g, step.attribute("alpha", 1.0), grad)), grad)]
+    alpha = number(g, step.attribute("alpha", 1.0), grad)
+    return [g.Where(g.LessOrEqual(step[0], alpha), number(g, 0, grad), grad)]
 
 
 @derivative("PRelu")
@@ -260,7 +267,7 @@ def _elu(g: Builder, step: Step, grad: Tensor) -> Grads:
     else:
         slope = g.Mul(g.Exp(inner), number(g, alpha * gamma, x))
     above = g.Mul(grad, number(g, gamma, grad)) if gamma != 1 else grad
-    return [g.Where(g.Greater(x, number(g, 0, x)), above, g.Mul(grad, slope))]
+    return [g.Where(g.LessOrEqual(x, number(g, 0, x)), g.Mul(grad, slope), above)]
 
 
 @derivative("HardSigmoid")
@@ -276,7 +283,7 @@ def _hard_swish(g: Builder, step: Step, grad: Tensor) -> Grads:
     x = step[0]
     slope = g.Add(g.Div(x, number(g, 3, x)), number(g, 0.5, x))
     slope = g.Where(g.Less(x, number(g, 3, x)), slope, number(g, 1, x))
-    slope = g.Where(g.Greater(x, number(g, -3, x)), slope, number(g, 0, x))
+    slope = g.Where(g.LessOrEqual(x, number(g, -3, x)), number(g, 0, x), slope)
     return [g.Mul(grad, slope)]
 
 

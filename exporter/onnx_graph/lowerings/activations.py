@@ -46,7 +46,7 @@ def mish(g: Builder, x: Tensor) -> Tensor:
 @lowering("HardSwish", before=14)
 def hard_swish(g: Builder, x: Tensor) -> Tensor:
     """X * min(max(x / 6 + 1/2, 0), 1)."""
-    return g.Mul(x, g.HardSigmoid(x, alpha=1 / 6, beta=0.5))  # type: ignore[no-any-return]
+    return g.known_as("HardSwish", g.Mul(x, g.HardSigmoid(x, alpha=1 / 6, beta=0.5)), x)
 
 
 @lowering("Swish", before=ALWAYS)

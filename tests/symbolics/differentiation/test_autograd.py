@@ -1,5 +1,7 @@
 """`torch.autograd.grad` in scripts: ONNX operators' derivatives, and programs that ask for them."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,45 @@ X, W = torch.randn(3, 4), torch.randn(4)
 SMALL = torch.rand(3, 4) * 0.8 + 0.1
 CUBE, PAIR = torch.randn(3, 4, 2), torch.randn(2, 3, 4)
 IMAGE = torch.randn(2, 4, 6, 7)
+
+
+CORNERS = torch.tensor([math.nan, 0.0, -0.0, 1.0, -1.0, 3.0, -3.0, 6.0, 1e-30, 0.5, -0.5, 2.0])
+BOUNDS = torch.tensor([math.nan, 0.0, -0.0, 1.0, -1.0, 3.0, 3.0, 6.0, 0.0, math.nan, -0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "torch.relu(x)",
+        "torch.nn.functional.relu6(x)",
+        "torch.nn.functional.hardtanh(x, -0.5, 3.)",
+        "torch.nn.functional.hardswish(x)",
+        "torch.nn.functional.elu(x)",
+        "torch.nn.functional.celu(x, 0.5)",
+        "torch.nn.functional.threshold(x, 1., 0.)",
+        "x.clamp(-1, 1)",
+        "x.clamp(min=0.)",
+        "torch.clamp(x, min=w)",
+        "torch.clamp(x, max=w)",
+        "torch.maximum(x, w)",
+        "torch.minimum(x, w)",
+        "torch.log1p(x)",
+        "torch.expm1(x)",
+        "torch.hypot(x, w)",
+        "torch.atan2(x, w)",
+        "torch.xlogy(x, w)",
+    ],
+)
+def test_corners_and_poles(expression: str) -> None:
+    """What PyTorch takes for the slope where there is none, or two infinities meet in a formula."""
+    sweep(expression, CORNERS, BOUNDS)
+
+
+@pytest.mark.parametrize("expression", ["torch.clamp(x, w, w + 1)", "torch.clamp(x, w + 1, w)"])
+def test_bounds_that_are_tensors(expression: str) -> None:
+    """TorchScript itself has no gradient to them once it has optimized the program."""
+    function = program(expression)
+    check(function, CORNERS, BOUNDS, mode="script", opsets=(20,), dynamic=True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""Derivatives of functions that are several nodes, of which the formulas have none everywhere.
+
+`log(1 + x)` is written so that it is exact near 0; at 0 two infinities meet in the derivative of
+what is written. These are the functions that `Builder.known_as` names; at corners and poles the
+value is the one that PyTorch takes (tools/autograd/derivatives.yaml, FunctionsManual.cpp).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from exporter.onnx_graph.derivatives.pieces import masked, number, summed_to
+from exporter.onnx_graph.derivatives.registry import Step, derivative
+from exporter.onnx_graph.values import Tensor
+
+if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
+
+__all__: list[str] = []
+
+Grads = Sequence[Tensor | None]
+
+
+@derivative("log1p")
+def _log1p(g: Builder, step: Step, grad: Tensor) -> Grads:
+    return [g.Div(grad, g.Add(step[0], number(g, 1, grad)))]
+
+
+@derivative("expm1")
+def _expm1(g: Builder, step: Step, grad: Tensor) -> Grads:
+    return [g.Mul(grad, g.Add(step.result, number(g, 1, grad)))]
+
+
+@derivative("atan2")
+def _atan2(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """By the square of the distance to the origin, where it is not 0."""
+    y, x = step[0], step[1]
+    square = g.Add(g.Mul(y, y), g.Mul(x, x))
+    zero = g.Equal(square, number(g, 0, grad))
+    share = g.Where(zero, number(g, 0, grad), g.Div(grad, square))
+    return [
+        summed_to(g, g.Mul(share, x), y) if step.wants(0) else None,
+        summed_to(g, g.Mul(share, g.Neg(y)), x) if step.wants(1) else None,
+    ]
+
+
+@derivative("hypot")
+def _hypot(g: Builder, step: Step, grad: Tensor) -> Grads:
+    return [
+        summed_to(g, g.Mul(grad, g.Div(step[i], step.result)), step[i]) if step.wants(i) else None
+        for i in range(2)
+    ]
+
+
+@derivative("xlogy")
+def _xlogy(g: Builder, step: Step, grad: Tensor) -> Grads:
+    x, y, zero = step[0], step[1], number(g, 0, grad)
+    pole = g.And(g.Equal(x, zero), g.LessOrEqual(y, zero))
+    return [
+        summed_to(g, g.Mul(grad, g.Where(pole, zero, g.Log(y))), x) if step.wants(0) else None,
+        summed_to(g, g.Mul(grad, g.Div(x, y)), y) if step.wants(1) else None,
+    ]
+
+
+@derivative("hardtanh")
+def _hardtanh(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """Flat at the bounds, too, unlike a clamp."""
+    x, low, high = step[0], step[1], step[2]
+    flat = g.Or(g.LessOrEqual(x, low), g.GreaterOrEqual(x, high))
+    return [g.Where(flat, number(g, 0, grad), grad), None, None]
+
+
+@derivative("clamp")
+def _clamp(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """A tensor that is equal to a bound has the gradient alone; the upper bound wins."""
+    x, low, high = step[0], step.optional(1), step.optional(2)
+    inside = g.GreaterOrEqual(x, low) if low is not None else g.LessOrEqual(x, high)
+    below = None if low is None else g.Less(x, low)
+    above = None if high is None else g.Greater(x, high)
+    if low is not None and high is not None:
+        inside = g.And(inside, g.LessOrEqual(x, high))
+        below = g.And(below, g.Less(low, high))
+        above = g.Or(above, g.Less(high, low))
+    return [
+        summed_to(g, masked(g, condition, grad), tensor)
+        if condition is not None and tensor is not None and step.wants(i)
+        else None
+        for i, (tensor, condition) in enumerate(((x, inside), (low, below), (high, above)))
+    ]
