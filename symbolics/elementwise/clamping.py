@@ -33,14 +33,16 @@ def minimum(g: Builder, self: Operand, other: Operand) -> Tensor:
 def fmax(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     """The larger of two; the other one if one is NaN."""
     self, other = promote(g, self, other)
-    return without_nan(g, self, other, maximum(g, self, other))
+    result = without_nan(g, self, other, maximum(g, self, other))
+    return g.known_as("fmax", result, self, other)
 
 
 @symbolic("aten::fmin(Tensor self, Tensor other) -> Tensor")
 def fmin(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     """The smaller of two; the other one if one is NaN."""
     self, other = promote(g, self, other)
-    return without_nan(g, self, other, minimum(g, self, other))
+    result = without_nan(g, self, other, minimum(g, self, other))
+    return g.known_as("fmin", result, self, other)
 
 
 def without_nan(g: Builder, self: Tensor, other: Tensor, result: Tensor) -> Tensor:
@@ -98,13 +100,13 @@ def clamp_max(g: Builder, self: Tensor, max: Number) -> Tensor:
 @symbolic("aten::clamp_min.Tensor(Tensor self, Tensor min) -> Tensor")
 def clamp_min_tensor(g: Builder, self: Tensor, min: Tensor) -> Tensor:
     """No element below that of min."""
-    return maximum(g, self, min)
+    return clamp_tensor(g, self, min, None)
 
 
 @symbolic("aten::clamp_max.Tensor(Tensor self, Tensor max) -> Tensor")
 def clamp_max_tensor(g: Builder, self: Tensor, max: Tensor) -> Tensor:
     """No element above that of max."""
-    return minimum(g, self, max)
+    return clamp_tensor(g, self, None, max)
 
 
 @symbolic("aten::threshold(Tensor self, Scalar threshold, Scalar value) -> Tensor")

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.derivatives.registry import Step, derivative
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.polynomials import horner
 from exporter.onnx_graph.symbolic import sym_max
@@ -136,7 +137,13 @@ def zeta_double(g: Builder, s: Tensor, q: Tensor) -> Tensor:
 @symbolic("aten::lgamma(Tensor self) -> Tensor")
 def lgamma(g: Builder, self: Tensor) -> Tensor:
     """log |gamma(x)|."""
-    return in_doubles(g, lgamma_double, self)
+    return g.known_as("lgamma", in_doubles(g, lgamma_double, self), self)
+
+
+@derivative("lgamma")
+def lgamma_slope(g: Builder, step: Step, grad: Tensor) -> list[Tensor]:
+    """The digamma function."""
+    return [g.Mul(grad, digamma(g, step[0]))]
 
 
 @symbolic("aten::special_psi(Tensor self) -> Tensor")
@@ -144,7 +151,13 @@ def lgamma(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::digamma(Tensor self) -> Tensor")
 def digamma(g: Builder, self: Tensor) -> Tensor:
     """The derivative of `lgamma`."""
-    return in_doubles(g, digamma_double, self)
+    return g.known_as("digamma", in_doubles(g, digamma_double, self), self)
+
+
+@derivative("digamma")
+def digamma_slope(g: Builder, step: Step, grad: Tensor) -> list[Tensor]:
+    """The trigamma function."""
+    return [g.Mul(grad, polygamma(g, 1, step[0]))]
 
 
 @symbolic("aten::special_polygamma(int n, Tensor self) -> Tensor")
@@ -155,14 +168,21 @@ def polygamma(g: Builder, n: int, self: Tensor) -> Tensor:
         raise Unsupported(f"polygamma with n = {n}")
     if n == 0:
         return digamma(g, self)
-    if n == 1:
-        return in_doubles(g, trigamma_double, self)
 
     def compute(g: Builder, x: Tensor) -> Tensor:
+        if n == 1:
+            return trigamma_double(g, x)
         factor = (-1.0) ** (n + 1) * math.factorial(n)
         return g.Mul(zeta_double(g, g.constant(n + 1.0, DOUBLE), x), factor)
 
-    return in_doubles(g, compute, self)
+    return g.known_as("polygamma", in_doubles(g, compute, self), self, g.constant(n))
+
+
+@derivative("polygamma")
+def polygamma_slope(g: Builder, step: Step, grad: Tensor) -> list[Tensor | None]:
+    """The next of them."""
+    n = int(step[1].require_array())
+    return [g.Mul(grad, polygamma(g, n + 1, step[0])), None]
 
 
 @symbolic("aten::special_multigammaln(Tensor self, int p) -> Tensor")
@@ -173,7 +193,7 @@ def mvlgamma(g: Builder, self: Tensor, p: int) -> Tensor:
     def compute(g: Builder, x: Tensor) -> Tensor:
         total = g.constant(p * (p - 1) / 4 * math.log(math.pi), DOUBLE)
         for i in range(p):
-            total = g.Add(total, lgamma_double(g, g.Sub(x, i / 2)))
+            total = g.Add(total, lgamma(g, g.Sub(x, i / 2)))
         return total
 
     return in_doubles(g, compute, self)

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.derivatives.pieces import summed_to
+from exporter.onnx_graph.derivatives.registry import Step, derivative
 from exporter.onnx_graph.polynomials import (
     erf_double,
     erf_within_one,
@@ -110,7 +112,7 @@ def erfinv(g: Builder, self: Tensor) -> Tensor:
         result = inverse(g, size, g.Sub(g.constant(1.0, DOUBLE), size))
         return g.Where(g.Less(x, 0.0), g.Neg(result), result)
 
-    return in_doubles(g, compute, self)
+    return g.known_as("erfinv", in_doubles(g, compute, self), self)
 
 
 @symbolic("aten::special_ndtr(Tensor self) -> Tensor")
@@ -147,7 +149,7 @@ def special_ndtri(g: Builder, self: Tensor) -> Tensor:
         result = g.Mul(inverse(g, g.Sub(one, rest), rest), math.sqrt(2))
         return g.Where(g.Less(p, 0.5), g.Neg(result), result)
 
-    return in_doubles(g, compute, self)
+    return g.known_as("ndtri", in_doubles(g, compute, self), self)
 
 
 # ---------------------------------------------------------------- logarithms
@@ -182,7 +184,20 @@ def xlogy(g: Builder, self: Operand, other: Operand) -> Tensor:
 @symbolic("aten::special_xlog1py.self_scalar(Scalar self, Tensor other) -> Tensor")
 def special_xlog1py(g: Builder, self: Operand, other: Operand) -> Tensor:
     """self * log(1 + other), 0 where self is 0."""
-    return times_log(g, self, other, log1p)
+    self, other = promote_float(g, self, other)
+    return g.known_as("xlog1py", times_log(g, self, other, log1p), self, other)
+
+
+@derivative("xlog1py")
+def xlog1py_slope(g: Builder, step: Step, grad: Tensor) -> list[Tensor | None]:
+    """By the first the logarithm, though the product is 0 by definition where that is."""
+    x, y, zero = step[0], step[1], g.constant(0, grad.dtype)
+    pole = g.And(g.Equal(x, zero), g.LessOrEqual(y, -1.0))
+    slope = g.Where(pole, zero, log1p(g, y))
+    return [
+        summed_to(g, g.Mul(grad, slope), x) if step.wants(0) else None,
+        summed_to(g, g.Mul(grad, g.Div(x, g.Add(y, 1.0))), y) if step.wants(1) else None,
+    ]
 
 
 @symbolic("aten::special_entr(Tensor self) -> Tensor")
@@ -192,7 +207,7 @@ def special_entr(g: Builder, self: Tensor) -> Tensor:
     zero = g.constant(0, self.dtype)
     plain = g.Neg(g.Mul(self, g.Log(self)))
     result = g.Where(g.Less(self, 0), g.constant(-math.inf, self.dtype), plain)
-    return g.Where(g.Equal(self, 0), zero, result)
+    return g.known_as("entr", g.Where(g.Equal(self, 0), zero, result), self)
 
 
 def log_of_sum(g: Builder, self: Tensor, other: Tensor, base: float) -> Tensor:

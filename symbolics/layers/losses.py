@@ -95,6 +95,7 @@ def binary_cross_entropy(
     yes = g.Max(g.Log(self), -100.0)
     no = g.Max(g.Log(g.Sub(one, self)), -100.0)
     loss = g.Sub(g.Mul(g.Sub(target, 1.0), no), g.Mul(target, yes))
+    loss = g.known_as("binary_cross_entropy", loss, self, target)
     return reduced(g, loss if weight is None else g.Mul(loss, weight), reduction)
 
 

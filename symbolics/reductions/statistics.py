@@ -37,7 +37,7 @@ def variance(
     if is_complex(self.dtype):
         both = (variance(g, p, dim, correction, keepdim, root=False) for p in parts(g, self))
         total = g.Add(*both)
-        return g.Sqrt(total) if root else total
+        return deviation(g, total) if root else total
     if not is_float(self.dtype):
         raise Unsupported(f"the variance of a {self.dtype.name} tensor: PyTorch wants floats")
     if isinstance(correction, complex):
@@ -45,7 +45,7 @@ def variance(
     if is_half(self.dtype):
         wide = g.cast(self, FLOAT)
         found = variance(g, wide, dim, correction, keepdim, root=False)
-        return g.cast(g.Sqrt(found) if root else found, self.dtype)
+        return g.cast(deviation(g, found) if root else found, self.dtype)
     if root and self.dtype == FLOAT:
         # The squares of what is beyond 1e19 are no floats, though the root of their mean is one.
         wide = g.cast(self, DOUBLE)
@@ -63,7 +63,12 @@ def variance(
     else:
         divisor = g.Max(g.Sub(g.constant(count, self.dtype), g.constant(correction, self.dtype)), 0)
     result = g.Div(total, divisor)
-    return g.Sqrt(result) if root else result
+    return deviation(g, result) if root else result
+
+
+def deviation(g: Builder, variance: Tensor) -> Tensor:
+    """The root of a variance, which has no slope where that is 0."""
+    return g.known_as("deviation", g.Sqrt(variance), variance)
 
 
 @symbolic("aten::var(Tensor self, bool unbiased=True) -> Tensor")

@@ -7,6 +7,7 @@ value is the one that PyTorch takes (tools/autograd/derivatives.yaml, FunctionsM
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,53 @@ def _xlogy(g: Builder, step: Step, grad: Tensor) -> Grads:
     return [
         summed_to(g, g.Mul(grad, g.Where(pole, zero, g.Log(y))), x) if step.wants(0) else None,
         summed_to(g, g.Mul(grad, g.Div(x, y)), y) if step.wants(1) else None,
+    ]
+
+
+@derivative("erfinv")
+def _erfinv(g: Builder, step: Step, grad: Tensor) -> Grads:
+    bell = g.Exp(g.Mul(step.result, step.result))
+    return [g.Mul(grad, g.Mul(bell, number(g, math.sqrt(math.pi) / 2, grad)))]
+
+
+@derivative("ndtri")
+def _ndtri(g: Builder, step: Step, grad: Tensor) -> Grads:
+    bell = g.Exp(g.Mul(g.Mul(step.result, step.result), number(g, 0.5, grad)))
+    return [g.Mul(grad, g.Mul(bell, number(g, math.sqrt(2 * math.pi), grad)))]
+
+
+@derivative("entr")
+def _entr(g: Builder, step: Step, grad: Tensor) -> Grads:
+    return [g.Mul(grad, g.Neg(g.Add(g.Log(step[0]), number(g, 1, grad))))]
+
+
+@derivative("binary_cross_entropy")
+def _binary_cross_entropy(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """The slope of the logarithm has a limit, where the logarithm itself has one."""
+    x, target = step[0], step[1]
+    rest = g.Sub(number(g, 1, x), x)
+    spread = g.Max(g.Mul(x, rest), number(g, 1e-12, x))
+    return [
+        g.Mul(grad, g.Div(g.Sub(x, target), spread)) if step.wants(0) else None,
+        g.Mul(grad, g.Sub(g.Log(rest), g.Log(x))) if step.wants(1) else None,
+    ]
+
+
+@derivative("deviation")
+def _deviation(g: Builder, step: Step, grad: Tensor) -> Grads:
+    share = g.Div(grad, g.Mul(step.result, number(g, 2, grad)))
+    return [g.Where(g.Equal(step.result, number(g, 0, grad)), number(g, 0, grad), share)]
+
+
+@derivative("fmax", "fmin")
+def _number_beyond(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """The first of two that are equal has the gradient alone."""
+    x, y = step[0], step[1]
+    beyond = g.GreaterOrEqual(x, y) if step.call.op_type == "fmax" else g.LessOrEqual(x, y)
+    first = g.Or(beyond, g.IsNaN(y))
+    return [
+        summed_to(g, masked(g, first, grad), x) if step.wants(0) else None,
+        summed_to(g, masked(g, g.Not(first), grad), y) if step.wants(1) else None,
     ]
 
 

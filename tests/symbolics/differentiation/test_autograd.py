@@ -70,6 +70,18 @@ BOUNDS = torch.tensor([math.nan, 0.0, -0.0, 1.0, -1.0, 3.0, 3.0, 6.0, 0.0, math.
         "torch.hypot(x, w)",
         "torch.atan2(x, w)",
         "torch.xlogy(x, w)",
+        "torch.special.xlog1py(x, w)",
+        "torch.special.entr(x)",
+        "torch.fmax(x, w)",
+        "torch.fmin(x, w)",
+        "torch.lgamma(x.abs() + 1)",
+        "torch.digamma(x.abs() + 1)",
+        "torch.polygamma(2, x.abs() + 1)",
+        "torch.mvlgamma(x.abs() + 1, 2)",
+        "torch.erfinv(x)",
+        "torch.special.ndtri(x)",
+        "torch.nn.functional.binary_cross_entropy(x[1:].clamp(0, 1), w[1:2].expand(11))",
+        "x[1:].std()",
     ],
 )
 def test_corners_and_poles(expression: str) -> None:
@@ -77,9 +89,12 @@ def test_corners_and_poles(expression: str) -> None:
     sweep(expression, CORNERS, BOUNDS)
 
 
-@pytest.mark.parametrize("expression", ["torch.clamp(x, w, w + 1)", "torch.clamp(x, w + 1, w)"])
-def test_bounds_that_are_tensors(expression: str) -> None:
-    """TorchScript itself has no gradient to them once it has optimized the program."""
+@pytest.mark.parametrize(
+    "expression",
+    ["torch.clamp(x, w, w + 1)", "torch.clamp(x, w + 1, w)", "(x[1:] * 0 + 1).std()"],
+)
+def test_before_torchscript_optimizes(expression: str) -> None:
+    """Afterwards it has no gradient to bounds that are tensors, and NaN where the deviation is 0."""
     function = program(expression)
     check(function, CORNERS, BOUNDS, mode="script", opsets=(20,), dynamic=True)
 
