@@ -149,8 +149,14 @@ def addcdiv(
 @symbolic("aten::lerp.Scalar(Tensor self, Tensor end, Scalar weight) -> Tensor")
 @symbolic("aten::lerp.Tensor(Tensor self, Tensor end, Tensor weight) -> Tensor")
 def lerp(g: Builder, self: Tensor, end: Tensor, weight: Operand) -> Tensor:
-    """self + weight * (end - self); counted from `end` for weights of 0.5 and more, to end exactly."""
-    self, end = promote(g, self, end)
+    """self + weight * (end - self); counted from `end` for weights of 0.5 and more, to end exactly.
+
+    A weight that is a tensor takes part in promotion, a number does not.
+    """
+    if isinstance(weight, Tensor):
+        self, end, weight = promote(g, self, end, weight)
+    else:
+        self, end = promote(g, self, end)
     span = g.Sub(end, self)
     if isinstance(weight, (int, float)):
         if abs(weight) < 0.5:

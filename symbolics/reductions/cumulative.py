@@ -17,6 +17,7 @@ from symbolics.rules import (
     is_bool,
     is_float,
     promote,
+    scalar_type,
     wrapped_dim,
 )
 
@@ -179,19 +180,26 @@ def _widths(g: Builder, y: Tensor, x: Tensor, dim: int) -> tuple[Tensor, int]:
 
 @symbolic("aten::trapezoid.x(Tensor y, Tensor x, *, int dim=-1) -> Tensor")
 def trapezoid_x(g: Builder, y: Tensor, x: Tensor, *, dim: int = -1) -> Tensor:
-    """The integral of `y` over the points `x`.
+    """The integral of `y` over the points `x`; over none it is 0 in the dtype of `y`.
 
     Twice the areas are computed in the common dtype of both, so small integers wrap around.
     """
     width, axis = _widths(g, y, x, dim)
+    if g.size(y, axis) == 0:
+        return sum_dim(g, y, axis, dtype=scalar_type(y.dtype))
     double_areas = sum_dim(g, g.Mul(*promote(g, _neighbours(g, y, axis), width)), axis)
     return g.Div(g.cast(double_areas, default_float(double_areas.dtype)), 2)
 
 
 @symbolic("aten::trapezoid.dx(Tensor y, *, Scalar dx=1, int dim=-1) -> Tensor")
 def trapezoid_dx(g: Builder, y: Tensor, *, dx: Number = 1, dim: int = -1) -> Tensor:
-    """The integral of `y` over points that are `dx` apart: the sum, of which the ends count half."""
+    """The integral of `y` over points that are `dx` apart: the sum, of which the ends count half.
+
+    Over no points it is 0 in the dtype of `y`.
+    """
     axis = wrapped_dim(dim, y.require_rank())
+    if g.size(y, axis) == 0:
+        return sum_dim(g, y, axis, dtype=scalar_type(y.dtype))
     ends = g.Add(g.Slice(y, [0], [1], [axis]), g.Slice(y, [-1], [TO_THE_END], [axis]))
     dtype = default_float(y.dtype)
     ends = sum_dim(g, g.Mul(g.cast(ends, dtype), 0.5), axis)

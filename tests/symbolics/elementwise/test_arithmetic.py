@@ -91,6 +91,9 @@ def test_three_operands() -> None:
     check(lambda a, b: torch.addcmul(a, b, b, value=0.5), x, x[0])
     check(lambda a, b: torch.addcdiv(a, b, b + 3, value=2), x, x[0])
     check(lambda a, b: (torch.lerp(a, b, 0.3), torch.lerp(a, b, 0.9)), x, x[0])
+    # A weight that is a tensor counts for the dtype.
+    check(torch.lerp, torch.tensor([1, 2]), torch.tensor([4, 8]), torch.tensor(0.25))
+    check(torch.lerp, x.half(), x[0].half(), torch.tensor(0.25))
 
 
 POWERS = [0, 1, 2, 3, 0.5, -0.5, -1, -2, 2.5]

@@ -47,6 +47,8 @@ def test_trapezoids() -> None:
     check(lambda y, x: (torch.trapezoid(y, x), torch.trapezoid(y)), small, steps)
     check(lambda y, x: torch.cumulative_trapezoid(y, x), small, steps)
     check(lambda y: torch.cumulative_trapezoid(y, dx=2.5), small)
+    nothing = INTS.int()[:0]
+    check(lambda y, x: (torch.trapezoid(y, x, dim=0), torch.trapezoid(y, dim=0)), nothing, nothing)
     check(lambda y: torch.trapezoid(y, dx=2), small, dynamic=True, calls=[(small[:1],)])
 
 
