@@ -6,7 +6,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import scan
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.arithmetic import scaled
-from symbolics.reductions.reduction import sum_dim
+from symbolics.reductions.reduction import is_half, sum_dim
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
@@ -36,11 +36,16 @@ def cumsum(g: Builder, self: Tensor, dim: int, *, dtype: int | None = None) -> T
 
 @symbolic("aten::cumprod(Tensor self, int dim, *, ScalarType? dtype=None) -> Tensor")
 def cumprod(g: Builder, self: Tensor, dim: int, *, dtype: int | None = None) -> Tensor:
-    """Running products, in int64 for bools and ints. Summed logarithms would lose zeros and signs."""
+    """Running products, in int64 for bools and ints. Summed logarithms would lose zeros and signs.
+
+    Halves are multiplied in float32, and each product is rounded by itself.
+    """
     self = g.cast(self, accumulation_dtype(self, dtype))
     axis = wrapped_dim(dim, self.require_rank())
     if self.rank == 0:
         return self
+    if is_half(self.dtype):
+        return g.cast(cumprod(g, g.cast(self, D.FLOAT), dim), self.dtype)
 
     def step(states: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         product = g.Mul(states[0], rows[0])
@@ -72,6 +77,10 @@ def _running_extreme(g: Builder, self: Tensor, dim: int, comparison: str) -> tup
     if is_bool(self.dtype):
         values, indices = _running_extreme(g, g.cast(self, D.INT32), dim, comparison)
         return g.cast(values, BOOL), indices
+    if is_half(self.dtype):
+        # Older opsets carry no bfloat16 through a Scan.
+        values, indices = _running_extreme(g, g.cast(self, D.FLOAT), dim, comparison)
+        return g.cast(values, self.dtype), indices
 
     def step(states: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         value, index, count = states
@@ -101,7 +110,7 @@ def logcumsumexp(g: Builder, self: Tensor, dim: int) -> Tensor:
     if self.rank == 0:
         return self
     dtype = self.dtype
-    if dtype in (D.FLOAT16, D.BFLOAT16):
+    if is_half(dtype):
         return g.cast(logcumsumexp(g, g.cast(self, D.FLOAT), dim), dtype)
 
     def step(states: list[Tensor], rows: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

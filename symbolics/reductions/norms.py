@@ -22,6 +22,7 @@ from symbolics.rules import (
     is_float,
     onnx_dtype,
     promote,
+    reduced_dims,
     wrapped_dim,
     wrapped_dims,
 )
@@ -46,9 +47,10 @@ def vector_norm(g: Builder, self: Tensor, ord: Number, dim: Dims, keepdim: bool)
         return _norm_of_any_order(g, self, g.constant(ord, self.dtype), dim, keepdim)
     if ord == 0:
         return reduce(g, "ReduceSum", g.cast(g.cast(self, BOOL), self.dtype), dim, keepdim)
-    if self.rank == 0:
-        reduce(g, "ReduceSum", self, dim, keepdim)
-        return g.Abs(self)
+    dims = reduced_dims(self, dim)
+    if dims is not None and all(g.size(self, d) == 1 for d in dims):
+        # Whatever the order, and powers could overflow.
+        return g.Abs(self) if keepdim or not dims else g.Squeeze(g.Abs(self), axes=dims)
     if ord == 1:
         return reduce(g, "ReduceL1", self, dim, keepdim)
     if ord == 2:

@@ -40,6 +40,14 @@ def test_empty_matrices(order) -> None:
     )
 
 
+@pytest.mark.parametrize("order", [0, 0.5, 1, 2, 3, -1, math.inf])
+def test_norms_of_single_elements(order) -> None:
+    """Their powers could overflow, or become 0."""
+    x = torch.tensor([[1e30], [-1e-30], [math.nan], [math.inf]])
+    check(lambda x: torch.linalg.vector_norm(x, order, 1), x, rtol=1e-6, atol=0)
+    check(lambda x: torch.linalg.vector_norm(x, order, [1], keepdim=True), x, rtol=1e-6, atol=0)
+
+
 def test_nan_and_inf() -> None:
     x = torch.tensor([1.0, math.nan, math.inf])
     check(lambda x: (x.norm(), x.norm(math.inf), x.norm(0)), x)
