@@ -83,6 +83,7 @@ def places(g: Builder, axis: Axis, dtype: ir.DataType) -> Tensor:
 
 
 def last_index(g: Builder, axis: Axis) -> Tensor:
+    """The last element along the axis."""
     return g.constant(axis.size - 1, INT64)
 
 

@@ -161,7 +161,12 @@ def same_scale(axis: Axis, kind: Kind, use_scale: bool) -> bool:
 
 
 def resize(g: Builder, x: Tensor, axes: Sequence[Axis], kind: Kind) -> Tensor | None:
-    """The whole as one ONNX Resize, or None where that would give other numbers."""
+    """The whole as one ONNX Resize, or None where that would give other numbers.
+
+    1. Nearest, by whole scales or sizes, where Resize comes to the same elements.
+    2. Linear and cubic between corners that are aligned, by sizes.
+    3. Linear and cubic otherwise, by the factors if there are any, else by sizes.
+    """
     if x.dtype == DOUBLE or not is_float(x.dtype) or kind.mode == "lanczos":
         return None
     spatial = list(range(2, 2 + len(axes)))

@@ -78,7 +78,7 @@ def _running_extreme(g: Builder, self: Tensor, dim: int, comparison: str) -> tup
         values, indices = _running_extreme(g, g.cast(self, D.INT32), dim, comparison)
         return g.cast(values, BOOL), indices
     if is_half(self.dtype):
-        # Older opsets carry no bfloat16 through a Scan.
+        # Not every Scan may carry bfloat16.
         values, indices = _running_extreme(g, g.cast(self, D.FLOAT), dim, comparison)
         return g.cast(values, self.dtype), indices
 

@@ -165,6 +165,10 @@ def istft(
 ) -> Tensor:
     """The signal whose windowed frames come closest: overlapping frames added, divided by windows.
 
+    1. The inverse transform of each frame.
+    2. Frames times the window, and the window's squares, each overlapped and added.
+    3. The part of both without what `center` has padded, and their quotient, of the `length`.
+
     PyTorch makes sure that the added windows are nowhere 0. That isn't checked at run time: such a
     place is a division by zero.
     """
