@@ -3,25 +3,38 @@
 Sequences may cross the border of a body from opset 13 on. A `Loop` must carry something below
 opset 11. And before opset 11 the shape inference of `If` wants both branches to have one rank,
 and takes a dim that only one of them knows for the dim of both: there such an output goes through
-a `Reshape` to its own shape, read in a way that inference can't follow.
+a `Reshape` to its own shape, read in a way that inference can't follow. Dtypes younger than the
+opset's `If`, `Loop` and `Scan` (bfloat16 below 16) cross the border in a wider one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.complex_numbers import is_complex
+from exporter.onnx_graph.kernels import detour
 from exporter.onnx_graph.shapes import OutputType
+from exporter.onnx_graph.signatures import require_dtype, signature
 
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
     from exporter.onnx_graph.scope import Scope
     from exporter.onnx_graph.values import Tensor
 
-__all__ = ["branch_output", "emit_if", "emit_loop", "takes_sequences"]
+__all__ = ["border_dtype", "branch_output", "emit_if", "emit_loop", "takes_sequences"]
+
+
+def border_dtype(g: Builder, op_type: str, dtype: ir.DataType) -> ir.DataType:
+    """The dtype in which tensors cross the border of a body: their own, if the opset lets it."""
+    target = signature(op_type, g.opset)
+    if is_complex(dtype) or target is None:
+        return dtype
+    return detour(target, "V", dtype, g.opset) or dtype
 
 
 def emit_if(
@@ -33,12 +46,16 @@ def emit_if(
 ) -> list[Tensor]:
     """An `If` whose branches are staged scopes and the tensors that they give, of these types."""
     _check_sequences(g, "If", types)
+    outside = [t.dtype if t.is_sequence else border_dtype(g, "If", t.dtype) for t in types]
     graphs = []
     for scope, tensors in (then, other):
         with g.inside(scope):
-            graphs.append(g.close(scope, [], tensors))
+            given = [g.cast(t, dtype) for t, dtype in zip(tensors, outside, strict=True)]
+            graphs.append(g.close(scope, [], given))
     attributes = {"then_branch": graphs[0], "else_branch": graphs[1]}
-    return g.emit("If", [g.value(condition)], attributes, types)
+    crossing = [replace(t, dtype=dtype) for t, dtype in zip(types, outside, strict=True)]
+    results = g.emit("If", [g.value(condition)], attributes, crossing)
+    return [g.cast(r, t.dtype) for r, t in zip(results, types, strict=True)]
 
 
 def emit_loop(
@@ -56,6 +73,10 @@ def emit_loop(
     """
     _check_sequences(g, "Loop", types)
     scope, inputs, outputs = body
+    target = signature("Loop", g.opset)
+    for t in types:
+        if target is not None and not is_complex(t.dtype):
+            require_dtype(target, "V", t.dtype, g.opset)
     start = [g.value(t) for t in carried]
     idle = not start and g.opset < 11
     if idle:

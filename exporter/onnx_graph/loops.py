@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.onnx_graph.control_flow import emit_loop
+from exporter.onnx_graph.control_flow import border_dtype, emit_loop
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, is_ge
 
@@ -53,12 +53,16 @@ def scan(
     extra = not is_ge(length, 1)
     if extra:
         slices = [_with_extra_row(g, t) for t in slices]
+    own, states = _at_border(g, "Scan", states)
+    own_slices, slices = _at_border(g, "Scan", slices)
     with g.body("scan") as scope:
         state_values = [g.body_input("state", OutputType.of(t)) for t in states]
         slice_values = [
             g.body_input("slice", OutputType(t.dtype, t.require_shape()[1:])) for t in slices
         ]
-        new_states, rows = step([t for _, t in state_values], [t for _, t in slice_values])
+        new_states, rows = step(_as(g, own, state_values), _as(g, own_slices, slice_values))
+        new_states = _at_border(g, "Scan", new_states)[1]
+        own_rows, rows = _at_border(g, "Scan", rows)
         arguments = [v for v, _ in (*state_values, *slice_values)]
         body = g.close(scope, arguments, [*new_states, *rows])
     trips = slices[0].require_shape()[0]
@@ -71,6 +75,7 @@ def scan(
     values = [g.value(t) for t in (*states, *slices)]
     kinds = {"num_scan_inputs": ir.AttributeType.INT}
     results = g.emit("Scan", values, attributes, types, kinds=kinds)[len(states) :]
+    results = [g.cast(t, dtype) for t, dtype in zip(results, own_rows, strict=True)]
     if extra:
         results = [g.Slice(t, [0], [-1], [0]) for t in results]
     if axis:
@@ -112,11 +117,29 @@ def _loop(
     states: Sequence[Tensor],
 ) -> list[Tensor]:
     """A Loop; `step` gives the condition to go on and the new states."""
+    own, states = _at_border(g, "Loop", states)
     types = [OutputType.of(t) for t in states]
     with g.body("loop") as scope:
         trip, index = g.body_input("trip", OutputType(ir.DataType.INT64, ()))
         going, condition = g.body_input("condition", OutputType(ir.DataType.BOOL, ()))
         held = [g.body_input("state", type_) for type_ in types]
-        following, new_states = step(index, condition, [t for _, t in held])
+        following, new_states = step(index, condition, _as(g, own, held))
+        new_states = _at_border(g, "Loop", new_states)[1]
     body = (scope, [trip, going, *(v for v, _ in held)], [following, *new_states])
-    return emit_loop(g, trips, first, states, body, types)
+    results = emit_loop(g, trips, first, states, body, types)
+    return [g.cast(t, dtype) for t, dtype in zip(results, own, strict=True)]
+
+
+def _at_border(
+    g: Builder, op_type: str, tensors: Sequence[Tensor]
+) -> tuple[list[ir.DataType], list[Tensor]]:
+    """The dtypes of tensors, and the tensors in those in which they cross a body's border."""
+    dtypes = [t.dtype for t in tensors]
+    return dtypes, [g.cast(t, border_dtype(g, op_type, t.dtype)) for t in tensors]
+
+
+def _as(
+    g: Builder, dtypes: Sequence[ir.DataType], arguments: Sequence[tuple[ir.Value, Tensor]]
+) -> list[Tensor]:
+    """A body's arguments in their own dtypes."""
+    return [g.cast(t, dtype) for dtype, (_, t) in zip(dtypes, arguments, strict=True)]

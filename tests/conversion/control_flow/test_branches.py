@@ -508,3 +508,25 @@ def test_a_branch_with_too_many_indices_is_dropped() -> None:
     index = torch.tensor([0, 0])
     check(program, (torch.zeros(2, 3), index, 1), (torch.zeros(2, 3), index, 0))
     check(program, (torch.zeros(2), index, 0))
+
+
+def test_bfloat16_where_branches_do_not_give_it():
+    """Opsets 13 to 15 have bfloat16, but their `If` and `Loop` do not."""
+
+    def branch(x):
+        x = x.to(torch.bfloat16)
+        if x.sum() > 0:
+            x = x * 2
+        return x.to(torch.float32)
+
+    def carried(x, n: int):
+        x = x.to(torch.bfloat16)
+        for _ in range(n):
+            x = x * 2
+        return x.to(torch.float32)
+
+    check(branch, *BOTH, opset_version=13)
+    check(carried, (POS, 3), opset_version=16)
+    refuses(
+        carried, POS, 3, match="Loop takes no bfloat16 at opset 13; opset 16 does", opset_version=13
+    )

@@ -71,3 +71,13 @@ def test_gradients_pass_over_what_is_at_the_point() -> None:
     check(lambda x: torch.gradient(x, spacing=0.5), x)
     check(lambda x: torch.gradient(x, edge_order=2), x, dynamic=True, calls=[(x[:4],)])
     check(lambda x: torch.gradient(x), torch.arange(6).reshape(2, 3) ** 2)
+
+
+def test_bfloat16() -> None:
+    """Opsets 13 to 15 have no Scan of it."""
+
+    def function(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = x.bfloat16()
+        return torch.cummax(x, 0)[0].float(), torch.cumprod(x, 1).float()
+
+    check(function, torch.tensor([[1.0, 2.0], [-0.5, 4.0]]))
