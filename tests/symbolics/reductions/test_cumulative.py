@@ -45,6 +45,7 @@ def test_dynamic_and_empty(function) -> None:
     """onnxruntime dies of a Scan without trips."""
     empty = [(torch.zeros(2, 0),), (torch.zeros(0, 2),), (torch.ones(3, 1),)]
     check(lambda x: function(x, 1), torch.rand(2, 3), dynamic=True, calls=empty)
+    check(lambda x: function(x, -1), torch.zeros(5, 0, 0), opsets=(9, 11))
 
 
 def test_diff() -> None:
