@@ -239,6 +239,18 @@ for _op_type in (
     _register_partwise(_op_type)
 
 
+@complex_rule("ReduceSumSquare")
+def _sum_of_squares(g: Builder, x: Tensor, *args: Any, **attributes: Any) -> Tensor:
+    """Of the absolute values: what a real number's square is to its length."""
+    squares = (g.ReduceSumSquare(p, *args, **attributes) for p in parts(g, x))
+    return g.Add(*squares)  # type: ignore[no-any-return]
+
+
+@complex_rule("ReduceL2")
+def _length(g: Builder, x: Tensor, *args: Any, **attributes: Any) -> Tensor:
+    return g.Sqrt(_sum_of_squares(g, x, *args, **attributes))  # type: ignore[no-any-return]
+
+
 @complex_rule("Cast")
 def _cast(g: Builder, x: Tensor, *, to: D) -> Tensor:
     return g.cast(x, D(to))

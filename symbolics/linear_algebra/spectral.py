@@ -10,16 +10,17 @@ from __future__ import annotations
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import make, parts
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
+from symbolics.elementwise.complex_numbers import adjoint, conj, real
 from symbolics.linear_algebra.decompositions import identity, is_vector
 from symbolics.linear_algebra.triangular import linalg_qr
 from symbolics.reductions.reduction import extreme, sum_dim
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import DOUBLE, INT64, is_float
-from symbolics.views.shape import mT
+from symbolics.rules import DOUBLE, INT64, is_complex, is_float
 
 __all__ = ["linalg_pinv", "singular_values"]
 
@@ -37,19 +38,26 @@ def _turned(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
        whose tangent t solves t^2 + 2zt = 1, z = (b - a) / 2c, the smaller of both solutions.
     3. Between two steps the columns move on like the players of a tournament, the first one
        staying, so that a sweep of columns - 1 steps brings every two together.
+
+    Of a complex matrix the imaginary parts stand below the real ones. Before a pair is turned, the
+    right column is multiplied by the number of length 1 that makes c real, and positive.
     """
-    if not is_float(matrix.dtype):
-        raise Unsupported(f"singular values of a {matrix.dtype.name} tensor")
+    whole = matrix.dtype
+    if not (is_float(whole) or is_complex(whole)):
+        raise Unsupported(f"singular values of a {whole.name} tensor")
     *batch, rows, columns = matrix.require_shape()
     if not isinstance(columns, int):
         raise Unsupported("singular values of a matrix whose size is only known at run time")
-    dtype, axis = matrix.dtype, len(batch)
-    square = g.Expand(identity(g, columns, dtype), [*batch, columns, columns])
+    square = g.Expand(identity(g, columns, whole), [*batch, columns, columns])
     if columns < 2:
         return matrix, square
+    axis, height = len(batch), rows + columns
     both = g.Concat(matrix, square, axis=axis)
+    if is_complex(whole):
+        both = g.Concat(*parts(g, both), axis=axis)
+    dtype = both.dtype
     if columns % 2:
-        zeros = g.Expand(g.constant(0, dtype), [*batch, rows + columns, 1])
+        zeros = g.Expand(g.constant(0, dtype), [*both.require_shape()[:-1], 1])
         both = g.Concat(both, zeros, axis=axis + 1)
     half = (columns + 1) // 2
     left_half, right_half = list(range(half)), list(range(half, 2 * half))
@@ -59,14 +67,36 @@ def _turned(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
     zero, one = g.constant(0, dtype), g.constant(1, dtype)
 
     def product(left: Tensor, right: Tensor) -> Tensor:
-        upper = g.Slice(g.Mul(left, right), [0], [rows], [axis])
+        products = g.Mul(left, right)
+        upper = g.Slice(products, [0], [rows], [axis])
+        if is_complex(whole):
+            upper = g.Add(upper, g.Slice(products, [height], [height + rows], [axis]))
         return g.ReduceSum(upper, axes=[axis], keepdims=True)
+
+    def aligned(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """The right columns, and their products with the left ones."""
+        c = product(left, right)
+        if not is_complex(whole):
+            return right, c
+        above = g.Slice(right, [0], [height], [axis])
+        below = g.Slice(right, [height], [2 * height], [axis])
+        by_minus_i = g.Concat(below, g.Neg(above), axis=axis)
+        imaginary = product(left, by_minus_i)
+        # Over the larger part, so that no square of a tiny one is lost: what turns must have length 1.
+        larger = g.Max(g.Abs(c), g.Abs(imaginary))
+        none = g.Equal(larger, 0)
+        divisor = g.Where(none, one, larger)
+        cosine, sine = g.Where(none, one, g.Div(c, divisor)), g.Div(imaginary, divisor)
+        size = g.Sqrt(g.Add(g.Mul(cosine, cosine), g.Mul(sine, sine)))
+        turned = g.Add(g.Mul(right, g.Div(cosine, size)), g.Mul(by_minus_i, g.Div(sine, size)))
+        return turned, g.Mul(larger, size)
 
     def step(_: Tensor, states: list[Tensor]) -> list[Tensor]:
         (current,) = states
         left = g.Slice(current, [0], [half], [axis + 1])
         right = g.Slice(current, [half], [2 * half], [axis + 1])
-        a, b, c = product(left, left), product(right, right), product(left, right)
+        right, c = aligned(left, right)
+        a, b = product(left, left), product(right, right)
         none = g.Equal(c, 0)
         z = g.Div(g.Sub(b, a), g.Mul(g.Where(none, one, c), 2))
         size = g.Add(g.Abs(z), g.Sqrt(g.Add(g.Mul(z, z), 1)))
@@ -83,6 +113,12 @@ def _turned(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
     result = loop(g, trips, step, [both])[0]
     # A whole number of sweeps brings each column back, the zeros to the end.
     result = g.Slice(result, [0], [columns], [axis + 1])
+    if is_complex(whole):
+        result = make(
+            g,
+            g.Slice(result, [0], [height], [axis]),
+            g.Slice(result, [height], [2**63 - 1], [axis]),
+        )
     return (
         g.Slice(result, [0], [rows], [axis]),
         g.Slice(result, [rows], [2**63 - 1], [axis]),
@@ -90,10 +126,10 @@ def _turned(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _upright(g: Builder, matrix: Tensor) -> tuple[Tensor, bool]:
-    """The matrix or its transpose, with the fewer columns, and whether it is the transpose."""
+    """The matrix or its adjoint, with the fewer columns, and whether it is the adjoint."""
     rows, columns = matrix.require_shape()[-2:]
     if columns != rows and is_ge(columns, rows):
-        return mT(g, matrix), True
+        return adjoint(g, matrix), True
     return matrix, False
 
 
@@ -151,15 +187,16 @@ def linalg_svd(
     v = g.GatherElements(v, g.Expand(order, g.shape(v)), axis=axis + 1)
     u, r = linalg_qr(g, turned, "complete" if full_matrices else "reduced")
     r_rows = g.Slice(r, [0], [count], [axis])
-    on_diagonal = g.Mul(r_rows, identity(g, count, A.dtype))
+    # What QR of orthogonal columns has on the diagonal is real.
+    on_diagonal = g.Mul(real(g, r_rows), identity(g, count, s.dtype))
     negative = g.Less(g.ReduceSum(on_diagonal, axes=[axis], keepdims=True), 0)
-    signs = g.Where(negative, g.constant(-1, A.dtype), g.constant(1, A.dtype))
+    signs = g.Where(negative, g.constant(-1, s.dtype), g.constant(1, s.dtype))
     if full_matrices:
         missing = g.size(u, -1) - count
-        ones = g.Expand(g.constant(1, A.dtype), [*batch, 1, missing])
+        ones = g.Expand(g.constant(1, s.dtype), [*batch, 1, missing])
         signs = g.Concat(signs, ones, axis=axis + 1)
-    u = g.Mul(u, signs)
-    return (v, s, mT(g, u)) if transposed else (u, s, mT(g, v))
+    u = g.Mul(u, g.cast(signs, A.dtype))
+    return (v, s, adjoint(g, u)) if transposed else (u, s, adjoint(g, v))
 
 
 @symbolic(
@@ -186,7 +223,7 @@ def _linalg_svd(
 def svd(
     g: Builder, self: Tensor, some: bool = True, compute_uv: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """self = U diag(S) V^T; without vectors both are zero, and square."""
+    """self = U diag(S) V^H; without vectors both are zero, and square."""
     if not compute_uv:
         *batch, rows, columns = self.require_shape()
         zero = g.constant(0, self.dtype)
@@ -194,28 +231,34 @@ def svd(
         empty_v = g.Expand(zero, [*batch, columns, columns])
         return empty_u, singular_values(g, self), empty_v
     u, s, vh = linalg_svd(g, self, not some)
-    return u, s, mT(g, vh)
+    return u, s, adjoint(g, vh)
 
 
 # ---------------------------------------------------------------- symmetric matrices
 
 
 def _mirrored(g: Builder, matrix: Tensor, triangle: str) -> Tensor:
-    """The symmetric matrix of which one triangle ("L" or "U") is given."""
+    """The symmetric or Hermitian matrix of which one triangle ("L" or "U") is given.
+
+    Its diagonal is real: LAPACK does not look at the rest.
+    """
     index = consecutive(g, g.size(matrix, -1))
     row = g.Unsqueeze(index, axes=[1])
     other = g.Less(row, index) if triangle.upper() == "L" else g.Greater(row, index)
-    return g.Where(other, mT(g, matrix), matrix)
+    result = g.Where(other, adjoint(g, matrix), matrix)
+    if not is_complex(matrix.dtype):
+        return result
+    return g.Where(g.Equal(row, index), g.cast(real(g, matrix), matrix.dtype), result)
 
 
 @symbolic(
     'aten::linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)'
 )
 def linalg_eigh(g: Builder, self: Tensor, UPLO: str = "L") -> tuple[Tensor, Tensor]:
-    """Eigenvalues, the smallest first, and eigenvectors of a symmetric matrix.
+    """Eigenvalues, the smallest first, and eigenvectors of a symmetric or Hermitian matrix.
 
     Shifted by its largest row sum the matrix has no negative eigenvalue, and its singular vectors
-    are its eigenvectors. The values are taken from v^T A v, which knows of no shift.
+    are its eigenvectors. The values are taken from v^H A v, which knows of no shift.
     """
     matrix = _mirrored(g, self, UPLO)
     rank = matrix.require_rank()
@@ -224,9 +267,10 @@ def linalg_eigh(g: Builder, self: Tensor, UPLO: str = "L") -> tuple[Tensor, Tens
         return _lengths(g, matrix), matrix
     sums = g.ReduceSum(g.Abs(matrix), axes=[rank - 1], keepdims=True)
     shift = g.ReduceMax(sums, axes=[rank - 2], keepdims=True)
-    _, v = _turned(g, g.Add(matrix, g.Mul(identity(g, size, self.dtype), shift)))
-    products = g.Mul(v, g.MatMul(matrix, v))
-    values = g.ReduceSum(products, axes=[rank - 2], keepdims=False)
+    shifts = g.cast(g.Mul(identity(g, size, shift.dtype), shift), self.dtype)
+    _, v = _turned(g, g.Add(matrix, shifts))
+    products = g.Mul(conj(g, v), g.MatMul(matrix, v))
+    values = real(g, g.ReduceSum(products, axes=[rank - 2], keepdims=False))
     values, order = g.TopK(values, [size], axis=-1, largest=0, sorted=1, outputs=2)
     order = g.Expand(g.Unsqueeze(order, axes=[rank - 2]), g.shape(v))
     return values, g.GatherElements(v, order, axis=rank - 1)
@@ -261,17 +305,17 @@ def _tolerance(
 ) -> Tensor:
     """max(atol, rtol * largest); without either, rtol is the longer side times the dtype's eps."""
     if rtol is None:
-        eps = 2.0**-52 if self.dtype == DOUBLE else 2.0**-23
+        eps = 2.0**-52 if largest.dtype == DOUBLE else 2.0**-23
         longer = sym_max(*self.require_shape()[-2:])
-        default = g.Mul(g.constant(longer, self.dtype), eps)
+        default = g.Mul(g.constant(longer, largest.dtype), eps)
         if atol is None:
             rtol = default
         elif isinstance(atol, Tensor):
-            rtol = g.Where(g.Greater(atol, 0), g.constant(0, self.dtype), default)
+            rtol = g.Where(g.Greater(atol, 0), g.constant(0, largest.dtype), default)
         else:
-            rtol = g.constant(0, self.dtype) if atol > 0 else default
-    relative = g.constant(rtol, self.dtype)
-    absolute = g.constant(0.0 if atol is None else atol, self.dtype)
+            rtol = g.constant(0, largest.dtype) if atol > 0 else default
+    relative = g.constant(rtol, largest.dtype)
+    absolute = g.constant(0.0 if atol is None else atol, largest.dtype)
     return g.Max(absolute, g.Mul(relative, largest))
 
 
@@ -337,9 +381,9 @@ def linalg_matrix_rank_tol_tensor(
 def _pseudo_inverse(
     g: Builder, self: Tensor, atol: Tensor | float | None, rtol: Tensor | float | None
 ) -> Tensor:
-    """V diag(1 / S) U^T over the singular values above the tolerance, U being W / S."""
+    """V diag(1 / S) U^H over the singular values above the tolerance, U being W / S."""
     if 0 in self.require_shape()[-2:]:
-        return mT(g, self)
+        return adjoint(g, self)
     return _inverse_and_values(g, self, atol, rtol)[0]
 
 
@@ -360,12 +404,13 @@ def _inverse_and_values(
     if isinstance(rtol, Tensor):
         rtol = g.reshape(rtol, [*rtol.require_shape(), 1, 1])
     counts = g.Greater(lengths, _tolerance(g, self, largest, atol, rtol))
-    one, zero = g.constant(1, self.dtype), g.constant(0, self.dtype)
+    one, zero = g.constant(1, lengths.dtype), g.constant(0, lengths.dtype)
     share = g.Where(counts, g.Div(one, g.Where(counts, lengths, one)), zero)
-    result = g.MatMul(g.Mul(v, share), mT(g, g.Mul(columns, share)))
+    share = g.cast(share, self.dtype)
+    result = g.MatMul(g.Mul(v, share), adjoint(g, g.Mul(columns, share)))
     rank = g.ReduceSum(g.cast(counts, INT64), axes=[axis, axis + 1], keepdims=False)
     values = g.Squeeze(lengths, axes=[axis])
-    return mT(g, result) if transposed else result, rank, values
+    return adjoint(g, result) if transposed else result, rank, values
 
 
 @symbolic(
@@ -437,7 +482,7 @@ def linalg_lstsq(
     right = g.Unsqueeze(b, axes=[-1]) if vector else b
     inverse, rank, values = _inverse_and_values(g, self, None, rcond)
     solution = g.MatMul(inverse, right)
-    nothing = g.constant(np.zeros(0, self.dtype.numpy()))
+    nothing = g.constant(np.zeros(0, values.dtype.numpy()))
     result = g.Squeeze(solution, axes=[-1]) if vector else solution
     if driver in (None, "gelsy"):
         return result, nothing, rank, nothing

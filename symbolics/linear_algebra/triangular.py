@@ -8,10 +8,10 @@ from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.elementwise.complex_numbers import adjoint as conjugated
-from symbolics.elementwise.complex_numbers import conj, real
+from symbolics.elementwise.complex_numbers import conj, imag, real
 from symbolics.linear_algebra.decompositions import identity, row_order
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, D
+from symbolics.rules import INT64, D, is_complex
 from symbolics.views.shape import mT
 
 __all__ = ["cholesky", "linalg_qr", "substituted"]
@@ -213,15 +213,20 @@ def _reflection(
     """The vector v (1 at k, zero before), tau and beta of column k's reflection, as LAPACK's.
 
     beta is minus the sign of the head times the norm from the head on; v is the rest over
-    head - beta; tau is (beta - head) / beta. A rest of zeros needs no reflection: tau is 0.
+    head - beta; tau is (beta - head) / beta. A rest of zeros needs no reflection: tau is 0. A
+    complex head is reflected onto a real beta, and its real part has the sign that counts.
     """
     zero, one = g.constant(0, column.dtype), g.constant(1, column.dtype)
     head = g.Unsqueeze(g.Gather(column, k, axis=-1), axes=[-1])
     rest = g.Where(g.Greater(index, k), column, zero)
     squares = g.ReduceSumSquare(rest, axes=[rest.require_rank() - 1], keepdims=True)
-    norm = g.Sqrt(g.Add(g.Mul(head, head), squares))
-    beta = g.Where(g.Less(head, 0), norm, g.Neg(norm))
-    nothing = g.Equal(squares, 0)
+    if is_complex(column.dtype):
+        of_head = g.ReduceSumSquare(head, axes=[head.require_rank() - 1], keepdims=True)
+        nothing = g.And(g.Equal(squares, 0), g.Equal(imag(g, head), 0))
+    else:
+        of_head, nothing = g.Mul(head, head), g.Equal(squares, 0)
+    norm = g.Sqrt(g.Add(of_head, squares))
+    beta = g.cast(g.Where(g.Less(real(g, head), 0), norm, g.Neg(norm)), column.dtype)
     divisor = g.Where(nothing, one, beta)
     tau = g.Where(nothing, zero, g.Div(g.Sub(beta, head), divisor))
     over = g.Where(nothing, one, g.Sub(head, beta))
@@ -239,11 +244,11 @@ def _reflected(g: Builder, matrix: Tensor) -> tuple[Tensor, Tensor]:
     def step(k: Tensor, states: list[Tensor]) -> list[Tensor]:
         q, r = states
         v, tau, _ = _reflection(g, g.Gather(r, k, axis=-1), k, index)
-        v_row = g.Unsqueeze(v, axes=[-2])
-        weighted = g.Unsqueeze(g.Mul(tau, v), axes=[-1])
+        v_row = g.Unsqueeze(conj(g, v), axes=[-2])
+        weighted = g.Unsqueeze(g.Mul(conj(g, tau), v), axes=[-1])
         r = g.Sub(r, g.MatMul(weighted, g.MatMul(v_row, r)))
         q_v = g.MatMul(q, g.Unsqueeze(v, axes=[-1]))
-        return [g.Sub(q, g.MatMul(q_v, mT(g, weighted))), r]
+        return [g.Sub(q, g.MatMul(q_v, conjugated(g, weighted))), r]
 
     q, r = loop(g, sym_min(rows, columns), step, [start, matrix])
     return q, _triangle(g, r, upper=True)
@@ -265,8 +270,9 @@ def geqrf(g: Builder, self: Tensor) -> tuple[Tensor, Tensor]:
         a, taus = states
         v, tau, beta = _reflection(g, g.Gather(a, k, axis=-1), k, index)
         v = g.Where(g.Less(index, k), g.constant(0, self.dtype), v)
-        products = g.MatMul(g.Unsqueeze(v, axes=[-2]), a)
-        reflected = g.Sub(a, g.MatMul(g.Unsqueeze(g.Mul(tau, v), axes=[-1]), products))
+        products = g.MatMul(g.Unsqueeze(conj(g, v), axes=[-2]), a)
+        weighted = g.Unsqueeze(g.Mul(conj(g, tau), v), axes=[-1])
+        reflected = g.Sub(a, g.MatMul(weighted, products))
         stored = g.Where(g.Equal(index, k), beta, v)
         stored = g.Where(g.Less(index, k), g.Gather(a, k, axis=-1), stored)
         a = g.Where(g.Greater(column_index, k), reflected, a)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import SymInt, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
+from symbolics.elementwise.complex_numbers import real
 from symbolics.linear_algebra.decompositions import linalg_inv
 from symbolics.linear_algebra.spectral import singular_values
 from symbolics.reductions.reduction import Dims, extreme, is_half, reduce
@@ -129,13 +130,11 @@ def _singular_norm(
     g: Builder, self: Tensor, dims: tuple[int, int], keepdim: bool, *, largest: bool | None
 ) -> Tensor:
     """The largest or smallest singular value, or (None) the sum of all."""
-    if is_complex(self.dtype):
-        raise Unsupported("singular values of a complex tensor")
     others = [i for i in range(self.require_rank()) if i not in dims]
     order = [*others, *dims]
     matrix = self if order == sorted(order) else g.Transpose(self, perm=order)
     if 0 in matrix.require_shape()[-2:]:
-        return reduce(g, "ReduceSum", self, list(dims), keepdim)
+        return reduce(g, "ReduceSum", real(g, self), list(dims), keepdim)
     values = singular_values(g, matrix)
     last = values.require_rank() - 1
     if largest is None:
