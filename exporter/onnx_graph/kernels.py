@@ -80,6 +80,9 @@ LOSSY: dict[D, tuple[D, ...]] = {
 # would give the same numbers with more nodes, and a slower model where there are float16 kernels.
 _CAST_BY_RUNTIME = D.FLOAT16
 
+# What onnxruntime takes apart, and the operator among its parts that has the fewest kernels.
+_FEWEST_KERNELS = {"HardSwish": "HardSigmoid"}
+
 # Operators that give the right bits where a uint64 travels as an int64 of the same bits.
 # fmt: off
 _MOVES_ONLY = frozenset([
@@ -129,7 +132,11 @@ def kernel_dtypes(signature: Signature, variable: str) -> frozenset[D] | None:
 
 def kernel_of(signature: Signature) -> dict[str, str] | None:
     """The letters of the dtypes that the kernels take for the variables that they name."""
-    return _table().get((signature.op_type, signature.since_version))
+    part = _FEWEST_KERNELS.get(signature.op_type)
+    if part is None:
+        return _table().get((signature.op_type, signature.since_version))
+    versions = [v for op, v in _table() if op == part and v <= signature.since_version]
+    return _table().get((part, max(versions)))
 
 
 @cache

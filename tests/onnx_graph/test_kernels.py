@@ -162,6 +162,15 @@ def test_a_dtype_of_later_opsets() -> None:
         g.Add(y, y)
 
 
+def test_what_onnxruntime_takes_apart() -> None:
+    """HardSwish takes bfloat16 at opset 22, but becomes a HardSigmoid, which has no kernel for it."""
+    for opset in (14, 22, 26):
+        hard_swish = signature("HardSwish", opset)
+        assert hard_swish is not None
+        assert detour(hard_swish, "T", D.BFLOAT16, opset) == D.FLOAT
+        assert detour(hard_swish, "T", D.FLOAT, opset) is None
+
+
 def test_bools_and_indices_are_left_alone() -> None:
     where = signature("Where", 20)
     gather = signature("Gather", 20)
