@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.complex_numbers import parts
+from exporter.onnx_graph.complex_numbers import make, part_dtype, parts
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.arithmetic import lerp
+from symbolics.elementwise.complex_numbers import adjoint, real
 from symbolics.reductions.reduction import Dims, any_along, is_half, mean_dim, reduce, sum_dim
 from symbolics.reductions.sorting import sorted_along
 from symbolics.registry import Unsupported, symbolic
@@ -373,40 +374,45 @@ def _covariances(
     x = self if self.require_rank() == 2 else g.reshape(self, [1, -1])
     dtype = x.dtype if aweights is None else result_type(x, aweights)
     x = g.cast(x, default_float(dtype))
+    number = part_dtype(x.dtype) if is_complex(x.dtype) else x.dtype
     weights = None
     for part in (fweights, aweights):
         if part is not None:
-            part = g.cast(part, x.dtype)
+            part = g.cast(part, number)
             weights = part if weights is None else g.Mul(weights, part)
     if weights is None:
-        count = g.constant(g.size(x, 1), x.dtype)
+        count = g.constant(g.size(x, 1), number)
         average = mean_dim(g, x, 1, True)
         freedom = g.Sub(count, correction)
     else:
         total = sum_dim(g, weights, None)
-        average = g.Div(sum_dim(g, g.Mul(x, weights), 1, True), total)
+        weighted = sum_dim(g, g.Mul(x, g.cast(weights, x.dtype)), 1, True)
+        average = g.Div(weighted, g.cast(total, x.dtype))
         if aweights is None:
             freedom = g.Sub(total, correction)
         else:
-            scaled = sum_dim(g, g.Mul(weights, g.cast(aweights, x.dtype)), None)
+            scaled = sum_dim(g, g.Mul(weights, g.cast(aweights, number)), None)
             freedom = g.Sub(total, g.Div(g.Mul(scaled, correction), total))
     centred = g.Sub(x, average)
-    weighted = centred if weights is None else g.Mul(centred, weights)
-    if is_complex(self.dtype):
-        raise Unsupported("the covariance of complex numbers")
-    product = g.MatMul(centred, g.Transpose(weighted, perm=[1, 0]))
-    return g.Div(product, g.Max(freedom, 0))
+    weighted = centred if weights is None else g.Mul(centred, g.cast(weights, x.dtype))
+    product = g.MatMul(centred, adjoint(g, weighted))
+    return g.Div(product, g.cast(g.Max(freedom, 0), x.dtype))
 
 
 @symbolic("aten::corrcoef(Tensor self) -> Tensor")
 def corrcoef(g: Builder, self: Tensor) -> Tensor:
-    """The covariance scaled by both deviations, limited to [-1, 1]."""
+    """The covariance scaled by both deviations, limited to [-1, 1], as are both complex parts."""
     covariance = _covariances(g, self, 1, None, None)
     size = g.size(covariance, 0)
     if size == 1:
         return g.reshape(g.Div(covariance, covariance), [])
-    flat = g.reshape(covariance, [size * size])
+    flat = g.reshape(real(g, covariance), [size * size])
     deviation = g.Sqrt(g.Slice(flat, [0], [size * size], [0], [size + 1]))
-    rows = g.Div(covariance, g.Unsqueeze(deviation, axes=[1]))
-    scaled = g.Clip(g.Div(rows, g.Unsqueeze(deviation, axes=[0])), -1, 1)
-    return _squeezed(g, scaled)
+
+    def limited(part: Tensor) -> Tensor:
+        rows = g.Div(part, g.Unsqueeze(deviation, axes=[1]))
+        return g.Clip(g.Div(rows, g.Unsqueeze(deviation, axes=[0])), -1, 1)
+
+    if is_complex(covariance.dtype):
+        return _squeezed(g, make(g, *map(limited, parts(g, covariance))))
+    return _squeezed(g, limited(covariance))

@@ -163,7 +163,7 @@ def test_a_dtype_of_later_opsets() -> None:
 
 
 def test_what_onnxruntime_takes_apart() -> None:
-    """HardSwish takes bfloat16 at opset 22, but becomes a HardSigmoid, which has no kernel for it."""
+    """HardSwish takes bfloat16 at opset 22, but becomes a HardSigmoid without such a kernel."""
     for opset in (14, 22, 26):
         hard_swish = signature("HardSwish", opset)
         assert hard_swish is not None

@@ -71,6 +71,9 @@ def test_variance_of_half_and_dynamic() -> None:
     check(lambda x: x.var(1), torch.randn(2, 3), dynamic=True, calls=[(torch.randn(3, 7),)])
     check(lambda x: (torch.cov(x), torch.corrcoef(x)), torch.randn(3, 5))
     check(lambda x: (torch.cov(x), torch.corrcoef(x)), torch.randn(1, 5))
+    points, weights = torch.randn(3, 5, dtype=torch.complex64), torch.rand(5)
+    check(lambda x: (torch.cov(x), torch.corrcoef(x)), points, opsets=(13, 20))
+    check(lambda x, w: torch.cov(x, aweights=w), points, weights, opsets=(20,))
     # The covariance of one row is a number, and how many there are may be known at run time.
     calls = [(torch.randn(n, m),) for n, m in ((1, 5), (4, 7), (1, 2))]
     for function in (torch.cov, torch.corrcoef):
