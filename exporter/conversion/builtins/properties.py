@@ -221,7 +221,7 @@ _constant_property(
     "prim::is_mtia",
     "aten::is_conj", "aten::is_neg", "aten::is_inference", "aten::is_autocast_enabled",
     "aten::is_autocast_cpu_enabled", "aten::is_distributed", "aten::is_pinned",
-    "prim::is_xla", "aten::is_coalesced", "aten::is_vulkan_available", "aten::has_torch_function",
+    "prim::is_xla", "aten::is_vulkan_available", "aten::has_torch_function",
     "aten::_is_zerotensor", "aten::retains_grad", "aten::cudnn_is_acceptable",
 )  # fmt: skip
 _constant_property(True, "prim::is_cpu", "prim::is_leaf", "aten::is_leaf", "aten::is_scripting")
