@@ -16,14 +16,19 @@ from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.elementwise.arithmetic import scaled
 from symbolics.elementwise.complex_numbers import conj
 from symbolics.linear_algebra.einsum import tensordot
-from symbolics.registry import symbolic
-from symbolics.rules import is_float, onnx_dtype, promote, wrapped_dim
+from symbolics.registry import Raised, symbolic
+from symbolics.rules import is_float, is_integral, onnx_dtype, promote, wrapped_dim
 
 __all__ = ["bmm", "linear", "matmul", "mm"]
 
 
 def added(g: Builder, self: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
-    """`beta * self + alpha * product`. A beta of 0 drops `self`, NaN and inf included."""
+    """`beta * self + alpha * product`. A beta of 0 drops `self`, NaN and inf included.
+
+    Of integers the factors are integers too: what they have behind the point is dropped.
+    """
+    if is_integral(self.dtype):
+        beta, alpha = (int(f) if isinstance(f, float) else f for f in (beta, alpha))
     product = scaled(g, product, alpha)
     if isinstance(beta, (int, float)) and beta == 0:
         return product
@@ -301,6 +306,8 @@ def addr(
 ) -> Tensor:
     """`beta * self + alpha * outer(vec1, vec2)`, in the dtype of all three."""
     vec1, vec2, self = _common(g, vec1, vec2, self)
+    if is_integral(self.dtype) and (isinstance(beta, float) or isinstance(alpha, float)):
+        raise Raised("addr of integers with a factor that is a float")
     return added(g, self, outer(g, vec1, vec2), beta, alpha)
 
 

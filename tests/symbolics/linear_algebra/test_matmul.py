@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.symbolics.harness import check
+from tests.symbolics.harness import check, refuses
 
 RANKS = [
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3,)), ((3,), (4, 3, 2)),
@@ -104,6 +104,20 @@ def test_vectors() -> None:
     check(
         lambda m, x, y: (m.mv(x), torch.addmv(y, m, x), torch.addr(m, x, y)), torch.ones(3, 3), x, y
     )
+
+
+def test_factors_of_integers() -> None:
+    """They lose their fraction; `addr` refuses one."""
+    s, a = torch.tensor([[10, 20], [30, 41]]), torch.tensor([[1, 2], [3, 4]])
+    check(lambda s, a: torch.addmm(s, a, a, beta=2.7, alpha=-1.5), s, a)
+    check(lambda s, a: torch.addmv(s[0], a, a[0], alpha=0.6), s, a)
+    check(lambda s, a: torch.baddbmm(s[None], a[None], a[None], beta=0.2), s, a)
+    check(lambda s, a: torch.addbmm(s, a[None], a[None], beta=1.2, alpha=2.9), s, a)
+
+    def outer(s: torch.Tensor) -> torch.Tensor:
+        return torch.addr(s, s[0], s[1], alpha=0.5)
+
+    refuses(outer, s, mode="script", match="addr of integers with a factor that is a float")
 
 
 def test_general_contractions() -> None:
