@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.complex_numbers import make, part_dtype
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.creation.creation import LDP, filled
@@ -20,6 +21,7 @@ from symbolics.rules import (
     DOUBLE,
     FLOAT,
     INT64,
+    is_complex,
     is_float,
     onnx_dtype,
 )
@@ -70,9 +72,12 @@ def require_float(self: Tensor, name: str) -> Tensor:
 
 
 def _register(name: str, normal: bool) -> None:
-    """`rand` and `randn` in all forms."""
+    """`rand` and `randn` in all forms. Both parts of complex normal numbers have half the variance."""
 
     def draw(g: Builder, like: Tensor, dtype: ir.DataType) -> Tensor:
+        if is_complex(dtype):
+            both = [draw(g, like, part_dtype(dtype)) for _ in range(2)]
+            return make(g, *(g.Mul(part, math.sqrt(0.5)) if normal else part for part in both))
         if not is_float(dtype):
             raise Unsupported(f"{name} of dtype {dtype.name.lower()}")
         return normal_like(g, like, dtype) if normal else uniform_like(g, like, dtype)

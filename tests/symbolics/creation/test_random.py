@@ -19,6 +19,7 @@ CASES: dict[str, Callable[[torch.Tensor], object]] = {
     "randn": lambda x: torch.randn(2, 3, dtype=torch.float64) + x[0, 0],
     "rand_like": torch.rand_like,
     "randn_like": lambda x: torch.randn_like(x, dtype=torch.float16),
+    "complex": lambda x: (torch.randn(2, 3, dtype=torch.complex64), torch.rand_like(x + 0j), x),
     "randint": lambda x: (torch.randint(5, (2,)), torch.randint(2, 5, (3,), dtype=torch.int32), x),
     "randint_like": lambda x: (torch.randint_like(x, 7), torch.randint_like(x, 2, 7)),
     "randperm": lambda x: (torch.randperm(6), x),
@@ -116,3 +117,15 @@ def test_binomial_and_dirichlet(tmp_path: Path) -> None:
     np.testing.assert_allclose(successes.var(0), [0.25, 0.0, 1.8], atol=0.1)
     np.testing.assert_allclose(shares.sum(-1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(shares.mean(0), [1 / 26, 5 / 26, 20 / 26], atol=0.01)
+
+
+def test_complex_normal_numbers(tmp_path: Path) -> None:
+    """The parts are independent, and the variance is 1 in all."""
+    x = torch.ones(200, 200)
+    program = captured(lambda x: torch.randn_like(x, dtype=torch.complex64), [x], "trace")
+    export(program, (x,), tmp_path / "m.onnx", 20, False)
+    (pairs,) = run(loaded(tmp_path / "m.onnx"), [x])
+    real, imaginary = pairs[..., 0], pairs[..., 1]
+    assert abs(real.var() - 0.5) < 0.02
+    assert abs(imaginary.var() - 0.5) < 0.02
+    assert abs((real * imaginary).mean()) < 0.02
