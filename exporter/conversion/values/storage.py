@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.values.objects import Value
-from exporter.conversion.values.tensors import TensorRef
+from exporter.conversion.values.tensors import TensorRef, View
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.complex_numbers import is_complex
 from exporter.onnx_graph.symbolic import Dim
@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
 __all__ = ["offset_of", "on_storage", "owner_of"]
+
+# Views that start where their base does, whatever their arguments.
+_AT_START = frozenset(
+    f"aten::{name}"
+    for name in (
+        "transpose", "permute", "t", "unsqueeze", "squeeze", "view", "reshape", "flatten", "expand",
+        "detach", "alias", "movedim", "swapaxes", "swapdims", "unflatten", "view_as", "expand_as",
+    )
+)  # fmt: skip
 
 
 def on_storage(
@@ -63,14 +72,18 @@ def offset_of(interpreter: Interpreter, ref: TensorRef) -> Dim:
     if ref.view is not None and ref.view.operator == ("aten::as_strided", None):
         offset: Dim | None = ref.view.arguments["storage_offset"]
         return offset or 0
-    g = interpreter.g
-    whole = owner.read(g)
-    numbers = g.Range(g.constant(0), g.Size(whole), g.constant(1))
-    index = g.reshape(numbers, whole.require_shape())
     chain = []
     while ref.base is not None:
         chain.append(ref.view)
         ref = ref.base
+    while chain and _starts_at_base(chain[0]):
+        del chain[0]
+    if not chain:
+        return 0
+    g = interpreter.g
+    whole = owner.read(g)
+    numbers = g.Range(g.constant(0), g.Size(whole), g.constant(1))
+    index = g.reshape(numbers, whole.require_shape())
     for view in reversed(chain):
         assert view is not None
         index = view.take(g, index)
@@ -78,3 +91,9 @@ def offset_of(interpreter: Interpreter, ref: TensorRef) -> Dim:
         raise UnsupportedError("as_strided of a view without elements, whose place is not known")
     first = g.Gather(g.reshape(index, [-1]), g.constant(0, ir.DataType.INT64))
     return g.integer(first)
+
+
+def _starts_at_base(view: View | None) -> bool:
+    if view is None or not isinstance(view.operator, tuple):
+        return False
+    return str(view.operator[0]).split(".")[0] in _AT_START

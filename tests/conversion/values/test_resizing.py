@@ -249,6 +249,18 @@ def test_another_storage_in_a_loop() -> None:
         refuses(each, X, 2, match="another storage", unroll_trips=0)
 
 
+def test_a_transposed_tensor_that_may_be_empty() -> None:
+    """Where its elements start does not depend on whether there are any."""
+
+    def program(x: Tensor, c: bool):
+        y = x[:, 3:].clone() if c else x + 0
+        y.t_()
+        y.resize_([y.numel()])
+        return y
+
+    check(program, (X, True), (X, False))
+
+
 def test_refused() -> None:
     """Other dtypes, memory formats, and a name that may be the tensor itself."""
 
