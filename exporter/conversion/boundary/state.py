@@ -487,8 +487,13 @@ def _with_changing(form: Form, known: Form) -> Form:
 
 
 def _with_equal_constants(before: Value, after: Value) -> Value:
-    """`after`, with the constants of `before` where they are equal: those are no change."""
+    """`after`, with the constants of `before` where they are equal: those are no change.
+
+    Unless the order in memory is another one then, which decides what `reshape` copies.
+    """
     if isinstance(before, TensorRef) and isinstance(after, TensorRef):
+        if after.strides is None and before.strides is not None:
+            return after
         old, new = before.cell.value, after.cell.value
         a, b = old.array, new.array
         if a is None or b is None or old.dtype != new.dtype or a.shape != b.shape:

@@ -17,7 +17,7 @@ import exporter
 from exporter import TensorSpec
 from exporter.errors import ExportError
 from tests.conversion.boundary.test_state import Containers, Late
-from tests.conversion.harness import loaded, run
+from tests.conversion.harness import loaded, refuses, run
 from tests.conversion.streaming import batches, streamed
 
 
@@ -31,6 +31,24 @@ class Growing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         self.cache = torch.cat([self.cache, x], 0)
         return self.cache.sum(0)
+
+
+class Turned(nn.Module):
+    """After the first call it is a matter of strides whether the state is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("s", torch.ones(3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.s = self.s.t()
+        self.s.reshape(-1)[0] = x[0]
+        return self.s
+
+
+def test_a_constant_that_is_turned_round() -> None:
+    """Its values stay what they were, what a later call does with it does not."""
+    refuses(Turned(), torch.ones(1), match="strides that are not known")
 
 
 def test_a_size_that_changes(tmp_path: Path) -> None:
