@@ -248,7 +248,13 @@ for _name in ("isdigit", "isnumeric", "isdecimal"):
 @builtin("aten::join")
 def join(interpreter: Interpreter, self: str, parts: Value) -> Value:
     """The strings of a list with this one between them."""
-    return joined_text([part for item in interpreter.items(parts) for part in (self, item)][1:])
+    pieces = [part for item in interpreter.items(parts) for part in (self, item)][1:]
+    if not any(isinstance(piece, ChoiceValue) for piece in pieces):
+        return joined_text(pieces)
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        whole = interpreter.builtin("aten::add", whole, piece)
+    return whole
 
 
 @builtin("aten::ord")

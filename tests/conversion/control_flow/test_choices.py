@@ -164,6 +164,14 @@ def test_strings() -> None:
     assert result.report.node_count < 60
 
 
+def test_strings_joined() -> None:
+    def program(x: Tensor, hard: bool) -> Tensor:
+        name = ",".join(["hard" if hard else "soft", "max"])
+        return x + 1 if name == "hard,max" else x * len(name)
+
+    check(program, *BOTH)
+
+
 def test_a_string_that_must_be_one_of_those_known() -> None:
     """The branch that raises is dropped for what can't get there."""
 
