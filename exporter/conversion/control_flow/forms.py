@@ -8,6 +8,7 @@ apart and makes them anew.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import copysign
 from typing import TYPE_CHECKING, TypeAlias
 
 import onnx_ir as ir
@@ -74,7 +75,8 @@ class Plain:
         if type(a) is not type(b):
             return False
         if isinstance(a, float):
-            return bool(a == b) or (a != a and b != b)
+            # 0.0 and -0.0 are two numbers, NaN is one.
+            return bool(a == b and copysign(1, a) == copysign(1, b)) or (a != a and b != b)
         if isinstance(a, tuple):
             return len(a) == len(b) and all(
                 Plain(x).same(Plain(y)) for x, y in zip(a, b, strict=True)
@@ -137,11 +139,12 @@ class TupleForm:
 
 @dataclass(frozen=True)
 class ListForm:
-    """A list of known length."""
+    """A list of known length; `shared` says that two of its tensors may be one."""
 
     items: tuple[Form, ...]
     element_type: Type | None = field(default=None, compare=False)
     source: ListValue | None = field(default=None, compare=False)
+    shared: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -255,7 +258,8 @@ def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = No
             stacked = isinstance(value.runtime, TensorRows) and value.runtime.ends is None
             return RuntimeForm(kind, dtype, shape, value.element_type, value, shared, stacked)
         items = tuple(form_of(interpreter, v, outside) for v in value.items)
-        return ListForm(items, value.element_type, value)
+        shared = runtime_lists.overlap([v for v in value.items if isinstance(v, TensorRef)])
+        return ListForm(items, value.element_type, value, shared)
     if isinstance(value, DictValue):
         items = tuple(form_of(interpreter, v, outside) for v in value.items.values())
         return DictForm(tuple(value.items), items, value)

@@ -334,7 +334,7 @@ def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
 def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
     if isinstance(a, ListForm) and isinstance(b, ListForm) and len(a.items) == len(b.items):
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
-        return ListForm(items, a.element_type or b.element_type)
+        return ListForm(items, a.element_type or b.element_type, shared=a.shared or b.shared)
     return _visible(list_forms.met(a, b), outer)
 
 

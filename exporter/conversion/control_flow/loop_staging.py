@@ -196,6 +196,7 @@ class StagedLoop:
         poisoned = {} if first else {**plan.poisoned, **found.effects.poisoned}
         # What a lost list holds is nobody's business any more: what stands for it is carried.
         states = {mutable: form for mutable, form in states.items() if mutable not in lost}
+        growing = [grown for grown in growing if grown not in lost]
         return _Plan(forms, states, fixed, tuple(dict.fromkeys(growing)), lost, poisoned)
 
     def _met(self, before: Form, after: Form, union: bool = False) -> Form:
@@ -282,9 +283,12 @@ class StagedLoop:
         families |= {
             m: self._families(s) for m, s in effects.states.items() if not isinstance(m, Cell)
         }
-        for grown in plan.growing:
-            families[grown] = [f for item in grown.growing or () for f in self._families(item)]
         news = self.ties.note(families, held)
+        appended: dict[Position, Families] = {
+            grown: [f for item in grown.growing or () for f in self._families(item)]
+            for grown in plan.growing
+        }
+        news = self.ties.note(appended) or news
         if self.outside is not None:
             # What the initial values share depends on which of them are told apart by places.
             news = self.ties.note(self._initial_families(plan), held) or news
@@ -315,6 +319,9 @@ class StagedLoop:
             state = rebuild(self.interpreter, form, self._inputs(form, inputs))
             put_state(self.interpreter, mutable, state)
             held[mutable] = state
+        for grown in plan.growing:
+            self.interpreter.journal.touch(grown)
+            grown.growing = []
         self.ties.apply(self.interpreter.journal, held)
         self.kin.apply(held)
         for container in plan.lost:
@@ -323,9 +330,6 @@ class StagedLoop:
         for cell, reason in plan.poisoned.items():
             self.interpreter.journal.touch(cell)
             cell.poison = reason
-        for grown in plan.growing:
-            self.interpreter.journal.touch(grown)
-            grown.growing = []
         return entering, held
 
     @staticmethod

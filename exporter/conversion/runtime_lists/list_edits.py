@@ -222,8 +222,7 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
         right = ListValue.holding(slice_of(interpreter, self, index, None, 1))
         result = concatenate(interpreter, [left, ListValue([item]), right])
         # The two parts are of one tensor, but no item is in both.
-        families = [{source.cell, *source.cell.twins} - {result.cell} for source in (self, item)]
-        result.shared = self.shared or runtime_lists.overlap(families)
+        result.shared = self.shared or runtime_lists.overlap([self, item])
         return result
     held = sequence(g, self).value
     count = g.SequenceLength(held)

@@ -21,7 +21,6 @@ from exporter.conversion.control_flow.forms import (
     ChoiceForm,
     DictForm,
     Form,
-    HandleForm,
     ListForm,
     ObjectForm,
     OptionalForm,
@@ -41,7 +40,7 @@ from exporter.conversion.values.objects import (
     TensorRows,
     Value,
 )
-from exporter.conversion.values.tensors import Cell, TensorRef
+from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
@@ -77,7 +76,7 @@ def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
         dtypes.pop() if dtypes else None,
         shape,
         element,
-        shared=_shares(a) or _shares(b),
+        shared=a.shared or b.shared,
         stacked=stacked,
     )
 
@@ -97,22 +96,6 @@ def unstacked(form: Form) -> Form:
 
 def _stacked(form: ListForm | RuntimeForm) -> bool:
     return form.stacked if isinstance(form, RuntimeForm) else True
-
-
-def _shares(form: ListForm | RuntimeForm) -> bool:
-    """Whether two tensors of a list may be one."""
-    if isinstance(form, RuntimeForm):
-        return form.shared
-    return runtime_lists.overlap([_family(item) for item in form.items])
-
-
-def _family(form: Form) -> set[Cell]:
-    """The storages that a tensor may share, as far as its form tells."""
-    if isinstance(form, HandleForm):
-        roots = [place.root for place in form.home.places if place.root is not None]
-        return {cell for root in roots for cell in runtime_lists.family(root)}
-    ref = getattr(form, "source", None) or getattr(form, "value", None)
-    return runtime_lists.family(ref) if isinstance(ref, TensorRef) else set()
 
 
 def _shapes(form: ListForm | RuntimeForm) -> list[OpenShape]:

@@ -98,9 +98,8 @@ def tie_to_sources(
     interpreter: Interpreter, self: RuntimeList, sources: Sequence[RuntimeList | TensorRef]
 ) -> None:
     """A list may share memory with what its items come from, two items with each other."""
-    families = [family(source) for source in sources]
     inherited = any(isinstance(s, RuntimeList) and s.shared for s in sources)
-    self.shared = self.shared or inherited or overlap(families)
+    self.shared = self.shared or inherited or overlap(sources)
     for cell in dict.fromkeys(cell for source in sources for cell in source.cells()):
         self.cell.descend(cell, interpreter.journal)
 
@@ -110,9 +109,17 @@ def family(source: RuntimeList | TensorRef) -> set[Cell]:
     return {member for cell in source.cells() for member in (cell, *cell.twins)}
 
 
-def overlap(families: Sequence[set[Cell]]) -> bool:
-    """Whether two of several sets of cells have one in common."""
-    return sum(map(len, families)) > len(set().union(*families))
+def overlap(sources: Sequence[RuntimeList | TensorRef]) -> bool:
+    """Whether two of several may share memory; two that may be a third's each need not."""
+    own: set[Cell] = set()
+    related: set[Cell] = set()
+    for source in sources:
+        cells, relatives = set(source.cells()), family(source)
+        if not (cells.isdisjoint(related) and relatives.isdisjoint(own)):
+            return True
+        own |= cells
+        related |= relatives
+    return False
 
 
 def rows(interpreter: Interpreter, ref: TensorRef, dim: int) -> ListValue:

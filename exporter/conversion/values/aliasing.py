@@ -177,11 +177,13 @@ class LoopTies:
         """Add the ties of a path by the families of its values; whether any is new.
 
         `carried` are the values that stood for these in the trip: what they tell by their places
-        is no news.
+        is no news. Where none held tensors yet, a later trip has one that does, and tells.
         """
         holders: dict[Cell, list[_Leaf]] = {}
         for position, found in families.items():
-            stands = list(_holders((carried or {}).get(position)))
+            stands = [] if carried is None else list(_holders(carried.get(position)))
+            if carried is not None and not stands:
+                continue
             for i, family in enumerate(found):
                 placed = len(stands) == len(found) and _is_placed(stands[i], self.start)
                 for cell in family.own if placed else family.all:

@@ -259,6 +259,20 @@ def test_what_both_branches_give_alike_stays_known() -> None:
     check(program, *BOTH)
 
 
+class Zeros(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.above, self.below = 0.0, -0.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        r = self.above if x.sum() > 0 else self.below
+        return torch.full([2], r).reciprocal()
+
+
+def test_zeros_of_either_sign_are_two_numbers() -> None:
+    check(Zeros(), *BOTH)
+
+
 def test_branches_that_do_nothing_leave_no_if() -> None:
     def program(x):
         n = 3

@@ -1,5 +1,7 @@
 """Names that stand for one of several tensors: what a write through them reaches."""
 
+from typing import Optional
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -249,6 +251,15 @@ def test_carried_names() -> None:
             a.add_(i + 1)
         return a, b, c, d
 
+    def absent(x, n: int):
+        y: Optional[Tensor] = None
+        for _ in range(n):
+            y = x if y is None else y + 1
+        if y is not None:
+            y.mul_(3)
+        return x, y is None
+
+    check_loop(absent, *TRIPS)
     check_loop(picked, *[(M, N, n, c) for n in (0, 1, 3) for c in (True, False)])
     check_loop(fresh, *TRIPS)
     check_loop(swapped, *TRIPS)

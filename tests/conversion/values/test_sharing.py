@@ -1,5 +1,7 @@
 """Lists, dicts and objects of which the run decides which one a name stands for."""
 
+from typing import List  # noqa: UP035  as TorchScript wants it
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,6 +20,12 @@ class Total:
     def add(self, more: float) -> float:
         self.value += more
         return self.value
+
+
+@torch.jit.script
+class Holder:
+    def __init__(self, rows: List[Tensor]) -> None:  # noqa: UP006  as TorchScript wants it
+        self.rows = rows
 
 
 def list_of_two(x: Tensor, c: bool) -> int:
@@ -137,6 +145,26 @@ def test_what_is_only_read_or_not_asked_again() -> None:
             rows += [x * i]
         return torch.stack(rows), len(rows)
 
+    def assigned(x: Tensor, n: int) -> tuple[int, int]:
+        """An attribute that is another list after the first trip."""
+        held = Holder([x])
+        rows = [x, x + 1]
+        for i in range(n):
+            held.rows = rows
+        return len(held.rows), len(rows)
+
+    def appended_or_new(x: Tensor, n: int, c: bool) -> Tensor:
+        """The list that the first trip appends to is out of use afterwards."""
+        held = {"rows": [x]}
+        for i in range(n):
+            if c:
+                held["rows"].append(x * i)
+            else:
+                held["rows"] = [x + 1]
+        return torch.stack(held["rows"])
+
+    check(assigned, (X, 2), (X, 0), (X, 3))
+    check(appended_or_new, *[(X, n, c) for n in (2, 0, 3) for c in (True, False)])
     check(extended, (X, 2), (X, 0), (X, 3))
     for program in (read, changed, copied):
         check(program, (X, True), (X, False))
