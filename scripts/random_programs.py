@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Convert random TorchScript programs and compare them with eager PyTorch.
 
-random_programs.py --count 2000 [--start 0] [--reduce] [--loops]
+random_programs.py --count 2000 [--start 0] [--reduce] [--loops] [--size 12]
 
 Exits with 1 if a program gives something else than PyTorch. Programs that PyTorch itself rejects
 don't count; those we refuse are counted apart, with the reasons.
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--start", type=int, default=0, help="the first seed")
+    parser.add_argument("--size", type=int, default=12, help="the most statements of a program")
     parser.add_argument("--reduce", action="store_true", help="show the smallest failing programs")
     parser.add_argument("--verbose", action="store_true", help="name each seed before it runs")
     parser.add_argument("--loops", action="store_true", help="unroll no loop")
@@ -34,7 +35,7 @@ def main() -> int:
     while sum(kinds.values()) - kinds["rejected"] < options.count:
         if options.verbose:
             print("seed", seed, flush=True)
-        program = random_program(random.Random(seed))
+        program = random_program(random.Random(seed), options.size)
         seed += 1
         if program is None:
             continue

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from exporter import Exported
 from exporter.errors import ConversionError
-from tests.conversion.harness import compare, converted, leaves, loaded, run, script
+from tests.conversion.harness import compare, converted, feed, leaves, loaded, script
 from tests.conversion.random_inputs import Inputs, bounded, limited
 from tests.conversion.random_programs import Program
 
@@ -149,21 +149,46 @@ def _compared(result: Exported, calls: Sequence[_Call]) -> Outcome:
         session = loaded(result)
     except Exception as error:
         return Outcome("different", f"not loaded: {error}")
+    declared = {port.name: port.type for port in session.get_inputs()}
     names = list(result.initial_state)
-    state: list[Any] = list(result.initial_state.values())
+    state: dict[str, Any] = dict(result.initial_state)
     for call in calls:
         where = f"call {call.given}"
         try:
-            found = run(session, [*call.given.values(), *state])
-            outputs, state = found[: len(found) - len(names)], found[len(found) - len(names) :]
+            given = zip(declared, [*call.given.values(), *state.values()], strict=True)
+            found = session.run(None, {name: feed(v, declared[name]) for name, v in given})
+            count = len(found) - len(names)
+            state = dict(zip(names, found[count:], strict=True))
+            outputs = list(leaves(found[:count]))
             compare(call.results, outputs, where, TOLERANCE, TOLERANCE)
-            wanted = [call.state[name] for name in names]
-            compare(wanted, state, f"state, {where}", TOLERANCE, TOLERANCE)
+            _compare_state(call.state, state, f"state, {where}")
         except Exception as error:
             return Outcome("different", f"{type(error).__name__}: {error}\n{where}")
         except AssertionError as error:
             return Outcome("different", str(error))
     return Outcome("same")
+
+
+def _part(held: Any, name: str) -> Any:
+    """What an attribute holds at `table.a`, `items.0`."""
+    for key in name.split("."):
+        held = held[int(key)] if isinstance(held, (list, tuple)) else held[key]
+    return held
+
+
+def _compare_state(left: dict[str, Any], found: dict[str, Any], where: str) -> None:
+    """Whether the model leaves what the module does; a value that is not there is not compared."""
+    for name, value in found.items():
+        if name.endswith(".present"):
+            held = _part(left, name.removesuffix(".present"))
+            assert bool(value) == (held is not None), f"{name} is {value}; {where}"
+            continue
+        held = _part(left, name)
+        if held is None:
+            continue
+        if isinstance(held, list) and not isinstance(value, list):
+            held = np.array(held, dtype=value.dtype)
+        compare(list(leaves(held)), list(leaves(value)), f"{name}, {where}", TOLERANCE, TOLERANCE)
 
 
 def _agrees(wanted: list[Any], found: list[Any]) -> bool:

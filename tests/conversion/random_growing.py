@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from tests.conversion.random_classes import Holder
 from tests.conversion.random_expressions import Scope
 from tests.conversion.random_inputs import (
     Inputs,
@@ -21,6 +22,7 @@ from tests.conversion.random_inputs import (
     other_sizes,
     random_shapes,
 )
+from tests.conversion.random_openings import Opening
 from tests.conversion.random_programs import (
     PARAMETERS,
     RETURNED,
@@ -35,7 +37,8 @@ from tests.conversion.random_programs import (
     rendered,
     source,
 )
-from tests.conversion.random_statements import Opening, Statements
+from tests.conversion.random_state import KINDS, random_state
+from tests.conversion.random_subjects import MADE, SUBJECTS, AnyStatements
 
 __all__ = ["random_program"]
 
@@ -47,13 +50,17 @@ OTHER_DTYPES = (
 )  # fmt: skip
 PREFIXES = {
     "tensor": "t", "list": "l", "int": "k", "float": "r", "bool": "c", "ints": "q", "dict": "d",
-    "pair": "p", "option": "o", "counter": "w",
+    "pair": "p", "option": "o", "counter": "w", "nested": "d", "table": "l", "pairs": "l", "bundle": "b",
+    "counts": "d", "holder": "h", "union": "u", "mode": "m", "maybe": "o", "text": "s",
 }  # fmt: skip
 ESCAPES = ("break", "continue")
 
 
-def random_program(rng: random.Random) -> Program | None:
-    """A program that eager PyTorch runs on its first call; None if none was found."""
+def random_program(rng: random.Random, size: int = MAX_STATEMENTS) -> Program | None:
+    """A program that eager PyTorch runs on its first call; None if none was found.
+
+    It has no more than `size` statements, and few in its helper.
+    """
     setting = _setting(rng)
     # Before opset 14 a Reshape can't name a size that turns out as 0 at run time.
     zero = not setting.dynamic or setting.opset >= 14  # noqa: PLR2004
@@ -65,9 +72,9 @@ def random_program(rng: random.Random) -> Program | None:
         given = [
             dict(zip(("a", "b", "i", "m", "r", "flag"), s.values(), strict=True)) for s in samples
         ]
-        helper = _Grower(rng, setting, "helper", given, (), names).grow()
+        helper = _Grower(rng, setting, "helper", given, (), names, MAX_IN_HELPER).grow()
         helpers = () if helper is None else (helper,)
-    main = _Grower(rng, setting, "program", samples, helpers, names).grow()
+    main = _Grower(rng, setting, "program", samples, helpers, names, size).grow()
     if main is None:
         return None
     candidates = [*samples, inputs(rng, shapes, setting.dtypes)]
@@ -84,17 +91,13 @@ def _setting(rng: random.Random) -> Setting:
         dtypes[rng.randint(0, 1)] = rng.choice(OTHER_DTYPES)
         if rng.random() < 0.3:
             dtypes = [rng.choice(OTHER_DTYPES)] * 2
-    state = {}
-    if rng.random() < 0.25:
-        state["s"] = f"torch.ones([{rng.randint(1, 3)}, {rng.randint(1, 3)}], dtype={dtypes[0]})"
-        state["count"] = str(rng.randint(0, 3))
-        if rng.random() < 0.3:
-            state["on"] = "False"
+    state = random_state(rng, dtypes[0]) if rng.random() < 0.25 else {}
     return Setting(
         dynamic=rng.random() < 0.4,
         opset=rng.choice(OPSETS) if rng.random() < 0.4 else 20,
         dtypes=tuple(dtypes),
         state=state,
+        subjects=tuple(rng.sample(SUBJECTS, rng.choice([0, 1, 2, 3]))),
     )
 
 
@@ -109,6 +112,7 @@ class _Grower:
         samples: list[Inputs],
         helpers: tuple[Function, ...],
         names: "count[int]",
+        size: int,
     ) -> None:
         self.rng = rng
         self.setting = setting
@@ -119,8 +123,7 @@ class _Grower:
         self.helper = "" if not helpers else "self.helper" if self.method else "helper"
         self.text = source(helpers, setting)
         self.defined = namespace(self.text)
-        most = MAX_STATEMENTS if name == "program" else MAX_IN_HELPER
-        self.budget = rng.randint(3, most)
+        self.budget = rng.randint(3, size)
         # What runs, straight on, before the point where the next statement will stand.
         self.before: list[str] = []
         self.state: dict[str, Any] = {}
@@ -130,18 +133,37 @@ class _Grower:
         a, b, _, n = list(self.samples[0])[:4]
         scope = Scope({"tensor": [a, b], "int": [n], "float": ["r"], "list": ["l"]})
         if self.name == "program" and self.method:
-            scope.of("tensor").append("self.s")
-            scope.of("int").append("self.count")
-            if "on" in self.setting.state:
-                scope.of("bool").append("self.on")
+            for name in self.setting.state:
+                scope.of(KINDS[name]).append(f"self.{name}")
         # A list holds one dtype.
         other = b if self.samples[0][a].dtype == self.samples[0][b].dtype else a
         first = Line(f"l = [{a} * 2, {other} + 1]")
         self.before = [first.text]
         if not self.runs([]):
             return None
-        statements = [first, *self.body(scope, 0, in_loop=False)]
+        statements: list[Statement] = [first]
+        for subject in self.setting.subjects:
+            if subject in MADE:
+                statements += self.made(scope, subject)
+        statements += self.body(scope, 0, in_loop=False)
         return Function(self.name, tuple(statements), self.result(scope))
+
+    def made(self, scope: Scope, subject: str) -> list[Statement]:
+        """A variable that the program is about, from the start."""
+        inner = scope.inner()
+        line = self.writer(inner, top=True).about(subject)
+        if not self.accepts([line]):
+            return []
+        self.before.append(line)
+        scope.names = self.there(inner)
+        return [Line(line)]
+
+    def there(self, scope: Scope) -> dict[str, list[str]]:
+        """The names of a scope without those that other statements, not taken, would have made."""
+        return {
+            kind: [name for name in names if name in self.state or name.startswith("self.")]
+            for kind, names in scope.names.items()
+        }
 
     def result(self, scope: Scope) -> Leave:
         """Most of what is visible in the end; in a helper two tensors and an int."""
@@ -204,7 +226,7 @@ class _Grower:
             return []
         self.before.append(text)
         self.budget -= 1
-        scope.names = inner.names
+        scope.names = self.there(inner)
         return [Line(text)]
 
     def accepts(self, lines: list[str]) -> bool:
@@ -212,8 +234,10 @@ class _Grower:
         before = _dtypes(self.state)
         return self.runs(lines) and _fits(before, _dtypes(self.state))
 
-    def writer(self, scope: Scope, *, top: bool = False) -> Statements:
-        return Statements(self.rng, scope, self.state, self.fresh, self.setting, top, self.helper)
+    def writer(self, scope: Scope, *, top: bool = False) -> AnyStatements:
+        return AnyStatements(
+            self.rng, scope, self.state, self.fresh, self.setting, top, self.helper
+        )
 
     def compound(self, scope: Scope, depth: int, in_loop: bool) -> list[Statement]:
         rng = self.rng
@@ -288,12 +312,16 @@ def _dtypes(variables: dict[str, Any]) -> dict[str, frozenset[Any]]:
         for name, value in vars(owner).items():
             if isinstance(value, torch.Tensor):
                 found[f"self.{name}"] = frozenset([value.dtype, value.dim()])
+            elif not name.startswith("_"):
+                found[f"self.{name}"] = frozenset(_dtypes_in(value))
     return found
 
 
 def _dtypes_in(value: Any) -> list[Any]:
     if isinstance(value, torch.Tensor):
         return [value.dtype]
+    if isinstance(value, Holder):
+        value = vars(value)
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):

@@ -8,13 +8,14 @@ import random
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
+from tests.conversion.random_classes import Holder
+
 __all__ = [
     "Inputs",
-    "Pair",
     "bounded",
     "copied",
     "inputs",
@@ -33,13 +34,6 @@ MOST_LINES = 1000
 
 Inputs = dict[str, Any]
 Shapes = tuple[tuple[int, ...], ...]
-
-
-class Pair(NamedTuple):
-    """A named tuple for programs."""
-
-    first: torch.Tensor
-    count: int
 
 
 def random_shapes(rng: random.Random, *, zero: bool) -> Shapes:
@@ -90,6 +84,8 @@ def copied(value: Any) -> Any:
 
 def bounded(value: Any) -> bool:
     """Whether a value is small enough to be held exactly by its dtype, whatever the order of sums."""
+    if isinstance(value, Holder):
+        value = vars(value)
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, (list, tuple)):

@@ -8,11 +8,12 @@ that a failing one is reduced to.
 import linecache
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, List, Optional, Union  # noqa: UP035  as TorchScript wants them
+from typing import Any, Dict, List, Optional, Tuple, Union  # noqa: UP035  as TorchScript wants them
 
 import torch
 
-from tests.conversion.random_inputs import Inputs, Pair
+from tests.conversion.random_classes import Holder, Mode, Pair
+from tests.conversion.random_inputs import Inputs
 
 __all__ = [
     "PARAMETERS",
@@ -33,6 +34,17 @@ PARAMETERS = {
     "helper": "a, b, i, m: int, r: float, flag: bool",
 }
 
+TYPES = {
+    "items": "List[torch.Tensor]",
+    "table": "Dict[str, torch.Tensor]",
+    "sizes": "List[int]",
+    "held": "Optional[torch.Tensor]",
+    "level": "Optional[int]",
+    "lists": "Dict[str, List[torch.Tensor]]",
+    "couple": "Tuple[List[torch.Tensor], int]",
+}
+"""The attributes whose types TorchScript must be told."""
+
 RETURNED = {
     "tensor": "{0}",
     "list": "{0}",
@@ -43,6 +55,18 @@ RETURNED = {
     "dict": "list({0}.values())",
     "pair": "{0}.first, {0}.count",
     "option": "x if {0} is None else {0}",
+    "kept": "{0} is None",
+    "kept_int": "{0} is None",
+    "nested": "{0}",
+    "table": "{0}",
+    "pairs": "{0}",
+    "bundle": "{0}",
+    "counts": "{0}",
+    "holder": "{0}.value, {0}.count, {0}.items, {0}.last is None",
+    "union": "{0} if isinstance({0}, int) else -9, isinstance({0}, int)",
+    "mode": "{0} == Mode.SUM, {0} == Mode.MAX",
+    "maybe": "-9 if {0} is None else {0}",
+    "text": "{0} == 'ab', len({0})",
 }
 """By the kind of a variable: how it is returned."""
 
@@ -104,12 +128,14 @@ class Setting:
     """What a program is made for: the target, the dtypes of its tensors, the state of its module.
 
     `state` has for each attribute the text of its initial value; a program without is a function.
+    `subjects` are what it is about.
     """
 
     dynamic: bool = False
     opset: int = 20
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float32)
     state: Mapping[str, str] = field(default_factory=dict)
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,7 +185,9 @@ def source(functions: tuple[Function, ...], setting: Setting) -> str:
         for function in functions:
             lines += [*function.lines(method=False), ""]
         return "\n".join(lines)
-    lines += ["class Program(torch.nn.Module):", "    def __init__(self):"]
+    lines += ["class Program(torch.nn.Module):"]
+    lines += [f"    {name}: {TYPES[name]}" for name in setting.state if name in TYPES]
+    lines += ["    def __init__(self):"]
     lines += ["        super().__init__()"]
     lines += [f"        self.{name} = {value}" for name, value in setting.state.items()]
     for function in functions:
@@ -172,7 +200,8 @@ def namespace(text: str) -> dict[str, Any]:
     filename = f"<random program {abs(hash(text))}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     names: dict[str, Any] = {
-        "torch": torch, "Pair": Pair, "Dict": Dict, "List": List, "Optional": Optional,
+        "torch": torch, "Pair": Pair, "Holder": Holder, "Mode": Mode, "Dict": Dict, "List": List,
+        "Optional": Optional, "Tuple": Tuple, "Union": Union,
         "__name__": "random_program",
     }  # fmt: skip
     exec(compile(text, filename, "exec"), names)

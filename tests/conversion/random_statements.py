@@ -1,25 +1,9 @@
 """Statements of random programs: assignments, writes in place, containers, and headers of loops."""
 
-from dataclasses import dataclass
-
 from tests.conversion.random_expressions import Expressions
+from tests.conversion.random_openings import Opening
 
-__all__ = ["Opening", "Statements"]
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How a compound statement starts.
-
-    `before` stands in front of it, `first` starts its body. `setup` is what its first trip assigns,
-    which may stand for the header where the body alone is tried; `bound` is what the body may read, by kind.
-    """
-
-    header: str
-    setup: tuple[str, ...] = ()
-    bound: tuple[tuple[str, str], ...] = ()
-    before: tuple[str, ...] = ()
-    first: tuple[str, ...] = ()
+__all__ = ["Statements"]
 
 
 class Statements(Expressions):
