@@ -59,7 +59,7 @@ RETURNED = {
     "kept_int": "{0} is None",
     "nested": "{0}",
     "table": "{0}",
-    "pairs": "{0}",
+    "pairs": "[q[0] for q in {0}], sum([q[1] for q in {0}])",
     "bundle": "{0}",
     "counts": "{0}",
     "holder": "{0}.value, {0}.count, {0}.items, {0}.last is None",

@@ -423,6 +423,8 @@ def _portable(form: Form, *, whole: bool = False) -> Form:
         possible = None if form.possible is None else tuple(map(_open, form.possible))
         return TensorForm(form.dtype, shape, possible=possible, dense=form.dense)
     if isinstance(form, RuntimeForm):
+        if form.columns:
+            raise UnsupportedError("a list of tuples whose length changes")
         shape = None if form.shape is None else _open(form.shape)
         return replace(form, shape=shape, source=None, stacked=False)
     if isinstance(form, OptionalForm):

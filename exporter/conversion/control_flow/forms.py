@@ -7,6 +7,7 @@ apart and makes them anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import copysign
 from typing import TYPE_CHECKING, TypeAlias
@@ -16,7 +17,7 @@ import onnx_ir as ir
 from exporter.conversion.control_flow.either import OWN, Home, Outside, home_of, identity_of
 from exporter.conversion.control_flow.quantized_forms import QuantizedForm, quantized_form
 from exporter.conversion.control_flow.visible import OpenShape, PossibleShapes
-from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
 from exporter.conversion.values.objects import (
     BoundMethod,
     ChoiceValue,
@@ -26,6 +27,8 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    RuntimeList,
+    RuntimeTuples,
     TensorRows,
     Value,
     type_name,
@@ -152,6 +155,8 @@ class RuntimeForm:
     """A list of run-time length, of a kind of number or of tensors of a dtype.
 
     `stacked` tensors, all of the shape, are the rows of one tensor; others are in a Sequence.
+    Of tuples, `columns` has the form of what each place in them holds, and `names` the type and
+    the fields of named ones.
     """
 
     kind: str
@@ -161,6 +166,8 @@ class RuntimeForm:
     source: ListValue | None = field(default=None, compare=False)
     shared: bool = False
     stacked: bool = False
+    columns: tuple[RuntimeForm, ...] = ()
+    names: tuple[str | None, tuple[str, ...]] = (None, ())
 
 
 @dataclass(frozen=True)
@@ -252,13 +259,9 @@ def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = No
         return TupleForm(tuple(form_of(interpreter, v, outside) for v in value))
     if isinstance(value, ListValue):
         if value.runtime is not None:
-            dtype = value.runtime.value.dtype if value.runtime.kind == "tensor" else None
-            shape = value.runtime.shape
-            kind, shared = value.runtime.kind, value.runtime.shared
-            stacked = isinstance(value.runtime, TensorRows) and value.runtime.ends is None
-            return RuntimeForm(kind, dtype, shape, value.element_type, value, shared, stacked)
+            return _runtime_form(value.runtime, value)
         items = tuple(form_of(interpreter, v, outside) for v in value.items)
-        shared = runtime_lists.overlap([v for v in value.items if isinstance(v, TensorRef)])
+        shared = runtime_lists.overlap(list(_tensors(value.items)))
         return ListForm(items, value.element_type, value, shared)
     if isinstance(value, DictValue):
         items = tuple(form_of(interpreter, v, outside) for v in value.items.values())
@@ -271,6 +274,31 @@ def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = No
     if isinstance(value, ChoiceValue):
         return ChoiceForm(tuple(form_of(interpreter, v, outside) for v in value.options), value)
     return Plain(value)
+
+
+def _runtime_form(runtime: RuntimeList, source: ListValue) -> RuntimeForm:
+    element = source.element_type
+    if isinstance(runtime, RuntimeTuples):
+        return RuntimeForm(
+            "tuple",
+            None,
+            element_type=element,
+            source=source,
+            columns=tuple(_runtime_form(c, ListValue.holding(c)) for c in runtime.columns),
+            names=(runtime.type_name, runtime.fields),
+        )
+    dtype = runtime.value.dtype if runtime.kind == "tensor" else None
+    stacked = isinstance(runtime, TensorRows) and runtime.ends is None
+    return RuntimeForm(runtime.kind, dtype, runtime.shape, element, source, runtime.shared, stacked)
+
+
+def _tensors(items: Sequence[Value]) -> Iterator[TensorRef]:
+    """The tensors among the items of a list, and in its tuples."""
+    for item in items:
+        if isinstance(item, TensorRef):
+            yield item
+        else:
+            yield from _tensors(tuple_lists.places_of(item) or ())
 
 
 def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = None) -> Value:

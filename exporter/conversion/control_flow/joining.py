@@ -261,16 +261,21 @@ def _visible(form: Form, outer: Scope) -> Form:
             return replace(form, items=items)
         return replace(form, items=items, source=None)
     if isinstance(form, RuntimeForm):
-        shape = form.shape
-        if shape is not None:
-            shape = tuple(visible_dim(d, outer) for d in shape)
-        stacked = form.stacked and shape is not None and None not in shape
-        return replace(form, shape=shape, source=None, stacked=stacked)
+        return _visible_list(form, outer)
     if isinstance(form, OptionalForm):
         return OptionalForm(_visible(form.inner, outer))
     if isinstance(form, ChoiceForm):
         return ChoiceForm(tuple(_visible(option, outer) for option in form.options))
     return form
+
+
+def _visible_list(form: RuntimeForm, outer: Scope) -> RuntimeForm:
+    shape = form.shape
+    if shape is not None:
+        shape = tuple(visible_dim(d, outer) for d in shape)
+    stacked = form.stacked and shape is not None and None not in shape
+    columns = tuple(_visible_list(column, outer) for column in form.columns)
+    return replace(form, shape=shape, source=None, stacked=stacked, columns=columns)
 
 
 def _visible_shapes(possible: PossibleShapes, outer: Scope) -> PossibleShapes:
@@ -380,7 +385,7 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
     elif isinstance(form, QuantizedForm):
         yield from form.tensors(g, value.read(g) if isinstance(value, TensorRef) else value)
     elif isinstance(form, RuntimeForm):
-        yield list_forms.tensor_of(interpreter, value, form)
+        yield from list_forms.tensors_of(interpreter, value, form)
     else:
         for item, inner in zip(parts(value), form.items, strict=True):
             yield from tensors_of(interpreter, item, inner)
@@ -462,7 +467,7 @@ def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
         zero = g.constant(np.zeros((), form.dtype.numpy()))
         yield g.Expand(zero, dims) if dims else zero
     elif isinstance(form, RuntimeForm):
-        yield list_forms.tensor_of(interpreter, UNINITIALIZED, form)
+        yield from list_forms.tensors_of(interpreter, UNINITIALIZED, form)
     elif isinstance(form, OptionalForm):
         yield g.constant(False)
         yield from _placeholder(interpreter, form.inner)
@@ -493,7 +498,7 @@ def output_types(form: Form) -> Iterator[OutputType]:
     elif isinstance(form, QuantizedForm):
         yield from (OutputType(dtype, shape) for dtype, shape in form.parts)
     elif isinstance(form, RuntimeForm):
-        yield list_forms.output_type(form)
+        yield from list_forms.output_types(form)
     elif isinstance(form, OptionalForm):
         yield OutputType(ir.DataType.BOOL, ())
         yield from output_types(form.inner)
@@ -527,7 +532,7 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, QuantizedForm):
         return TensorRef.fresh(form.made([next(tensors) for _ in form.parts]), dense=False)
     if isinstance(form, RuntimeForm):
-        return list_forms.rebuilt(form, next(tensors))
+        return list_forms.rebuilt(form, tensors)
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))
         return OptionalValue(present, rebuild(interpreter, form.inner, tensors))

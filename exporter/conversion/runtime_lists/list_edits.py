@@ -8,12 +8,13 @@ value, tied to what its items come from.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
 from exporter.conversion.calls.operators import retyped
-from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
 from exporter.conversion.runtime_lists.runtime_lists import (
     common_shape,
     convert,
@@ -23,7 +24,14 @@ from exporter.conversion.runtime_lists.runtime_lists import (
     read_item,
     sequence,
 )
-from exporter.conversion.values.objects import ListValue, RuntimeList, TensorRows, Value
+from exporter.conversion.runtime_lists.tuple_lists import by_column, with_item
+from exporter.conversion.values.objects import (
+    ListValue,
+    RuntimeList,
+    RuntimeTuples,
+    TensorRows,
+    Value,
+)
 from exporter.conversion.values.tensors import TensorRef
 from exporter.onnx_graph.sequences import built
 from exporter.onnx_graph.shapes import PartialShape
@@ -62,6 +70,8 @@ def picked(
     interpreter: Interpreter, self: RuntimeList, where: Tensor, *, distinct: bool = True
 ) -> RuntimeList:
     """The items at positions, which count from 0; `distinct` if none comes twice."""
+    if isinstance(self, RuntimeTuples):
+        return by_column(self, lambda c: picked(interpreter, c, where, distinct=distinct))
     g = interpreter.g
     if self.kind != "tensor":
         return RuntimeList(self.kind, g.Gather(self.value, where))
@@ -92,6 +102,8 @@ def slice_of(
     step: Dim,
 ) -> RuntimeList:
     """`self[start:end:step]`."""
+    if isinstance(self, RuntimeTuples):
+        return by_column(self, lambda c: slice_of(interpreter, c, start, end, step))
     g = interpreter.g
     forward = is_ge(step, 1) is True
     if forward and step == 1 and start is None and end is None:
@@ -138,6 +150,8 @@ def repeat(interpreter: Interpreter, self: ListValue, count: Dim) -> RuntimeList
     times = g.reshape(g.Max(g.constant(count, _INT64), 0), [1])
     rows = self.runtime is None and runtime_lists.kind_of(self.items, None) == "tensor"
     one = (_of_one_shape(interpreter, [self]) if rows else None) or convert(interpreter, self)
+    if isinstance(one, RuntimeTuples):
+        return by_column(one, lambda c: repeat(interpreter, ListValue.holding(c), count))
     if one.kind != "tensor":
         return RuntimeList(one.kind, g.Tile(one.value, times))
     where = g.Tile(positions(g, one), times)
@@ -174,6 +188,10 @@ def _without(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Runtime
 
 def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Value, RuntimeList]:
     """The item at an index and the list without it."""
+    if isinstance(self, RuntimeTuples):
+        parts = [taken(interpreter, column, index) for column in self.columns]
+        item = tuple_lists.rejoined(self, [part for part, _ in parts])
+        return item, self.with_columns([left for _, left in parts])
     g = interpreter.g
     if self.kind != "tensor" or isinstance(self, TensorRows):
         item = runtime_lists.get(interpreter, self, index)
@@ -197,6 +215,8 @@ def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Valu
 
 def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeList:
     """With an item at the end."""
+    if isinstance(self, RuntimeTuples):
+        return with_item(self, item, partial(append, interpreter))
     g = interpreter.g
     if self.kind != "tensor":
         return RuntimeList(
@@ -207,6 +227,8 @@ def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeL
 
 def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
     """With an item before an index; what is out of range is the start or the end."""
+    if isinstance(self, RuntimeTuples):
+        return with_item(self, item, lambda c, part: insert(interpreter, c, index, part))
     g = interpreter.g
     if self.kind != "tensor":
         before = slice_of(interpreter, self, None, index, 1).value
@@ -234,6 +256,8 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
 
 def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
     """With another item at an index."""
+    if isinstance(self, RuntimeTuples):
+        return with_item(self, item, lambda c, part: set_at(interpreter, c, index, part))
     g = interpreter.g
     if self.kind != "tensor":
         where = g.reshape(g.constant(index, _INT64), [1])
@@ -266,7 +290,14 @@ def _is_another_row(self: RuntimeList, tensor: Tensor) -> bool:
 def concatenate(interpreter: Interpreter, parts: Sequence[ListValue]) -> RuntimeList:
     """The items of several lists, at least one of which is of run-time length."""
     g = interpreter.g
-    kind = next(p.runtime.kind for p in parts if p.runtime is not None)
+    first = next(p.runtime for p in parts if p.runtime is not None)
+    if isinstance(first, RuntimeTuples):
+        columns = [
+            concatenate(interpreter, [tuple_lists.column(p, k, None) for p in parts])
+            for k in range(len(first.columns))
+        ]
+        return first.with_columns(columns)
+    kind = first.kind
     parts = [p for p in parts if p.runtime is not None or p.items]
     if len(parts) == 1:
         return convert(interpreter, parts[0], kind)

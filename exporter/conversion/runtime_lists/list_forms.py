@@ -11,7 +11,8 @@ where the opset lets them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,11 +33,12 @@ from exporter.conversion.control_flow.forms import (
     tensor_form,
 )
 from exporter.conversion.control_flow.visible import OpenShape
-from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
     ListValue,
     RuntimeList,
+    RuntimeTuples,
     TensorRows,
     Value,
 )
@@ -44,11 +46,12 @@ from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.values import Tensor
+from exporter.torchscript.types import TupleType
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["met", "output_type", "rebuilt", "tensor_of", "unstacked"]
+__all__ = ["met", "output_types", "rebuilt", "tensors_of", "unstacked"]
 
 
 # ---------------------------------------------------------------- meeting
@@ -56,6 +59,9 @@ __all__ = ["met", "output_type", "rebuilt", "tensor_of", "unstacked"]
 
 def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
     """The form of a list that has one of two forms."""
+    tuples = _of_tuples(a) or _of_tuples(b)
+    if tuples is not None:
+        return _tuples_met(a, b, tuples)
     element = a.element_type or b.element_type
     kinds = {k for k in (_kind(a), _kind(b)) if k is not None}
     if len(kinds) != 1 or not kinds <= {"tensor", "int", "float", "bool"}:
@@ -81,10 +87,70 @@ def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
     )
 
 
+@dataclass(frozen=True)
+class _Tuples:
+    """What tuples of a list there are: how many parts they have, and their names."""
+
+    count: int
+    names: tuple[str | None, tuple[str, ...]]
+
+
+def _of_tuples(form: ListForm | RuntimeForm) -> _Tuples | None:
+    """The tuples that a list holds, or is declared to hold; None if that is something else."""
+    if isinstance(form, RuntimeForm):
+        return _Tuples(len(form.columns), form.names) if form.kind == "tuple" else None
+    if form.items:
+        first = form.items[0]
+        if not isinstance(first, TupleForm) or not first.items:
+            return None
+        return _Tuples(len(first.items), (first.type_name, first.fields))
+    element = form.element_type
+    if not isinstance(element, TupleType) or not element.elements:
+        return None
+    return _Tuples(len(element.elements), (None, ()))
+
+
+def _tuples_met(
+    a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, tuples: _Tuples
+) -> RuntimeForm:
+    """The form of a list of tuples: its columns meet one by one."""
+    columns = [_columns(form, tuples.count) for form in (a, b)]
+    if columns[0] is None or columns[1] is None:
+        raise UnsupportedError(
+            f"a list of {_items(a, b)} whose length depends on the data; "
+            "ONNX has only lists of numbers, and of tensors of one dtype"
+        )
+    named = next((t.names for t in map(_of_tuples, (a, b)) if t and t.names[0]), tuples.names)
+    return RuntimeForm(
+        "tuple",
+        None,
+        element_type=a.element_type or b.element_type,
+        columns=tuple(met(x, y) for x, y in zip(columns[0], columns[1], strict=True)),
+        names=named,
+    )
+
+
+def _columns(form: ListForm | RuntimeForm, count: int) -> Sequence[ListForm | RuntimeForm] | None:
+    """What the tuples of a list have in each place; None if they are no such tuples."""
+    if isinstance(form, RuntimeForm):
+        return form.columns if len(form.columns) == count else None
+    types = tuple_lists.column_types(form.element_type, count)
+    found = []
+    for item in form.items:
+        if not isinstance(item, TupleForm) or len(item.items) != count:
+            return None
+        found.append(item.items)
+    return [
+        ListForm(tuple(parts[k] for parts in found), types[k], shared=form.shared)
+        for k in range(count)
+    ]
+
+
 def unstacked(form: Form) -> Form:
     """The form with Sequences for rows, also in containers."""
     if isinstance(form, RuntimeForm):
-        return replace(form, stacked=False)
+        columns = tuple(replace(c, stacked=False) for c in form.columns)
+        return replace(form, stacked=False, columns=columns)
     if isinstance(form, OptionalForm):
         return OptionalForm(unstacked(form.inner))
     if isinstance(form, ChoiceForm):
@@ -147,8 +213,16 @@ def _dtypes(form: ListForm | RuntimeForm) -> list[ir.DataType]:
 # ---------------------------------------------------------------- as one ONNX value
 
 
-def output_type(form: RuntimeForm) -> OutputType:
-    """The type of the ONNX value that stands for a list."""
+def output_types(form: RuntimeForm) -> Iterator[OutputType]:
+    """The types of the ONNX values that stand for a list: one, or one for each place of tuples."""
+    if form.kind == "tuple":
+        for column in form.columns:
+            yield from output_types(column)
+    else:
+        yield _output_type(form)
+
+
+def _output_type(form: RuntimeForm) -> OutputType:
     if form.kind != "tensor":
         return OutputType(runtime_lists.DTYPES[form.kind], (None,))
     if form.stacked:
@@ -160,8 +234,19 @@ def _dtype(form: RuntimeForm) -> ir.DataType:
     return form.dtype or ir.DataType.FLOAT
 
 
-def tensor_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Tensor:
-    """The ONNX value that stands for a list; an empty one where nobody reads it."""
+def tensors_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Iterator[Tensor]:
+    """The ONNX values that stand for a list; empty ones where nobody reads it."""
+    if form.kind != "tuple":
+        yield _tensor_of(interpreter, value, form)
+        return
+    for k, column in enumerate(form.columns):
+        held = value
+        if value is not UNINITIALIZED:
+            held = tuple_lists.column(value, k, column.element_type)
+        yield from tensors_of(interpreter, held, column)
+
+
+def _tensor_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Tensor:
     g = interpreter.g
     if value is UNINITIALIZED or (value.runtime is None and not value.items):
         if form.kind != "tensor":
@@ -178,10 +263,17 @@ def tensor_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Tens
     return runtime_lists.sequence(g, runtime).value
 
 
-def rebuilt(form: RuntimeForm, tensor: Tensor) -> ListValue:
-    """The list that an ONNX value stands for."""
+def rebuilt(form: RuntimeForm, tensors: Iterator[Tensor]) -> ListValue:
+    """The list that ONNX values stand for."""
+    return ListValue.holding(_rebuilt(form, tensors), form.element_type)
+
+
+def _rebuilt(form: RuntimeForm, tensors: Iterator[Tensor]) -> RuntimeList:
+    if form.kind == "tuple":
+        return RuntimeTuples([_rebuilt(column, tensors) for column in form.columns], *form.names)
+    tensor = next(tensors)
     runtime = RuntimeList(form.kind, tensor, form.shape)
     if form.stacked:
         runtime = TensorRows(TensorRef.fresh(tensor, dense=False), 0, tensor)
     runtime.shared = form.shared
-    return ListValue.holding(runtime, form.element_type)
+    return runtime

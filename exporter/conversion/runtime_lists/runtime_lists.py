@@ -1,9 +1,10 @@
 """Lists whose length is only known at run time: how they are held, made and read.
 
 A list of numbers is a 1-D tensor. A list of tensors is a set of views of one tensor where it has
-come from one (`TensorRows`), else an ONNX Sequence. Sequences hold one dtype; lists of lists,
-tuples or objects of run-time length do not exist in ONNX. Next door: `list_edits` changes lists,
-`list_contents` asks for items by value, `joined_lists` makes one tensor of all.
+come from one (`TensorRows`), else an ONNX Sequence. Sequences hold one dtype; lists of lists or
+objects of run-time length do not exist in ONNX. Next door: `tuple_lists` has lists of tuples,
+`list_edits` changes lists, `list_contents` asks for items by value, `joined_lists` makes one tensor
+of all.
 """
 
 from __future__ import annotations
@@ -13,14 +14,23 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion.values.objects import ListValue, RuntimeList, TensorRows, Value, type_name
+from exporter.conversion.runtime_lists import tuple_lists
+from exporter.conversion.values.objects import (
+    ListValue,
+    NamedTuple,
+    RuntimeList,
+    RuntimeTuples,
+    TensorRows,
+    Value,
+    type_name,
+)
 from exporter.conversion.values.tensors import Cell, TensorRef, View
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.sequences import built
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor, is_number
-from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
+from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, TupleType, Type
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -61,6 +71,9 @@ def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None
     """A list as a run-time list."""
     if values.runtime is not None:
         return values.runtime
+    tuples = _tuples(interpreter, values)
+    if tuples is not None:
+        return tuples
     g = interpreter.g
     kind = kind or kind_of(values.items, values.element_type)
     if kind is None:
@@ -78,6 +91,25 @@ def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None
         shape = common_shape(shape, tensor.shape)
     sequence_ = g.SequenceConstruct(*tensors)
     return made(interpreter, sequence_, shape, *values.items)
+
+
+def _tuples(interpreter: Interpreter, values: ListValue) -> RuntimeTuples | None:
+    """A list of tuples as its columns; None if it is none."""
+    first = values.items[0] if values.items else None
+    parts = tuple_lists.places_of(first)
+    element = values.element_type
+    count = len(element.elements) if isinstance(element, TupleType) else 0
+    if parts is not None:
+        count = len(parts)
+    if not count:
+        return None
+    types = tuple_lists.column_types(element, count)
+    columns = [
+        convert(interpreter, tuple_lists.column(values, k, type_)) for k, type_ in enumerate(types)
+    ]
+    if isinstance(first, NamedTuple):
+        return RuntimeTuples(columns, first.type_name, list(first.fields))
+    return RuntimeTuples(columns)
 
 
 def made(
@@ -150,6 +182,8 @@ def in_rows(g: Builder, values: ListValue) -> Tensor:
 
 def sequence(g: Builder, self: RuntimeList) -> RuntimeList:
     """As an ONNX Sequence of its own."""
+    if isinstance(self, RuntimeTuples):
+        return tuple_lists.by_column(self, lambda column: sequence(g, column))
     if not isinstance(self, TensorRows):
         return self
     if self.ends is None:
@@ -172,6 +206,8 @@ def sequence(g: Builder, self: RuntimeList) -> RuntimeList:
 
 def frozen(g: Builder, self: RuntimeList) -> RuntimeList:
     """As it is now, with a cell of its own."""
+    if isinstance(self, RuntimeTuples):
+        return tuple_lists.by_column(self, lambda column: frozen(g, column))
     if isinstance(self, TensorRows):
         tensor = self.ref.read(g)
         ref = TensorRef.fresh(tensor, dense=False)
@@ -210,6 +246,8 @@ def read_item(interpreter: Interpreter, item: Value) -> Tensor:
 
 def length(g: Builder, self: RuntimeList) -> Dim:
     """The number of items."""
+    if isinstance(self, RuntimeTuples):
+        return length(g, self.columns[0])
     if self.kind != "tensor":
         return self.value.require_shape()[0]
     if isinstance(self, TensorRows):
@@ -221,6 +259,8 @@ def length(g: Builder, self: RuntimeList) -> Dim:
 
 def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     """The item at an index, negative from the end."""
+    if isinstance(self, RuntimeTuples):
+        return tuple_lists.rejoined(self, [get(interpreter, c, index) for c in self.columns])
     g = interpreter.g
     if self.kind != "tensor":
         found = g.Gather(self.value, index)

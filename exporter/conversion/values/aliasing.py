@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from exporter.conversion.control_flow.either import Outside, own_cells
 from exporter.conversion.values.journal import Journal, Mutable
@@ -59,8 +59,7 @@ def _holders(value: Value) -> Iterator[_Holder]:
     elif isinstance(value, ListValue) and value.growing is not None:
         return
     elif isinstance(value, ListValue) and value.runtime is not None:
-        if value.runtime.kind == "tensor":
-            yield value.runtime
+        yield from value.runtime.columns_of_tensors()
     elif isinstance(value, OptionalValue):
         yield from _holders(value.value)
     elif isinstance(value, ChoiceValue):
@@ -151,8 +150,11 @@ def _matched(
                 yield _made(holder, start), family.all
 
 
-Position: TypeAlias = int | Mutable
-"""What a loop carries: a carried value by its number, or something that the body writes."""
+Position: TypeAlias = int | Mutable | str
+"""What a loop carries: a carried value by its number, or something that the body writes.
+
+Calls are a loop, too, which carries attributes by their names.
+"""
 
 # A position, a tensor's number in the value there, and how many that value holds.
 _Leaf: TypeAlias = tuple[Position, int, int]
@@ -172,7 +174,7 @@ class LoopTies:
         self._ties: set[tuple[_Leaf, _Leaf | Cell]] = set()
 
     def note(
-        self, families: dict[Position, Families], carried: Mapping[Position, Value] | None = None
+        self, families: Mapping[Any, Families], carried: Mapping[Position, Value] | None = None
     ) -> bool:
         """Add the ties of a path by the families of its values; whether any is new.
 
@@ -200,9 +202,11 @@ class LoopTies:
         leaves = (leaf for tie in self._ties for leaf in tie if not isinstance(leaf, Cell))
         return any(leaf[0] is position for leaf in leaves)
 
-    def apply(self, journal: Journal, values: Mapping[Position, Value]) -> None:
+    def apply(self, journal: Journal, values: Mapping[Any, Value]) -> None:
         """Tie values at these positions, among each other and to outer cells."""
-        found = {position: list(_holders(value)) for position, value in values.items()}
+        found: dict[Position, list[_Holder]] = {
+            position: list(_holders(value)) for position, value in values.items()
+        }
 
         def at(leaf: _Leaf | Cell) -> list[Cell]:
             if isinstance(leaf, Cell):

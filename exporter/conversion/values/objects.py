@@ -8,7 +8,7 @@ that the run picks, a `ChoiceValue`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ __all__ = [
     "ObjectValue",
     "OptionalValue",
     "RuntimeList",
+    "RuntimeTuples",
     "TensorRows",
     "Value",
     "type_name",
@@ -157,8 +158,62 @@ class RuntimeList:
         """The storages that this may be a part of."""
         yield self.cell
 
+    def columns_of_tensors(self) -> Iterator[RuntimeList]:
+        """The lists of tensors that it consists of."""
+        if self.kind == "tensor":
+            yield self
+
     def __repr__(self) -> str:
         return f"{self.kind}s of run-time length"
+
+
+class RuntimeTuples(RuntimeList):
+    """Tuples of run-time number: for each place in them a list of what they have there."""
+
+    def __init__(
+        self,
+        columns: Sequence[RuntimeList],
+        type_name: str | None = None,
+        fields: Sequence[str] = (),
+    ) -> None:
+        self.kind = "tuple"
+        self.shape = None
+        self.columns = tuple(columns)
+        self.type_name = type_name
+        self.fields = tuple(fields)
+
+    def with_columns(self, columns: Sequence[RuntimeList]) -> RuntimeTuples:
+        """Tuples of the same kind."""
+        return RuntimeTuples(columns, self.type_name, self.fields)
+
+    @property
+    def shared(self) -> bool:
+        """Whether two of the tensors may be one."""
+        return any(column.shared for column in self.columns)
+
+    @shared.setter
+    def shared(self, shared: bool) -> None:
+        for column in self.columns:
+            column.shared = shared
+
+    @property
+    def value(self) -> Tensor:
+        """There is no such tensor."""
+        raise UnsupportedError(
+            "a list of tuples whose length is only known at run time, where ONNX has only lists of "
+            "tensors and numbers",
+            ("try  take its parts to lists of their own: [pair[0] for pair in pairs]",),
+        )
+
+    def cells(self) -> Iterator[Cell]:
+        """The storages that the tensors may be a part of."""
+        for column in self.columns:
+            yield from column.cells()
+
+    def columns_of_tensors(self) -> Iterator[RuntimeList]:
+        """The lists of tensors that it consists of."""
+        for column in self.columns:
+            yield from column.columns_of_tensors()
 
 
 class DictValue(Container):

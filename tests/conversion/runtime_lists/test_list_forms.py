@@ -164,16 +164,6 @@ def test_items_that_may_be_none() -> None:
     refuses(growing, X, match="a list of .* or None whose length", dynamic_axes={"x": {0: "n"}})
 
 
-def test_tuples_in_a_list_of_run_time_length_are_refused() -> None:
-    def program(x):
-        found: list[tuple[int, Tensor]] = []
-        for k, row in enumerate(x):
-            found.append((k, row))
-        return len(found)
-
-    refuses(program, X, match=r"a list of \(int, .*whose length", dynamic_axes={"x": {0: "n"}})
-
-
 class Window(nn.Module):
     """Remembers the last rows, at most three."""
 
