@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from exporter.conversion.boundary.shared_memory import overlapping
 from exporter.conversion.boundary.signature import DynamicAxes, Inputs
 from exporter.conversion.boundary.specs import TensorSpec
 from exporter.conversion.boundary.state import FREEZE, InitialState, States, StateType, snapshot
+from exporter.conversion.boundary.state_ties import StateTies
 from exporter.conversion.calls.earlier_meanings import earlier_meanings
 from exporter.conversion.calls.hooks import call_module
 from exporter.conversion.calls.missing import missing_operators
@@ -100,13 +101,15 @@ def _converted(request: Request, *, places: bool) -> Conversion:
     function = method_for(program, declared, request.method, args, request.kwargs, archive.name)
     types: dict[str, StateType] = {}
     shared: dict[str, str] = {}
+    ties = StateTies()
     for _ in range(STATE_ROUNDS):
-        attempt = _Attempt(request, program, function, types, shared, places=places)
+        attempt = _Attempt(request, program, function, types, shared, ties, places=places)
         attempt.run()
         if request.freeze_state:
             return attempt.finish()
         settled = attempt.next_types()
-        if settled == (types, shared):
+        tied = attempt.note_ties(settled[0])
+        if settled == (types, shared) and not tied:
             return attempt.finish()
         types, shared = settled
     raise InputError("the types of the module's state do not settle; declare them with `state`")
@@ -116,7 +119,7 @@ class _Attempt:
     """One run of the method with a given idea of what is state.
 
     `types` are those of the state by qualified name, `shared` names attributes that hold the same
-    object as another one.
+    object as another one, `ties` what attributes may hold the same at the start of a call.
     """
 
     def __init__(
@@ -126,12 +129,14 @@ class _Attempt:
         function: Function,
         types: dict[str, StateType],
         shared: dict[str, str],
+        ties: StateTies,
         *,
         places: bool,
     ) -> None:
         self.request = request
         self.function = function
         self.types = types
+        self.ties = ties
         self.g = Builder(request.opset, fold=request.fold)
         self.interpreter = Interpreter(
             self.g,
@@ -152,6 +157,7 @@ class _Attempt:
                     self.states.enter(qualified, owner.attributes[name])
             self.states.know_values()
             values = self.states.values
+            ties.apply(self.interpreter.journal, values)
             self.tree = self._tree(values | {name: values[first] for name, first in shared.items()})
         self.before = self.after = self._attributes()
         self.result: Value = None
@@ -224,6 +230,16 @@ class _Attempt:
             else:
                 shared[qualified] = first
         return types, shared
+
+    def note_ties(self, names: Collection[str]) -> bool:
+        """Note which of these attributes may hold the same; whether any of that is new.
+
+        After a call, and in the archive.
+        """
+        news = self.ties.note({name: self.after[name][0] for name in names})
+        if not self.types:
+            news = self.ties.note({name: self.before[name][0] for name in names}) or news
+        return news
 
     def _warn_of_written_inputs(self) -> None:
         for cell, given in self.given.items():

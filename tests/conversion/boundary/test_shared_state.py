@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import exporter
 from exporter import InputError, TensorSpec, UnsupportedError
-from tests.conversion.harness import leaves, loaded, script
+from tests.conversion.harness import check_state, leaves, loaded, refuses, script
 
 
 class Memory(nn.Module):
@@ -160,3 +160,75 @@ def test_views_of_one_storage(freeze: bool) -> None:
         exporter.export(script(Views(1)), (VECTOR,), freeze_state=freeze)
     result = exporter.export(script(Views(3)), (VECTOR,), freeze_state=freeze)
     assert list(result.initial_state) == ([] if freeze else ["low"])
+
+
+class Aliased(nn.Module):
+    """On one path an attribute becomes another name of a second one, which each call writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = torch.zeros(3)
+        self.kept = torch.ones(3)
+
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
+        self.total += x
+        if keep:
+            self.kept = self.total
+        return self.kept * 2
+
+
+class OneList(nn.Module):
+    """The same with lists."""
+
+    a: list[int]
+    b: list[int]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = [1], [2]
+
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
+        if keep:
+            self.a = self.b
+        self.b.append(3)
+        return x * len(self.a)
+
+
+class FromTheStart(nn.Module):
+    """One tensor of two names in the archive, until a call changes that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = torch.zeros(3)
+        self.b = self.a
+
+    def forward(self, x: Tensor, apart: bool) -> Tensor:
+        self.b += x
+        found = self.a * 2
+        if apart:
+            self.a = x
+        return found
+
+
+class Shifted(nn.Module):
+    """The names change on all paths, before anybody asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.new, self.old = torch.ones(3), torch.zeros(3)
+
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
+        before = self.old + x
+        self.new += x
+        self.old = self.new
+        return before + self.old
+
+
+@pytest.mark.parametrize("module", [Aliased, OneList, FromTheStart])
+def test_what_may_be_another_attribute_in_the_next_call(module: type[nn.Module]) -> None:
+    refuses(module(), torch.ones(3), True, match="may (share memory|be another)")
+
+
+def test_names_that_change_before_anybody_asks() -> None:
+    calls = [(torch.tensor([float(k), 1.0, 2.0]), k % 2 == 0) for k in range(4)]
+    check_state(Shifted(), *calls)
