@@ -54,7 +54,7 @@ from exporter.conversion.values.objects import (
     OptionalValue,
     Value,
 )
-from exporter.conversion.values.sharing import relate
+from exporter.conversion.values.sharing import Kinship, kinship_of, relate
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.conditions import And, Condition, Not, Or
@@ -87,6 +87,8 @@ class _Side:
     state_forms: dict[Mutable, Form]
     families: list[Families]
     state_families: dict[Mutable, Families]
+    kinships: list[Kinship]
+    state_kinships: dict[Mutable, Kinship]
 
 
 def stage(
@@ -236,6 +238,8 @@ def _stage_side(
             state_forms = {m: form_of(interpreter, s, outside) for m, s in effects.states.items()}
             families = [families_of(r, outside) for r in results]
             state_families = {m: families_of(s, outside) for m, s in effects.states.items()}
+            kinships = [kinship_of(r, frame.start) for r in results]
+            state_kinships = {m: kinship_of(s, frame.start) for m, s in effects.states.items()}
             frozen = [freeze(interpreter, r, outside) for r in results]
             effects.states = {m: freeze(interpreter, s, outside) for m, s in effects.states.items()}
     finally:
@@ -253,6 +257,8 @@ def _stage_side(
         state_forms,
         families,
         state_families,
+        kinships,
+        state_kinships,
     )
 
 
@@ -264,12 +270,14 @@ def _join(
     pairs: list[tuple[Value, Value]] = list(zip(then.frozen, other.frozen, strict=True))
     side_forms = list(zip(then.forms, other.forms, strict=True))
     paths = [list(then.families), list(other.families)]
+    kinships = [list(then.kinships), list(other.kinships)]
     for mutable in touched:
         states = [_state_left(interpreter, side, mutable, condition) for side in (then, other)]
         pairs.append((states[0].frozen, states[1].frozen))
         side_forms.append((states[0].form, states[1].form))
-        for families, state in zip(paths, states, strict=True):
+        for families, kin, state in zip(paths, kinships, states, strict=True):
             families.append(state.families)
+            kin.append(state.kinship)
     start = min(then.frame.start, other.frame.start)
     forms = []
     for sides in side_forms:
@@ -290,7 +298,7 @@ def _join(
     _join_handles(interpreter, condition, then.effects, other.effects, touched)
     for value, sides in zip(joined, side_forms, strict=True):
         _note_shapes(interpreter, condition, value, *sides)
-        relate(value, sides, start)
+    relate(joined, kinships, start)
     tie(interpreter.journal, joined, paths, start)
     return joined[: len(then.results)]
 
@@ -321,6 +329,7 @@ class _State:
     frozen: Value
     form: Form
     families: Families
+    kinship: Kinship
 
 
 def _state_left(
@@ -328,7 +337,10 @@ def _state_left(
 ) -> _State:
     if mutable in side.effects.states:
         return _State(
-            side.effects.states[mutable], side.state_forms[mutable], side.state_families[mutable]
+            side.effects.states[mutable],
+            side.state_forms[mutable],
+            side.state_families[mutable],
+            side.state_kinships[mutable],
         )
     # This side left it alone, but not the tensors, lists and objects in it, perhaps.
     frame = interpreter.journal.open()
@@ -345,7 +357,8 @@ def _state_left(
             before = state_of(interpreter, mutable)
             form = _form_if(interpreter, before, condition, side)
             families = families_of(before, side.outside)
-            return _State(freeze(interpreter, before, side.outside), form, families)
+            kinship = kinship_of(before, side.frame.start)
+            return _State(freeze(interpreter, before, side.outside), form, families, kinship)
     finally:
         interpreter.journal.undo(frame)
 

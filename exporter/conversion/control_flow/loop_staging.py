@@ -127,7 +127,7 @@ class StagedLoop:
         """
         node, noted = self.interpreter.node, len(self.interpreter.preconditions)
         plan = _Plan([self._form(v) for v in self.carried], fixed=self._fixed_at_first())
-        self.kin.note(dict(enumerate(plan.forms)))
+        self.kin.note(dict(enumerate(self.carried)))
         first = True
         for _ in range(ROUNDS):
             try:
@@ -185,12 +185,11 @@ class StagedLoop:
                 continue
             if before is None and self.outside is None:
                 self.ties.note({mutable: families_of(state_of(self.interpreter, mutable))})
-            self.initial_states.setdefault(mutable, state_of(self.interpreter, mutable))
+            if mutable not in self.initial_states:
+                self.initial_states[mutable] = state_of(self.interpreter, mutable)
+                self.kin.note({mutable: self.initial_states[mutable]})
             start = before or self._form(state_of(self.interpreter, mutable))
             states[mutable] = self._met(start, form)
-            self.kin.note({mutable: start})
-        self.kin.note(dict(enumerate(found.forms)))
-        self.kin.note(found.state_forms)
         # The first trip is tried with copies of what may turn out to stay the same object.
         lost = frozenset() if first else plan.lost.union(found.effects.lost)
         poisoned = {} if first else {**plan.poisoned, **found.effects.poisoned}
@@ -267,6 +266,7 @@ class StagedLoop:
                 outputs += list(tensors_of(interpreter, state_of(self.interpreter, mutable), form))
         carry_on = numbers.as_tensor(g, going)
         new_ties = self._note_ties(plan, leaving, effects, held) or newly_lost
+        new_ties = self._note_kin(leaving, effects) or new_ties
         return _Round(
             scope, inputs, carry_on, forms, same, state_forms, effects, outputs, scans, new_ties
         )
@@ -293,6 +293,12 @@ class StagedLoop:
             # What the initial values share depends on which of them are told apart by places.
             news = self.ties.note(self._initial_families(plan), held) or news
         return news
+
+    def _note_kin(self, leaving: Sequence[Value], effects: Effects) -> bool:
+        """Which containers a trip leaves may be one another; whether that is news."""
+        left: dict[Position, Value] = dict(enumerate(leaving))
+        left.update(effects.states.items())
+        return self.kin.note(left)
 
     def _initial_families(self, plan: _Plan) -> dict[Position, Families]:
         """The families of what the first trip starts with."""

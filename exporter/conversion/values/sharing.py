@@ -4,26 +4,21 @@
     kept.append(x)                      # which changes one of the others, too
 
 A container that is joined is a new one, but in the program it is one of those that it was joined
-from. Such containers are *kin*. While none of them changes all is well; asking one after another
-was changed is an error instead of a guess. (Tensors have the like in `aliasing`.)
+from. Such containers are *kin*, and so are two that were joined from one. While none of them
+changes all is well; asking one after another was changed is an error instead of a guess. (Tensors
+have the like in `aliasing`.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, TypeAlias
 
-from exporter.conversion.control_flow.forms import (
-    DictForm,
-    Form,
-    ListForm,
-    ObjectForm,
-    OptionalForm,
-    RuntimeForm,
-    TupleForm,
-)
 from exporter.conversion.values.aliasing import Position
-from exporter.conversion.values.journal import Container, Mutable
+from exporter.conversion.values.journal import Container
 from exporter.conversion.values.objects import (
+    ChoiceValue,
     DictValue,
     ListValue,
     NamedTuple,
@@ -32,67 +27,117 @@ from exporter.conversion.values.objects import (
     Value,
 )
 
-__all__ = ["LoopKin", "relate"]
+__all__ = ["Kinship", "LoopKin", "kinship_of", "relate"]
 
-_PARTS = (TupleForm, ListForm, DictForm, ObjectForm)
+Kinship: TypeAlias = list[tuple[Container, ...]]
+"""For each container in a value, in order, it and its kin."""
 
 
-def relate(value: Value, forms: Iterable[Form], start: int) -> None:
-    """Make a joined value kin of the containers that the paths had there, part by part.
+def kinship_of(value: Value, start: int) -> Kinship:
+    """The containers in a value with their kin. To be taken before the path is undone.
 
-    `start` is when the paths parted: what is younger is out of sight now.
+    What is in those that are older than `start` is not told: they stay what they are.
     """
-    for form in forms:
-        for made, source in _met(value, form, start):
-            if source.born < start <= made.born:
-                made.relate(source)
+    return [(container, *container.kin) for container in _containers(value, start)]
 
 
-def _met(value: Value, form: Form, start: int) -> Iterator[tuple[Container, Container]]:
-    if isinstance(value, OptionalValue):
-        value = value.value
-    if isinstance(form, OptionalForm):
-        form = form.inner
-    if isinstance(value, Container) and value.born >= start:
-        source = getattr(form, "source", None)
-        if isinstance(source, Container):
-            yield value, source
-    if isinstance(form, RuntimeForm) or not isinstance(form, _PARTS):
+def _containers(value: Value, start: int) -> Iterator[Container]:
+    if isinstance(value, ObjectValue) and value.type.kind == "module":
         return
-    inner = _items(value, start)
-    if len(inner) == len(form.items):
-        for item, item_form in zip(inner, form.items, strict=True):
-            yield from _met(item, item_form, start)
+    if isinstance(value, Container):
+        yield value
+        if value.born < start or value.lost:
+            return
+    for item in _items(value):
+        yield from _containers(item, start)
 
 
-def _items(value: Value, start: int) -> Sequence[Value]:
-    """The parts of a tuple, or of a container that was made by the join."""
+def _items(value: Value) -> Sequence[Value]:
+    if isinstance(value, OptionalValue):
+        return (value.value,)
     if isinstance(value, NamedTuple):
         return value.values
     if isinstance(value, tuple):
         return value
-    if not isinstance(value, Container) or value.born < start:
-        return ()
     if isinstance(value, ListValue):
-        return value.items
+        return () if value.growing is not None or value.runtime is not None else value.items
     if isinstance(value, DictValue):
         return list(value.items.values())
+    if isinstance(value, ChoiceValue):
+        return value.options
     return list(value.attributes.values()) if isinstance(value, ObjectValue) else ()
 
 
+def relate(joined: Sequence[Value], paths: Sequence[Sequence[Kinship]], start: int) -> None:
+    """Make kin of joined values and the containers that the paths had there, part by part.
+
+    `start` is when the paths parted: what is younger is out of sight now.
+    """
+    for path in paths:
+        holders: dict[Container, list[Container]] = {}
+        for value, kinship in zip(joined, path, strict=True):
+            made = list(_containers(value, start))
+            alike = len(made) == len(kinship)
+            for i, family in enumerate(kinship):
+                for container in made[i : i + 1] if alike else made:
+                    for member in family:
+                        holders.setdefault(member, []).append(container)
+        for member, found in holders.items():
+            new = [c for c in dict.fromkeys(found) if c.born >= start]
+            for container in new if member.born < start else ():
+                container.relate(member)
+            for one, other in combinations(new, 2):
+                one.relate(other)
+
+
+# A position, a container's number in the value there, and how many that value holds.
+_Leaf: TypeAlias = tuple[Position, int, int]
+
+
 class LoopKin:
-    """What the containers that a loop carries may be: the initial ones, or what a trip left."""
+    """What the containers that a loop carries may be: each other, or outer ones.
+
+    At the start of a trip they are the initial ones or what the trip before left. As with the ties
+    of tensors that is found in rounds: `note` says what one path gives, and is true while there is
+    something new; `apply` relates the values that stand for the carried ones.
+    """
 
     def __init__(self, start: int) -> None:
-        self._start = start
-        self._forms: dict[Position, list[Form]] = {}
+        # Containers that are older than this are outer ones.
+        self.start = start
+        self._kin: set[tuple[_Leaf, _Leaf | Container]] = set()
 
-    def note(self, forms: Mapping[int, Form] | Mapping[Mutable, Form]) -> None:
-        """Add what a path gives for each position."""
-        for position, form in forms.items():
-            self._forms.setdefault(position, []).append(form)
-
-    def apply(self, values: dict[Position, Value]) -> None:
-        """Relate the values that stand for the carried ones."""
+    def note(self, values: Mapping[Any, Value]) -> bool:
+        """Add what a path gives for each position; whether any of it is new."""
+        holders: dict[Container, list[_Leaf]] = {}
         for position, value in values.items():
-            relate(value, self._forms.get(position, ()), self._start)
+            kinship = kinship_of(value, self.start)
+            for i, family in enumerate(kinship):
+                for member in family:
+                    holders.setdefault(member, []).append((position, i, len(kinship)))
+        count = len(self._kin)
+        for member, leaves in holders.items():
+            self._kin.update(combinations(dict.fromkeys(leaves), 2))
+            if member.born < self.start:
+                self._kin.update((leaf, member) for leaf in leaves)
+        return len(self._kin) > count
+
+    def apply(self, values: Mapping[Any, Value]) -> None:
+        """Relate the values that stand for the carried ones."""
+        found: dict[Position, list[Container]] = {
+            position: list(_containers(value, self.start)) for position, value in values.items()
+        }
+
+        def at(leaf: _Leaf | Container) -> list[Container]:
+            if isinstance(leaf, Container):
+                return [leaf]
+            position, index, count = leaf
+            held = found.get(position, [])
+            chosen = [held[index]] if len(held) == count else held
+            return [container for container in chosen if container.born >= self.start]
+
+        for one, other in self._kin:
+            for a in at(one):
+                for b in at(other):
+                    if a is not b:
+                        a.relate(b)

@@ -99,10 +99,67 @@ def in_the_trip_before(x: Tensor, c: bool) -> int:
     return length
 
 
+def two_names_in_one_branch(x: Tensor, c: bool) -> int:
+    if c:
+        a = [x]
+        b = a
+    else:
+        a, b = [x], [x, x]
+    a.append(x)
+    return len(b)
+
+
+def two_entries_in_one_branch(x: Tensor, c: bool) -> int:
+    rows = {"a": [x], "b": [x, x]}
+    if c:
+        rows["a"] = [x]
+        rows["b"] = rows["a"]
+    rows["a"].append(x)
+    return len(rows["b"])
+
+
+def an_attribute_of_another(x: Tensor, c: bool) -> int:
+    holder, rows = Holder([x]), [x, x]
+    if c:
+        holder = Holder([x])
+        rows = holder.rows
+    rows.append(x)
+    return len(holder.rows)
+
+
+def by_way_of_a_new_one(x: Tensor, c: bool) -> int:
+    a = [1]
+    if c:
+        again = a if x.sum() > 0 else [2]
+    else:
+        again = [3]
+    again.append(1)
+    return len(a)
+
+
+def two_names_after_a_trip(x: Tensor, c: bool) -> int:
+    a, b = [x], [x, x]
+    for _ in range(int(c)):
+        a = [x]
+        b = a
+    a.append(x)
+    return len(b)
+
+
+def swapped_in_a_loop(x: Tensor, c: bool) -> int:
+    a, b = [x], [x, x]
+    second = b
+    for _ in range(int(c)):
+        a, b = b, a
+    a.append(x)
+    return len(second)
+
+
 @pytest.mark.parametrize(
     "program",
     [list_of_two, other_way_round, dict_of_two, object_or_new, in_a_tuple, changed_in_a_branch,
-     by_way_of_another, in_zero_trips],
+     by_way_of_another, in_zero_trips, two_names_in_one_branch, two_entries_in_one_branch,
+     an_attribute_of_another, by_way_of_a_new_one, two_names_after_a_trip, swapped_in_a_loop],
 )  # fmt: skip
 def test_asking_one_after_another_was_changed(program: Program) -> None:
     refuses(program, X, True, match=MAY_BE_ANOTHER)
