@@ -114,7 +114,7 @@ def _broadcast(g: Builder, columns: list[Tensor]) -> list[Tensor]:
 def _mask_rank(mask: Tensor) -> int:
     rank = mask.require_rank()
     if rank == 0:
-        raise Unsupported("index with a 0-d mask")
+        raise Unsupported("index with a 0-d mask among others")
     return rank
 
 
@@ -147,8 +147,11 @@ def index_tensor(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> 
 
 
 def _compressed(g: Builder, self: Tensor, mask: Tensor, dim: int) -> Tensor:
-    rank = _mask_rank(mask)
+    rank = mask.require_rank()
     mask = g.cast(mask, BOOL)
+    if rank == 0:
+        # All of the tensor, in a dim of its own, or nothing of it.
+        return g.Compress(g.Unsqueeze(self, axes=[dim]), g.reshape(mask, [1]), axis=dim)
     if self.shape is not None and dim + rank > len(self.shape):
         raise Raised(f"a mask of {rank} dims for the {len(self.shape)} of a tensor")
     if rank == 1:

@@ -263,6 +263,8 @@ def scatter_elements(
         return self
     base, index = at_least(g, self, 1), at_least(g, g.cast(index, INT64), 1)
     axis = wrapped_dim(dim, base.require_rank())
+    if index.require_rank() != base.rank:
+        raise Raised(f"an index of {index.rank} dims into a tensor of {base.rank}")
     index = fitting(g, index, base, axis)
     if isinstance(source, Tensor):
         updates = at_least(g, g.cast(source, self.dtype), 1)

@@ -94,6 +94,7 @@ PICKED: list[Callable[[Tensor], Any]] = [
     lambda x: (x.take_along_dim(x.argmax(1, True), 1), x.take_along_dim(torch.tensor([3, 9]))),
     lambda x: (x.masked_select(x > 4), x.masked_select(x[0, 0] > 1)),
     lambda x: (x.nonzero(), (x > 5).argwhere(), x.nonzero(as_tuple=True), torch.where(x > 3)),
+    lambda x: (x[x.sum() > 3], x[:, x.sum() < 3], x[0, 0, 1][x[0, 0, 1] > 0]),
     lambda x: torch.nonzero_static(x, size=30, fill_value=7),
     lambda x: torch.isin(x, x[0, 0]),
     lambda x: (torch.isin(x, 3), torch.isin(x, x[0, :0], invert=True)),

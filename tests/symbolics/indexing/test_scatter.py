@@ -167,3 +167,10 @@ def test_a_negative_index_of_a_slice_fails(
             program(X, torch.tensor(places), source)
         with pytest.raises(Exception, match="ONNXRuntimeError"):
             run(session, [X, torch.tensor(places), source])
+
+
+def test_a_branch_with_an_index_of_other_dims_is_dropped() -> None:
+    def program(x: Tensor, i: Tensor, wrong: bool) -> Tensor:
+        return x.scatter_reduce(0, i, x, "sum") if wrong else x + 1
+
+    check(program, X, torch.tensor([0, 1]), False, mode="script", opsets=(20,))
