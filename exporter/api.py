@@ -248,11 +248,11 @@ def _live_source(
     method: str,
     constants: dict[str, Any],
 ) -> _Source:
-    from exporter import live, live_floats  # noqa: PLC0415  import torch, which is there already
+    from exporter import live  # noqa: PLC0415  import torch, which is there already
 
     saved = live.to_archive(model, args, kwargs, training, method, constants)
     archive = open_archive(saved.content)
-    archive.floats_written_as_ints = live_floats.floats_written_as_ints(
+    archive.floats_written_as_ints = live.floats_written_as_ints(
         saved.program, method, archive.code.values()
     )
     left = {name: value for name, value in constants.items() if name not in saved.baked}

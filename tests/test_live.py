@@ -14,6 +14,7 @@ import exporter
 from exporter import TensorSpec, export, live
 from exporter.archive import open_archive
 from exporter.errors import ConversionError, InputError
+from exporter.live.arrays import tensor_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -327,7 +328,7 @@ def test_types_that_numpy_lacks(dtype: str) -> None:
     array = live.to_arrays({"a": [tensor]})["a"][0]
     assert array.dtype == getattr(ml_dtypes, dtype)
     assert array.astype(np.float32).tolist() == [1.0, -2.0]
-    assert torch.equal(live._tensor(array).float(), tensor.float())
+    assert torch.equal(tensor_of(array).float(), tensor.float())
 
 
 def test_conjugates_and_grad() -> None:
@@ -416,3 +417,39 @@ def test_a_training_mode_of_pytorch(mode: object) -> None:
     result = exporter.export(module, (torch.ones(2),), training=mode, opset_version=None)
     assert result.report.opset == 20
     assert ("Dropout" in result.report.operators) == (mode is not torch.onnx.TrainingMode.EVAL)
+
+
+class Unscriptable(nn.Module):
+    """What PyTorch's own tracing refuses, since it compiles the module's class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = self.same = nn.Parameter(torch.ones(2))
+        self.register_full_backward_hook(lambda *_: None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.same
+
+    @torch.jit.export
+    def described(self, *parts):
+        return [*parts, lambda: self]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_what_a_trace_does_not_record_need_not_script() -> None:
+    module, x = nn.Sequential(Unscriptable()), torch.tensor([1.0, 2.0])
+    with pytest.raises((RuntimeError, ValueError, torch.jit.frontend.FrontendError)):
+        torch.jit.trace(module, x)
+    assert [v.name for v in export(module, (x,), verify=True).model.graph.inputs] == ["input"]
+
+
+def test_a_trace_leaves_no_classes_behind() -> None:
+    """PyTorch keeps the classes of what it compiles for as long as the process lives."""
+
+    class Passing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x
+
+    name = torch._jit_internal._qualified_name(Passing)
+    live.to_archive(Passing(), (torch.ones(1),))
+    assert torch.jit._state._python_cu.get_class(name) is None
