@@ -21,6 +21,7 @@ from exporter.conversion.interpreter import Options
 from exporter.errors import InputError
 from exporter.onnx_graph.model import finish
 from exporter.onnx_graph.writing import require_target, require_way, write
+from exporter.torchscript.loaded import Loaded
 from symbolics.registry import import_families, require_fit, symbolic
 
 if TYPE_CHECKING:
@@ -159,14 +160,15 @@ def export(
     if path is not None:
         require_target(path)
     with collector_paused():
-        source = _source(model, positional, named, mode, method, fixed)
-        if external_data == "reference" and source.archive.path is None:
+        source = _source(model, positional, named, mode, method, fixed, bound=path is not None)
+        archive = source.archive
+        if external_data == "reference" and (archive is None or archive.path is None):
             raise InputError(
                 "weights can be left in place only in an archive that is given by its path: "
                 "write a live module with torch.jit.save before"
             )
         request = Request(
-            archive=source.archive,
+            loaded=source.loaded,
             method=method,
             args=source.args,
             kwargs=source.kwargs,
@@ -192,15 +194,15 @@ def export(
             domains,
             fold_weights=external_data != "reference",
         )
-    result.archive = source.archive
+    result.archive = archive
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started
     if verify:
         from exporter.verification import CallPlan, verify_export  # noqa: PLC0415  starts onnxruntime
 
-        plan = CallPlan.of(source.archive, method, source.args, source.kwargs, source.constants)
+        plan = CallPlan.of(source.loaded, method, source.args, source.kwargs, source.constants)
         result.verification = verify_export(
-            result, plan, pytorch=source.archive.loadable, method=method, training=mode
+            result, plan, pytorch=source.loadable(), method=method, training=mode
         )
     if path is not None:
         result.save(path, external_data)
@@ -208,9 +210,13 @@ def export(
 
 
 class _Source(NamedTuple):
-    """What is converted: an archive, and arguments that are arrays, numbers and specs."""
+    """What is converted: a program, and arguments that are arrays, numbers and specs."""
 
-    archive: Archive
+    loaded: Loaded
+    archive: Archive | None
+    """Where the program was read from, None for a live object."""
+    loadable: Callable[[], str | os.PathLike[str] | bytes | memoryview]
+    """What PyTorch can load it from."""
     args: Sequence[Any] | None
     kwargs: dict[str, Any]
     constants: dict[str, Any]
@@ -226,18 +232,21 @@ def _source(
     training: str,
     method: str,
     constants: dict[str, Any],
+    *,
+    bound: bool,
 ) -> _Source:
     is_archive = isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview))
     # A module may have a method `read` of its own.
     is_file = hasattr(model, "read") and not _is_of_torch(model)
     if "torch" in sys.modules and not is_archive and not is_file:
-        return _live_source(model, args, kwargs, training, method, constants)
+        return _live_source(model, args, kwargs, training, method, constants, bound=bound)
     archive = open_archive(model)
     if _has_tensors((args, kwargs, constants)):
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 
         args, kwargs, constants = map(live.to_arrays, (args, kwargs, constants))
-    return _Source(archive, args, kwargs, constants, [])
+    loaded = Loaded.of(archive)
+    return _Source(loaded, archive, lambda: archive.loadable, args, kwargs, constants, [])
 
 
 def _live_source(
@@ -247,23 +256,24 @@ def _live_source(
     training: str,
     method: str,
     constants: dict[str, Any],
+    *,
+    bound: bool,
 ) -> _Source:
     from exporter import live  # noqa: PLC0415  import torch, which is there already
 
-    saved = live.to_archive(model, args, kwargs, training, method, constants)
-    archive = open_archive(saved.content)
-    archive.floats_written_as_ints = live.floats_written_as_ints(
-        saved.program, method, archive.code.values()
-    )
-    left = {name: value for name, value in constants.items() if name not in saved.baked}
+    call = live.Call(model, args, kwargs, training, method, constants)
+    found = live.to_program(call, bound=bound)
+    left = {name: value for name, value in constants.items() if name not in found.baked}
     return _Source(
-        archive,
-        saved.args,
-        saved.kwargs,
+        found.loaded,
+        None,
+        found.content,
+        found.args,
+        found.kwargs,
         live.to_arrays(left),
-        saved.warnings,
-        saved.names,
-        saved.result_names,
+        found.warnings,
+        found.names,
+        found.result_names,
     )
 
 

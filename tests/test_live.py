@@ -40,6 +40,10 @@ class Blocks(nn.Module):
         return self.drop(self.norm(x)) + self.cache
 
 
+def archived(model: object, args: object = None, *rest: object, **options: object) -> live.Saved:
+    return live.to_archive(live.Call(model, args, *rest, **options))
+
+
 def code_of(saved: live.Saved) -> str:
     return "\n".join(open_archive(bytes(saved.content)).code.values())
 
@@ -54,7 +58,7 @@ def test_a_module_is_as_before(training: str) -> None:
     module.drop.eval()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     replaced, cache, attributes = module.replaced, module.cache, set(module.__dict__)
-    live.to_archive(module, (torch.randn(4, 3),), training=training)
+    archived(module, (torch.randn(4, 3),), training=training)
     assert type(module) is Blocks
     assert module.training
     assert module.norm.training
@@ -71,7 +75,7 @@ def test_a_module_is_as_before(training: str) -> None:
 
 
 def test_the_archive_holds_the_state_from_before_the_trace() -> None:
-    saved = live.to_archive(Blocks(), (torch.randn(4, 3),), training="train")
+    saved = archived(Blocks(), (torch.randn(4, 3),), training="train")
     norm = open_archive(saved.content).root.attributes["norm"]
     assert norm.attributes["running_mean"].numpy().tolist() == [0, 0, 0]
 
@@ -84,7 +88,7 @@ def test_a_module_is_as_before_when_tracing_fails() -> None:
 
     module = Failing()
     with pytest.raises(ConversionError, match=r"tracing Failing.forward failed: no such luck"):
-        live.to_archive(module, (torch.ones(1),))
+        archived(module, (torch.ones(1),))
     assert type(module) is Failing
     assert module.training
     assert not hasattr(module, "late")
@@ -93,10 +97,10 @@ def test_a_module_is_as_before_when_tracing_fails() -> None:
 def test_modes_decide_what_is_traced() -> None:
     module = nn.Sequential(nn.Dropout(0.5))
     x = torch.ones(100)
-    assert "False" in code_of(live.to_archive(module, (x,)))
-    np.testing.assert_array_equal(ran(live.to_archive(module, (x,)), x.numpy())[0], x.numpy())
+    assert "False" in code_of(archived(module, (x,)))
+    np.testing.assert_array_equal(ran(archived(module, (x,)), x.numpy())[0], x.numpy())
     for training in ("train", "preserve"):
-        saved = live.to_archive(module, (x,), training=training)
+        saved = archived(module, (x,), training=training)
         result = live.ArchiveProgram(saved.content, training="preserve")((x.numpy(),), {})
         assert (result[0] == 0).any()
 
@@ -112,7 +116,7 @@ def test_none_strings_and_keywords() -> None:
             return y if scale is None else y * scale
 
     x, b = torch.ones(2), torch.full((2,), 3.0)
-    saved = live.to_archive(
+    saved = archived(
         Module(), (x, "add", None), {"bias": {"b": (x, b), "unused": None}, "scale": 2.0}
     )
     assert len(saved.args) == 3
@@ -130,7 +134,7 @@ def test_specs_are_traced_with_made_up_values_and_stay_specs() -> None:
         def forward(self, x, more):
             return x, more["a"]
 
-    saved = live.to_archive(Module(), specs)
+    saved = archived(Module(), specs)
     assert saved.args == specs
 
 
@@ -140,7 +144,7 @@ def test_hooks_see_the_call_that_was_given() -> None:
     module.register_forward_pre_hook(
         lambda m, args, kwargs: seen.append((args, sorted(kwargs))), with_kwargs=True
     )
-    live.to_archive(module, (), {"input": torch.ones(1, 2)})
+    archived(module, (), {"input": torch.ones(1, 2)})
     assert seen == [((), ["input"])]
     assert len(module._forward_pre_hooks) == 1
 
@@ -171,7 +175,7 @@ def test_results_of_all_kinds(make: object, count: int) -> None:
         def forward(self, x):
             return make(x)
 
-    saved = live.to_archive(Module(), (torch.ones(2),))
+    saved = archived(Module(), (torch.ones(2),))
     assert len(ran(saved, np.ones(2, np.float32))) == count
 
 
@@ -180,7 +184,7 @@ def test_fields_keep_their_names() -> None:
         def forward(self, x):
             return Found(x, x)
 
-    code = code_of(live.to_archive(Module(), (torch.ones(2),)))
+    code = code_of(archived(Module(), (torch.ones(2),)))
     assert '"boxes"' in code
     assert '"scores"' in code
 
@@ -234,7 +238,7 @@ def test_named_tuples_as_arguments() -> None:
         def forward(self, p):
             return p.x - p.y
 
-    saved = live.to_archive(Module(), (Point(torch.ones(1), torch.zeros(1)),))
+    saved = archived(Module(), (Point(torch.ones(1), torch.zeros(1)),))
     assert ran(saved, *saved.args)[0] == 1
 
 
@@ -246,17 +250,15 @@ def test_another_method() -> None:
         def encode(self, x, factor=None):
             return x * 2 if factor is None else x * factor
 
-    saved = live.to_archive(
-        Module(), (torch.ones(1),), {"factor": torch.ones(1) * 5}, "eval", "encode"
-    )
+    saved = archived(Module(), (torch.ones(1),), {"factor": torch.ones(1) * 5}, "eval", "encode")
     assert live.ArchiveProgram(saved.content, "encode")(saved.args, {})[0] == 5
     with pytest.raises(InputError, match="no method 'decode'"):
-        live.to_archive(Module(), (torch.ones(1),), method="decode")
+        archived(Module(), (torch.ones(1),), method="decode")
 
 
 def test_the_fused_encoder_layer_is_not_traced() -> None:
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    code = code_of(live.to_archive(layer, (torch.randn(1, 3, 8),)))
+    code = code_of(archived(layer, (torch.randn(1, 3, 8),)))
     assert "_transformer_encoder_layer_fwd" not in code
     assert "_native_multi_head_attention" not in code
     assert torch.backends.mha.get_fastpath_enabled()
@@ -283,7 +285,7 @@ def test_autograd_functions_are_seen_into() -> None:
         def forward(self, x):
             return Triple.apply(Double.apply(x))
 
-    saved = live.to_archive(Module(), (torch.ones(1),))
+    saved = archived(Module(), (torch.ones(1),))
     assert ran(saved, np.ones(1, np.float32))[0] == 6
     assert "apply" in torch.autograd.Function.__dict__
     assert Double.apply(torch.ones(1, requires_grad=True)).requires_grad
@@ -296,7 +298,7 @@ def test_tracer_warnings_are_kept_and_others_passed_on() -> None:
             return x if x.sum() > 0 else -x
 
     with pytest.warns(UserWarning, match="mine"):
-        saved = live.to_archive(Module(), (torch.ones(2),))
+        saved = archived(Module(), (torch.ones(2),))
     assert len(saved.warnings) == 1
     assert "test_live.py" in saved.warnings[0]
     assert "boolean" in saved.warnings[0]
@@ -304,7 +306,7 @@ def test_tracer_warnings_are_kept_and_others_passed_on() -> None:
 
 def test_scripted_objects_are_saved_as_they_are() -> None:
     module = torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.Dropout()))
-    saved = live.to_archive(module, (torch.ones(1, 2),))
+    saved = archived(module, (torch.ones(1, 2),))
     assert module.training
     assert saved.args[0].shape == (1, 2)
     assert open_archive(saved.content).root.attributes["training"] is True
@@ -313,13 +315,13 @@ def test_scripted_objects_are_saved_as_they_are() -> None:
     def function(x, y: int = 2):
         return x + y
 
-    assert ran(live.to_archive(function), np.ones(1, np.float32), 4)[0] == 5
+    assert ran(archived(function), np.ones(1, np.float32), 4)[0] == 5
 
 
 def test_a_traced_submodule_is_saved() -> None:
     traced = torch.jit.trace(nn.Sequential(nn.Sequential(nn.Linear(2, 2))), torch.ones(1, 2))
     inner = getattr(traced, "0")
-    assert "forward" in code_of(live.to_archive(inner))
+    assert "forward" in code_of(archived(inner))
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float8_e5m2", "float8_e4m3fn"])
@@ -347,7 +349,7 @@ def test_conjugates_and_grad() -> None:
 )
 def test_what_can_not_be_saved(model: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        live.to_archive(model)
+        archived(model)
 
 
 def test_sparse_arguments_are_refused() -> None:
@@ -367,7 +369,7 @@ def test_a_program_runs_and_tells_its_state() -> None:
             self.count += 1
             return self.total
 
-    program = live.ArchiveProgram(live.to_archive(torch.jit.script(Counter())).content)
+    program = live.ArchiveProgram(archived(torch.jit.script(Counter())).content)
     for step in (1, 2):
         assert program((np.ones(1, np.float32),), {})[0] == step
     assert program.state("total")[0] == 2
@@ -451,5 +453,5 @@ def test_a_trace_leaves_no_classes_behind() -> None:
             return x
 
     name = torch._jit_internal._qualified_name(Passing)
-    live.to_archive(Passing(), (torch.ones(1),))
+    archived(Passing(), (torch.ones(1),))
     assert torch.jit._state._python_cu.get_class(name) is None

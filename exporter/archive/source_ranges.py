@@ -15,9 +15,11 @@ from typing import NamedTuple
 from exporter.archive.unpickler import unpickle
 from exporter.errors import ArchiveError
 
-__all__ = ["SourceFrame", "SourceRange", "SourceRanges"]
+__all__ = ["SourceFrame", "SourceRange", "SourceRanges", "traced_range"]
 
 _FRAME = re.compile(r"(?P<file>.+)\((?P<line>\d+)\): (?P<function>.+)")
+# What calls the module that is traced: PyTorch, or this package.
+_AROUND = ("torch/jit/_trace.py", "torch/jit/__init__.py", "exporter/live/calls.py")
 _WITH_STRING_TABLE = "FORMAT_WITH_STRING_TABLE"
 
 
@@ -87,10 +89,9 @@ class SourceRanges:
     def _range(self, entry: tuple[object, int, int]) -> SourceRange | None:
         source, start, _end = entry
         text, filename, first_line = self._source(source)
-        frames = _stack(text)
-        if frames:
-            place = _users_frame(frames)
-            return SourceRange(place.filename, place.line, 0, "", frames)
+        traced = traced_range(text)
+        if traced is not None:
+            return traced
         if not text:
             return None
         # Offsets count the bytes of the C++ string.
@@ -123,6 +124,15 @@ class SourceRanges:
         return read
 
 
+def traced_range(text: str) -> SourceRange | None:
+    """Read the range of a traced operation, None for a text that is no call stack."""
+    frames = _stack(text)
+    if not frames:
+        return None
+    place = _users_frame(frames)
+    return SourceRange(place.filename, place.line, 0, "", frames)
+
+
 def _stack(text: str) -> tuple[SourceFrame, ...]:
     """Parse the frames, if each line of the text is one."""
     frames = []
@@ -138,7 +148,7 @@ def _users_frame(frames: tuple[SourceFrame, ...]) -> SourceFrame:
     """Choose the innermost frame outside PyTorch within the traced call, else the innermost."""
     for frame in frames:
         path = frame.filename.replace("\\", "/")
-        if path.endswith(("torch/jit/_trace.py", "torch/jit/__init__.py")):
+        if path.endswith(_AROUND):
             break
         if "/torch/" not in path:
             return frame

@@ -16,6 +16,7 @@ from exporter.commands import notation, report
 from exporter.commands.files import Arrays, check_targets, read_arrays, write_state
 from exporter.commands.outcome import print_json
 from exporter.commands.progress import Progress
+from exporter.torchscript.loaded import Loaded
 from exporter.torchscript.program import Program
 from exporter.torchscript.types import OptionalType, StrType, Type
 
@@ -210,7 +211,7 @@ def _verified(
     tolerance: Tolerance = Tolerance(rtol, atol)
     if arrays is not None and expected is not None:
         return verify_arrays(exported, arrays, expected, tolerance)
-    plan = CallPlan.of(archive, method, args, kwargs, constants)
+    plan = CallPlan.of(Loaded.of(archive), method, args, kwargs, constants)
     if arrays is not None:
         names = [name for name, *_ in exported.report.inputs if name not in exported.initial_state]
         plan.use(names, arrays)

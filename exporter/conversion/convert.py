@@ -10,7 +10,6 @@ import numpy as np
 import onnx_ir as ir
 
 import symbolics  # noqa: F401  registers the operators
-from exporter.archive import Archive
 from exporter.conversion.boundary.argument_binding import bound_arguments
 from exporter.conversion.boundary.results import Outputs
 from exporter.conversion.boundary.shared_memory import overlapping
@@ -31,6 +30,7 @@ from exporter.conversion.values.tensors import SharedMemoryError, TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Node
+from exporter.torchscript.loaded import Loaded
 from exporter.torchscript.program import Program
 
 __all__ = ["Conversion", "Request", "convert", "metadata"]
@@ -43,7 +43,7 @@ STATE_ROUNDS = 16
 class Request:
     """What is to be converted and how. `args` and `kwargs` hold arrays, numbers and specs."""
 
-    archive: Archive
+    loaded: Loaded
     method: str = "forward"
     args: Sequence[object] | None = None
     kwargs: Mapping[str, object] = field(default_factory=dict)
@@ -92,13 +92,11 @@ def convert(request: Request) -> Conversion:
 
 def _converted(request: Request, *, places: bool) -> Conversion:
     """Stage a method, again where it turns out to have state; see `state`."""
-    archive = request.archive
-    program = Program(
-        archive.code, archive.constants, archive.source_ranges, archive.floats_written_as_ints
-    )
-    declared = program.class_type(archive.root.type_name)
+    loaded = request.loaded
+    program = loaded.program
+    declared = program.class_type(loaded.root.type_name)
     args = list(request.args or ())
-    function = method_for(program, declared, request.method, args, request.kwargs, archive.name)
+    function = method_for(program, declared, request.method, args, request.kwargs, loaded.name)
     types: dict[str, StateType] = {}
     shared: dict[str, str] = {}
     ties = StateTies()
@@ -143,7 +141,7 @@ class _Attempt:
             program,
             request.options,
             places=places,
-            earlier=earlier_meanings(request.archive.version),
+            earlier=earlier_meanings(request.loaded.version),
         )
         self.inputs = Inputs(self.g, request.input_names, request.dynamic_axes)
         self.arguments, self.notes = self._bound(program)
@@ -166,7 +164,7 @@ class _Attempt:
         request = self.request
         args = request.args
         if args is None and not request.kwargs:
-            args = request.archive.traced_inputs.get(request.method)
+            args = request.loaded.traced_inputs().get(request.method)
         bound, notes = bound_arguments(
             program,
             self.function,
@@ -180,7 +178,7 @@ class _Attempt:
     def _tree(self, state: dict[str, Value]) -> ModuleTree:
         return ModuleTree(
             self.interpreter,
-            self.request.archive.root,
+            self.request.loaded.root,
             training=self.request.training,
             state=state,
         )
@@ -293,7 +291,7 @@ class _Attempt:
         written = [n for n, (_, old) in self.before.items() if _is_written(old, self.after[n][1])]
         if not self.types and not written:
             return
-        shared = overlapping(self.request.archive.root)
+        shared = overlapping(self.request.loaded.root)
         for name in (*self.states.names, *written):
             if name in shared:
                 raise UnsupportedError(

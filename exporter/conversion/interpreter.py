@@ -78,9 +78,9 @@ class Options:
 
 @dataclass
 class Frame:
-    """One active call: the function and, in a method, the path of its module."""
+    """One active call: the function's name and, in a method, the path of its module."""
 
-    function: Function
+    function: str
     path: str
 
 
@@ -121,7 +121,7 @@ class Interpreter:
         graph = function.graph
         environment: Environment = dict(zip(graph.block.inputs, bound, strict=True))
         outer_path, outer_node = self.g.module_path, self.node
-        self.frames.append(Frame(function, path))
+        self.frames.append(Frame(function.name, path))
         self.g.module_path = path
         try:
             results = self.run_block(graph.block, environment)
@@ -131,6 +131,17 @@ class Interpreter:
         if not results:
             return None
         return results[0] if len(results) == 1 else tuple(results)
+
+    def run_within(self, path: str, function: str, block: Block, environment: Environment) -> None:
+        """Run what a trace ran in a module; errors say so."""
+        outer_path = self.g.module_path
+        self.frames.append(Frame(function, path))
+        self.g.module_path = path
+        try:
+            self.run_block(block, environment)
+        finally:
+            self.frames.pop()
+            self.g.module_path = outer_path
 
     def _parameters(
         self, function: Function, args: Sequence[Value], kwargs: Mapping[str, Value]
@@ -334,7 +345,7 @@ class Interpreter:
         error.located = True  # type: ignore[attr-defined]
         frame = self.frames[-1]
         where = frame.path or "the model itself"
-        error.notes.insert(0, f"in   {where}  ({short_name(frame.function.name)})")
+        error.notes.insert(0, f"in   {where}  ({short_name(frame.function)})")
         error.notes.insert(1, f"at   {node.place}")
 
 

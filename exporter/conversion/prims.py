@@ -510,6 +510,16 @@ def wait(interpreter: Interpreter, node: Node, environment: Environment) -> Sequ
     return [environment[node.inputs[0]]]
 
 
+@prim("prim::TracedModuleForward")
+def traced_module(
+    interpreter: Interpreter, node: Node, environment: Environment
+) -> Sequence[Value]:
+    """What a trace ran in a module."""
+    path, function = str(node.attributes["path"]), str(node.attributes["function"])
+    interpreter.run_within(path, function, node.blocks[0], environment)
+    return []
+
+
 @prim("prim::If")
 def branch(interpreter: Interpreter, node: Node, environment: Environment) -> Sequence[Value]:
     """A branch: taken if its condition is known, else an ONNX `If`."""

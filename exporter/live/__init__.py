@@ -7,14 +7,17 @@ each submodule in its own mode, the same class, the same hooks.
 
 from exporter.live.archives import Saved, to_archive
 from exporter.live.arrays import flat_arrays, to_arrays
-from exporter.live.floats import floats_written_as_ints
+from exporter.live.programs import LiveProgram, to_program
 from exporter.live.running import ArchiveProgram
+from exporter.live.tracing import Call
 
 __all__ = [
     "ArchiveProgram",
+    "Call",
+    "LiveProgram",
     "Saved",
     "flat_arrays",
-    "floats_written_as_ints",
     "to_archive",
     "to_arrays",
+    "to_program",
 ]

@@ -48,8 +48,15 @@ def restored(model: nn.Module) -> Iterator[None]:
         with torch.no_grad():
             # Not by `_version`: batch normalization writes its statistics without counting.
             for key, value in values.items():
-                if not torch.equal(tensors[key], value):
+                if not _same(tensors[key], value):
                     tensors[key].copy_(value)
+
+
+def _same(tensor: torch.Tensor, value: torch.Tensor) -> bool:
+    """Whether the values are known to be the same; a tensor on the meta device has none."""
+    if tensor.is_meta:
+        return True
+    return tensor.layout is torch.strided and torch.equal(tensor, value)
 
 
 @contextmanager

@@ -1,73 +1,121 @@
-"""Traces a module: the operators that a call of it runs, as a TorchScript program."""
+"""Traces a module and leaves it as it was: what must hold meanwhile, and what a call becomes."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 from torch import nn
-from torch.jit import _trace
 
-__all__ = ["plain_operators", "recorded_notes", "traced_module"]
+from exporter.errors import ConversionError, InputError
+from exporter.live.arrays import Examples
+from exporter.live.calls import Adapter
+from exporter.live.restoring import in_mode, noted_assignments, restored
+
+__all__ = ["Call", "Traced", "traced"]
+
+MODES = ("eval", "preserve", "train")
+
+T = TypeVar("T")
 
 
-def traced_module(
-    model: nn.Module, method: str, arguments: tuple[Any, ...], names: Sequence[str]
-) -> torch._C.ScriptModule:
-    """What `torch.jit.trace_module` makes: a program with a method for each module that is called.
+class Call(NamedTuple):
+    """What is exported: the method of an object, with the arguments that it is called with."""
 
-    PyTorch compiles each module's class to get there, attributes and properties that no trace has
-    among it, which takes longer than the trace. Here the modules get just what a trace can refer
-    to. They live in a compilation unit of their own, so that they go when the trace does.
+    model: object
+    args: Sequence[Any] | None = None
+    kwargs: Mapping[str, Any] = {}
+    training: str = "eval"
+    method: str = "forward"
+    constants: Mapping[str, Any] = {}
+    """Arguments as well, whose values stay in a trace."""
+
+    def check(self) -> None:
+        """Raise an error for what can't be exported, whatever it does."""
+        model, name = self.model, type(self.model).__name__
+        if self.training not in MODES:
+            raise InputError(f"training is one of {', '.join(MODES)}, not {self.training!r}")
+        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            raise InputError(
+                f"a {name} can't be exported",
+                ("export the module that it wraps: model.module",),
+            )
+        if isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
+            return
+        if not isinstance(model, nn.Module):
+            raise InputError(
+                f"an object of type {name} can't be exported: give an nn.Module, "
+                "a ScriptModule, a ScriptFunction, or the path, bytes or file object of an archive"
+            )
+        if self.args is None and not self.kwargs and not self.constants:
+            raise InputError(
+                f"{name} must be traced, and there are no arguments to trace it with",
+                ("give example arguments, or script the module: torch.jit.script(module)",),
+            )
+        if not callable(getattr(model, self.method, None)):
+            raise InputError(f"{name} has no method {self.method!r}")
+        if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+            raise InputError(
+                f"{name} has parameters that its first call makes", ("call it once before",)
+            )
+
+
+class Traced(NamedTuple, Generic[T]):
+    """A trace, and the arguments that it takes for those that were given.
+
+    It leaves out what is no tensor (None, strings) and takes the rest by position.
     """
-    module = _module_for(model, torch._C.CompilationUnit())
-    entry = model if method == "forward" else getattr(model, method)
-    paths = {part: f"__module.{name}" for name, part in model.named_modules() if name}
-    with _scopes(paths):
-        module._create_method_from_trace(
-            method, entry, arguments, _variable_names(), False, False, list(names), True
-        )
-    return module
+
+    trace: T
+    args: tuple[Any, ...]
+    warnings: list[str]
+    names: Mapping[str, str]
+    """What its parameters are in the call that was given: `d_a` is `d.a`."""
+    result_names: Sequence[str]
+    """What the tensors of its result are in what the module returned."""
 
 
-def _module_for(model: nn.Module, unit: torch._C.CompilationUnit) -> torch._C.ScriptModule:
-    """A module of a program, with the tensors, packed weights and modules of a live one."""
-    if isinstance(model, torch.jit.ScriptModule):
-        return model._c
-    name = torch._jit_internal._qualified_name(type(model))
-    module = torch._C.ScriptModule(name, unit, True)
-    for held in (model._parameters, model._buffers):
-        for name, tensor in held.items():
-            if tensor is not None:
-                module._register_attribute(name, torch._C.TensorType.get(), tensor)
-    for name, part in model._modules.items():
-        if part is not None:
-            inner = _module_for(part, unit)
-            module._register_attribute(name, inner._type(), inner)
-    module._register_attribute("training", torch._C.BoolType.get(), model.training)
-    for name, value in model.__dict__.items():
-        if torch._C._jit_is_script_object(value) and not module.hasattr(name):
-            module._register_attribute(name, torch._C._jit_try_infer_type(value).type(), value)
-    return module
+def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
+    """Trace a plain module; afterwards it is what it was.
 
-
-@contextmanager
-def _scopes(names: dict[nn.Module, str]) -> Iterator[None]:
-    """Let the tracer note in which module an operator was called, by these names."""
-    outer = _trace._trace_module_map
-    _trace._trace_module_map = names
-    try:
-        yield
-    finally:
-        _trace._trace_module_map = outer
-
-
-def _variable_names() -> Callable[[torch.Tensor], str]:
-    """What the tracer asks for the names of tensors, which nobody reads here."""
-    return lambda _: ""
+    The tracer calls the module with the adapter's arguments. What it returns shares its tensors
+    with the module, so they have their values of the start only from then on.
+    """
+    model, method = call.model, call.method
+    assert isinstance(model, nn.Module)
+    examples = Examples()
+    adapter = Adapter(
+        model,
+        method,
+        examples.tensors(tuple(call.args or ())),
+        examples.tensors(dict(call.kwargs)),
+        dict(call.constants),
+    )
+    notes: list[str] = []
+    with (
+        restored(model),
+        in_mode(model, call.training),
+        recorded_notes(notes),
+        noted_assignments(model, notes),
+    ):
+        try:
+            with plain_operators(), torch.no_grad(), adapter.installed():
+                trace = tracer(adapter)
+        except Exception as error:
+            reason = str(error).strip() or type(error).__name__
+            raise ConversionError(
+                f"tracing {type(model).__name__}.{method} failed: {reason.splitlines()[0]}",
+                (
+                    *(f"  {line}" for line in reason.splitlines()[1:12]),
+                    "a module that can't be traced may still script: torch.jit.script(module)",
+                ),
+            ) from error
+    return Traced(
+        trace, examples.arrays(adapter.arguments), notes, adapter.names, adapter.result_names
+    )
 
 
 @contextmanager

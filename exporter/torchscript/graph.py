@@ -23,6 +23,8 @@ Besides operators (`aten::add`, `mylib::op`, `prim::dtype`), these kinds occur:
     prim::fork(), prim::awaitable(), a block    its output is the result, once waited for
     prim::Enter(manager), prim::Exit(manager)   around the nodes of a `with`
     prim::RaiseException(message, class name)   the class name may be missing
+    prim::TracedModuleForward[path, function](), a block
+        what a trace ran in a module: its values are seen outside
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from exporter.torchscript.record import CodeRecord, SourceRange
+from exporter.torchscript.record import Places, SourceRange
 from exporter.torchscript.types import Type
 
 __all__ = [
@@ -85,7 +87,7 @@ class Node:
         inputs: Sequence[Value] = (),
         keywords: tuple[str, ...] = (),
         attributes: dict[str, object] | None = None,
-        record: CodeRecord | None = None,
+        record: Places | None = None,
         offset: int = 0,
     ) -> None:
         self.kind = kind
@@ -112,8 +114,7 @@ class Node:
                 return f"{source.filename}:{source.line}{text}"
         if self._record is None:
             return repr(self)
-        number, text = self._record.line_at(self._offset)
-        return f"line {number} of {self._record.module} in the archive    {text}"
+        return self._record.described(self._offset)
 
     def __repr__(self) -> str:
         outputs = ", ".join(map(repr, self.outputs))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from exporter.archive import EnumMember
 from exporter.errors import ScriptError
@@ -32,7 +33,7 @@ class Program:
     parsed at the first question about one of its names, a body lowered at the first use of its
     graph: an archive's methods that nobody calls cost nothing. Syntax trees are let go once they
     are read, for they are many small objects. `floats` are the integers of the code that are to be
-    read as floats.
+    read as floats. `classes` are some that need no reading.
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class Program:
         constants: Sequence[object] = (),
         source_ranges: Callable[[str], SourceRanges | None] | None = None,
         floats: Collection[int] = (),
+        classes: Mapping[str, ClassType] = MappingProxyType({}),
     ) -> None:
         self.constants = constants
         self._code = code
         self._source_ranges = source_ranges
         self._floats = floats
         self._definitions: dict[str, dict[str, tuple[CodeRecord, ast.stmt]]] = {}
-        self._classes: dict[str, ClassType] = {}
+        self._classes = dict(classes)
         self._functions: dict[str, Function] = {}
 
     def has_class(self, qualified: str) -> bool:

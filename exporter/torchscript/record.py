@@ -20,7 +20,7 @@ from typing import Protocol
 from exporter.errors import ScriptError
 from exporter.torchscript.deep_code import parse_code
 
-__all__ = ["CodeRecord", "SourceRange", "SourceRanges"]
+__all__ = ["CodeRecord", "Places", "SourceRange", "SourceRanges"]
 
 
 class SourceRange(Protocol):
@@ -48,6 +48,16 @@ class SourceRanges(Protocol):
 
     def at(self, byte_offset: int) -> SourceRange | None:
         """Where the statement at this offset of the record came from."""
+
+
+class Places(Protocol):
+    """Where nodes came from, by what they have for an offset."""
+
+    def source_at(self, offset: int, /) -> SourceRange | None:
+        """The user's source, if that is known."""
+
+    def described(self, offset: int, /) -> str:
+        """What to say where it is not."""
 
 
 _WORDS = "|".join(word for word in keyword.kwlist if word not in ("None", "True", "False"))
@@ -128,10 +138,11 @@ class CodeRecord:
         """The user's source for a position in this record, if the archive tells."""
         return self._ranges.at(byte_offset) if self._ranges is not None else None
 
-    def line_at(self, byte_offset: int) -> tuple[int, str]:
-        """Number, from 1, and text of a line of this record."""
+    def described(self, byte_offset: int) -> str:
+        """The line of this record, in words."""
         number = bisect_right(self.line_offsets, byte_offset)
-        return number, self.text.split("\n")[number - 1].strip()
+        text = self.text.split("\n")[number - 1].strip()
+        return f"line {number} of {self.module} in the archive    {text}"
 
     def segment(self, node: ast.AST) -> str:
         """The text of one node, as the record has it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from exporter.archive import Archive, EnumMember
+from exporter.archive import EnumMember
 from exporter.conversion.boundary.argument_binding import bound_arguments
 from exporter.conversion.boundary.arguments import (
     Argument,
@@ -27,6 +27,7 @@ from exporter.conversion.boundary.arguments import (
 from exporter.conversion.boundary.specs import SequenceSpec
 from exporter.conversion.calls.overloads import method_for
 from exporter.errors import InputError
+from exporter.torchscript.loaded import Loaded
 from exporter.torchscript.program import Program
 from exporter.verification.samples import Array, Sample, array_for, list_for
 
@@ -47,18 +48,18 @@ class CallPlan:
     @classmethod
     def of(
         cls,
-        archive: Archive,
+        loaded: Loaded,
         method: str,
         args: Sequence[object] | None,
         kwargs: Mapping[str, object],
         constants: Mapping[str, object],
     ) -> CallPlan:
         """Plan the calls of a method, by the arguments that it was converted with."""
-        program = Program(archive.code, archive.constants, archive.source_ranges)
+        program = loaded.program
         if args is None and not kwargs:
-            args = archive.traced_inputs.get(method)
-        declared = program.class_type(archive.root.type_name)
-        function = method_for(program, declared, method, list(args or ()), kwargs, archive.name)
+            args = loaded.traced_inputs().get(method)
+        declared = program.class_type(loaded.root.type_name)
+        function = method_for(program, declared, method, list(args or ()), kwargs, loaded.name)
         bound, _ = bound_arguments(program, function, args, kwargs, constants)
         given = {*kwargs, *constants}
         for parameter in function.parameters[1 + len(args or ()) :]:

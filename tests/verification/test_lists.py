@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from exporter import OptionalSpec, SequenceSpec, TensorSpec, VerificationError, export
 from exporter.archive import open_archive
 from exporter.errors import InputError
+from exporter.torchscript.loaded import Loaded
 from exporter.verification import CallPlan, verify_arrays, verify_export
 from tests.conversion.harness import script
 
@@ -66,7 +67,7 @@ def test_lengths_and_absence_are_varied(archive: bytes) -> None:
 
 def test_a_smoke_run_varies_them_too(archive: bytes) -> None:
     exported = export(archive, ARGS)
-    plan = CallPlan.of(open_archive(archive), "forward", ARGS, {}, {})
+    plan = CallPlan.of(Loaded.of(open_archive(archive)), "forward", ARGS, {}, {})
     verification = verify_export(exported, plan)
     assert verification.reference is None
     assert [run.what for run in verification.runs][-2:] == ["xs of length 1", "bias=None"]
@@ -90,7 +91,7 @@ def test_a_model_that_is_wrong_for_an_empty_list(archive: bytes) -> None:
         if node.op_type == "OptionalHasElement":
             node.outputs[0].name = "was"
             exported.model.graph.insert_after(node, inverted(node))
-    plan = CallPlan.of(open_archive(archive), "forward", ARGS, {}, {})
+    plan = CallPlan.of(Loaded.of(open_archive(archive)), "forward", ARGS, {}, {})
     with pytest.raises(VerificationError):
         verify_export(exported, plan, pytorch=archive)
 
@@ -131,7 +132,7 @@ def test_arrays_by_the_names_of_items(archive: bytes) -> None:
 
 
 def test_examples_by_the_names_of_items(archive: bytes) -> None:
-    plan = CallPlan.of(open_archive(archive), "forward", ARGS, {}, {})
+    plan = CallPlan.of(Loaded.of(open_archive(archive)), "forward", ARGS, {}, {})
     names = ["x", "xs", "ns", "bias"]
     plan.use(names, {"xs.1": X[:1], "xs.0": X, "ns": np.array([7])})
     assert [t.shape for t in plan.examples[1]] == [(2, 2), (1, 2)]

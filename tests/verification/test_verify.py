@@ -10,6 +10,7 @@ import torch
 from exporter import Exported, TensorSpec, VerificationError, export
 from exporter.archive import open_archive
 from exporter.errors import InputError
+from exporter.torchscript.loaded import Loaded
 from exporter.verification import CallPlan, verify_arrays, verify_export
 from models import ARCHIVES
 from models.recording import Recording
@@ -26,7 +27,7 @@ def recording(archive: Path) -> Recording:
 
 
 def plan_of(archive: Path, args=None, **constants) -> CallPlan:
-    return CallPlan.of(open_archive(archive), "forward", args, {}, constants)
+    return CallPlan.of(Loaded.of(open_archive(archive)), "forward", args, {}, constants)
 
 
 def broken(exported: Exported) -> Exported:

@@ -90,12 +90,11 @@ def _reachable(
     if key in seen:
         return
     seen.add(key)
-    path = owner.path if owner else ""
     known: dict[IrValue, object] = {}
     inputs = function.graph.block.inputs
     if owner is not None and inputs:
         known[inputs[0]] = owner
-    for node in function.graph.walk():
+    for path, node in _placed(function.graph.block.nodes, owner.path if owner else ""):
         receiver = known.get(node.inputs[0]) if node.inputs else None
         name = str(node.attributes.get("name", ""))
         if node.kind == "prim::GetAttr" and isinstance(receiver, ObjectValue):
@@ -108,3 +107,12 @@ def _reachable(
             yield from _reachable(program, None, program.function(name), seen)
         elif not node.kind.startswith("prim::"):
             yield path, function, node
+
+
+def _placed(nodes: Sequence[Node], path: str) -> Iterator[tuple[str, Node]]:
+    """All nodes, those in blocks too, with the path of the module that they are run in."""
+    for node in nodes:
+        yield path, node
+        inner = str(node.attributes["path"]) if node.kind == "prim::TracedModuleForward" else path
+        for block in node.blocks:
+            yield from _placed(block.nodes, inner)
