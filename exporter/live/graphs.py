@@ -36,12 +36,14 @@ _CONTAINERS = {
     "prim::TupleUnpack": "prim::TupleUnpack",
 }
 _OPERATORS = ("prim::NumToTensor", "prim::device", "prim::dtype")
+# Tensors where an operator takes a number: in code the number's type is stated.
+_STATED = ("aten::ScalarImplicit", "aten::FloatImplicit", "aten::IntImplicit")
 # Operators that code writes as something else.
 _WRITTEN_OTHERWISE = frozenset(
     f"aten::{name}"
     for name in (
-        *("IntImplicit", "FloatImplicit", "ScalarImplicit", "ComplexImplicit", "BoolImplicit"),
-        *("_unwrap_optional", "hash", "sorted", "wait", "grad", "backward"),
+        *("ComplexImplicit", "BoolImplicit", "_unwrap_optional"),
+        *("hash", "sorted", "wait", "grad", "backward"),
     )
 )
 _SCALARS = (type(None), bool, int, float, complex, str)
@@ -147,8 +149,15 @@ class GraphReader:
         # `inputs()` and `outputs()` are iterators that take ten times as long.
         given = [node.inputsAt(i) for i in range(node.inputsSize())]
         keywords: tuple[str, ...] = ()
+        stated = None
         if kind in _CONTAINERS:
             read_kind = _CONTAINERS[kind]
+            if kind in ("prim::ListConstruct", "prim::DictConstruct"):
+                text = node.output().type().annotation_str
+                stated = _annotation(text) if not given or "Optional[" in text else None
+        elif kind in _STATED:
+            read_kind = "prim::annotate"
+            stated = _type(node.output())
         elif kind in _WRITTEN_OTHERWISE or (kind.startswith("prim::") and kind not in _OPERATORS):
             raise NotPlainError(f"a {kind} in a trace")
         else:
@@ -159,16 +168,15 @@ class GraphReader:
             read_kind,
             [values[value.unique()] for value in given],
             keywords,
-            record=self._trace,
-            offset=len(self._trace.nodes),
+            {"type": stated} if kind in _STATED else None,
+            self._trace,
+            len(self._trace.nodes),
         )
         self._trace.nodes.append(node)
         for output in map(node.outputsAt, range(node.outputsSize())):
             values[output.unique()] = _output(read, str(output.unique()))
-        if kind in ("prim::ListConstruct", "prim::DictConstruct"):
-            text = node.output().type().annotation_str
-            if not given or "Optional[" in text:
-                read.outputs[0].type = _annotation(text)
+        if stated is not None:
+            read.outputs[0].type = stated
         return read
 
     def _arguments(

@@ -128,7 +128,7 @@ class ModuleObjects:
         self.places: list[tuple[str, ...]] = []
         """Where the object tree has each of them: the names of attributes."""
         self.names: dict[nn.Module, tuple[str, str]] = {}
-        """The path of each module below the root, and the name of its Python class."""
+        """The first path of each module below the root, and the name of its Python class."""
         self._live = LiveTensors(bound=bound)
         self._seen: set[int] = set()
         self.root = self._object(model, ())
@@ -139,7 +139,7 @@ class ModuleObjects:
         name = torch._jit_internal._qualified_name(type(module))
         declared = self._class(name)
         if place:
-            self.names[module] = ".".join(place), name
+            self.names.setdefault(module, (".".join(place), name))
         result = ScriptObject(declared.name)
         attributes, types = result.attributes, declared.attributes
         tensor_type: Type = TensorType()

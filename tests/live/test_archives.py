@@ -300,7 +300,7 @@ def test_tracer_warnings_are_kept_and_others_passed_on() -> None:
     with pytest.warns(UserWarning, match="mine"):
         saved = archived(Module(), (torch.ones(2),))
     assert len(saved.warnings) == 1
-    assert "test_live.py" in saved.warnings[0]
+    assert "test_archives.py" in saved.warnings[0]
     assert "boolean" in saved.warnings[0]
 
 

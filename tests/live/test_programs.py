@@ -1,0 +1,255 @@
+"""Live modules become programs as their archives do, and their weights stay where they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+import torch
+from torch import Tensor, nn
+
+from exporter import Exported, export, live
+from exporter.errors import InputError, UnsupportedError, UnsupportedOperatorError
+from exporter.live import programs
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+]
+
+X = torch.linspace(-1, 1, 12).reshape(3, 4)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class Shared(nn.Module):
+    """A module with state that is called twice and held by two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.BatchNorm1d(4), nn.ReLU())
+        self.second = self.first
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class Counting(nn.Module):
+    """State of its own, a plain tensor that becomes a constant, and indices with gaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+        self.table = torch.arange(4.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.count += 1
+        x = torch.add(x, self.table, alpha=2)
+        return x[:, torch.tensor([0, 2])] * self.count + x[:, None, ::2].sum(1).clamp(max=3.0)
+
+
+class Sizes(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.shape[0] * 2
+        return torch.cat([x, x]).view(rows, -1)[: rows - 1].expand(2, -1, -1).float()
+
+
+class Complex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("factor", torch.tensor([1 + 2j, 3, -1j, 0.5]).conj())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.view_as_real(x * self.factor)
+
+
+MODULES: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
+    "linear": lambda: (nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), (X,)),
+    "convolution": lambda: (
+        nn.Sequential(nn.Conv1d(4, 4, 3, padding="same"), nn.BatchNorm1d(4), nn.GELU()),
+        (X[None].mT,),
+    ),
+    "encoder": lambda: (
+        nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), 2),
+        (X[None],),
+    ),
+    "attention": lambda: (nn.MultiheadAttention(4, 2), (X, X, X)),
+    "lstm": lambda: (nn.LSTM(4, 3, 2, bidirectional=True), (X[None],)),
+    "bag": lambda: (nn.EmbeddingBag(9, 3, mode="max"), (torch.tensor([[1, 2], [3, 1]]),)),
+    "tied": lambda: (Tied(), (X,)),
+    "shared": lambda: (Shared(), (X,)),
+    "counting": lambda: (Counting(), (X,)),
+    "sizes": lambda: (Sizes(), (X,)),
+    "complex": lambda: (Complex(), (X,)),
+}
+
+
+def written(result: Exported) -> bytes:
+    return ir.serde.serialize_model(result.model).SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("training", ["eval", "train"])
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_converts_as_its_archive_does(name: str, training: str) -> None:
+    """To the byte: names, order and values."""
+    module, arguments = MODULES[name]()
+    saved = live.to_archive(live.Call(module, arguments, training=training))
+    names = [f"x{i}" for i in range(len(arguments))]
+    axes = {"x0": {0: "rows"}}
+    expected = export(
+        saved.content, saved.args, input_names=names, dynamic_axes=axes, training=training
+    )
+    actual = export(module, arguments, input_names=names, dynamic_axes=axes, training=training)
+    assert written(actual) == written(expected)
+    # The trace of a live module has its tracer warnings as well.
+    assert actual.report.warnings[len(saved.warnings) :] == expected.report.warnings
+
+
+def test_a_plain_module_needs_no_archive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(programs, "to_archive")
+    export(Tied(), (X,))
+    with pytest.raises(NameError, match="to_archive"):
+        export(nn.Sequential(torch.jit.script(Tied())), (X,))
+
+
+@torch.jit.script
+def doubled_while_small(x: Tensor) -> Tensor:
+    while bool(x.abs().sum() < 100):
+        x = x * 2
+    return x
+
+
+class CallsScript(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return doubled_while_small(x) + 1
+
+
+class Views(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+        self.register_buffer("bits", self.weight.detach().view(torch.int32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight
+
+
+def quantized() -> nn.Module:
+    return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 2)), {nn.Linear})
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(lambda: nn.Sequential(torch.jit.script(Tied())), id="scripted part"),
+        pytest.param(CallsScript, id="scripted function"),
+        pytest.param(quantized, id="packed weights"),
+    ],
+)
+def test_what_is_not_plain_converts_too(module: Callable[[], nn.Module]) -> None:
+    """Through an archive, which the rule in `programs` decides by what the module holds."""
+    made = module()
+    with pytest.raises(programs.NotPlainError):
+        programs._plain(live.Call(made, (X,)), made, bound=False)
+    assert export(made, (X,), verify=True).verification is not None
+
+
+def test_control_flow_of_scripted_code_stays_in_a_trace() -> None:
+    assert "Loop" in export(CallsScript(), (X,)).report.operators
+
+
+def test_sparse_buffers_are_named() -> None:
+    module = nn.Sequential(nn.ReLU())
+    module.register_buffer("mask", torch.eye(2).to_sparse())
+    with pytest.raises(UnsupportedError, match="the sparse tensor mask"):
+        export(module, (X,))
+    assert torch.equal(module.mask.to_dense(), torch.eye(2))
+
+
+def test_lazy_parameters_are_an_error() -> None:
+    with pytest.raises(InputError, match="its first call makes") as found:
+        export(nn.Sequential(nn.LazyLinear(2)), (X,))
+    assert found.value.notes == ["call it once before"]
+
+
+def initializer(result: Exported, name: str) -> np.ndarray:
+    return result.model.graph.initializers[name].const_value.numpy()
+
+
+def test_parameters_are_not_copied_into_a_file(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
+    result = export(module, (X,), tmp_path / "model.onnx", do_constant_folding=False)
+    weight = module[0].weight.detach().numpy()
+    assert np.shares_memory(initializer(result, "0.weight"), weight)
+
+
+def test_a_model_that_stays_in_memory_has_values_of_its_own() -> None:
+    module = nn.Linear(4, 4)
+    result = export(module, (X,))
+    before = initializer(result, "weight").copy()
+    with torch.no_grad():
+        module.weight.zero_()
+    np.testing.assert_array_equal(initializer(result, "weight"), before)
+
+
+def test_initial_state_is_that_of_the_export(tmp_path: Path) -> None:
+    module = Counting()
+    result = export(module, (X,), tmp_path / "model.onnx")
+    module(X)
+    assert result.initial_state["count"] == 0
+
+
+class Solving(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.eigvals(x).abs()
+
+
+class Deep(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Sequential(nn.ReLU(), Solving()), nn.Hardshrink()])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[1](torch.logit(self.layers[0](x)).bernoulli(0.5).geometric_(0.5))
+
+
+def test_errors_name_the_module_and_the_line() -> None:
+    with pytest.raises(UnsupportedOperatorError) as found:
+        export(Deep(), (torch.eye(3),))
+    text = str(found.value)
+    assert "in   layers.0.1  (Solving.forward)" in text
+    assert f"at   {__file__}:{Solving.forward.__code__.co_firstlineno + 1}" in text
+
+
+def test_errors_in_the_module_itself() -> None:
+    class Itself(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.linalg.eigvals(torch.relu(x)).abs()
+
+    with pytest.raises(UnsupportedOperatorError) as found:
+        export(Itself(), (torch.eye(3),))
+    assert "in   the model itself  (Itself.forward)" in str(found.value)
+
+
+def test_operators_in_other_modules_are_listed_with_them() -> None:
+    module = nn.Sequential(nn.Linear(3, 3), nn.Sequential(Spectrum(), nn.Identity()))
+    with pytest.raises(UnsupportedOperatorError, match=r"aten::linalg_eig\(") as found:
+        export(module, (torch.eye(3),))
+    notes = str(found.value)
+    assert "in   1.0  (Spectrum.forward)" in notes
+    assert "also no symbolic for aten::linalg_eigvals" in notes
+    assert f"{Spectrum.forward.__code__.co_firstlineno + 1}   in 1.0" in notes
+
+
+class Spectrum(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.linalg.eigvals(torch.linalg.eig(x)[1].abs())
