@@ -96,7 +96,7 @@ def test_corners_and_poles(expression: str) -> None:
     ["torch.clamp(x, w, w + 1)", "torch.clamp(x, w + 1, w)", "(x[1:] * 0 + 1).std()"],
 )
 def test_before_torchscript_optimizes(expression: str) -> None:
-    """Afterwards it has no gradient to bounds that are tensors, and NaN where the deviation is 0."""
+    """Afterwards bounds that are tensors get no gradient, and a deviation of 0 gives NaN."""
     function = program(expression)
     check(function, CORNERS, BOUNDS, mode="script", opsets=(20,), dynamic=True)
 
