@@ -1,7 +1,7 @@
 """Writing a model: atomically, with the weights in it, beside it, or left where they are.
 
-Weights that lie in a file as ONNX wants them are not read for external data: the system copies them
-from file to file, or the model names their place in that file.
+Weights that lie in a file as ONNX wants them are not read: the system copies them from file to
+file, or the model names their place in that file.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import InputError
+from exporter.onnx_graph.messages import write_message
 
 __all__ = [
     "WeightFile",
@@ -119,13 +120,13 @@ def write(
     if not isinstance(target, (str, os.PathLike)):
         if external:
             raise InputError("external data needs a path: a file object has no place beside it")
-        target.write(_message(model, source))
+        target.write(_message(model))
         return []
     path = place_of(target)
     if is_device(path):
         if external:
             raise InputError(f"external data needs a folder: there is none beside {path}")
-        path.write_bytes(_message(model, source))
+        path.write_bytes(_message(model))
         return [path]
     with folder_beside(path) as folder, _tensors_restored(model):
         if external_data == "reference":
@@ -134,7 +135,10 @@ def write(
         if external:
             _move_out(model, source, folder, f"{path.name}.data")
         made = folder / path.name
-        made.write_bytes(_message(model, source))
+        with made.open("wb") as content:
+            write_message(model, content, _in_files(model, source))
+        if source is not None:
+            source.release_memory()
         # The weights first: a model is never there without them.
         written = [p for p in (made.with_name(f"{path.name}.data"), made) if p.exists()]
         for file in written:
@@ -142,19 +146,32 @@ def write(
     return [path.parent / file.name for file in reversed(written)]
 
 
-def _message(model: ir.Model, source: WeightFile | None) -> bytes:
-    proto = ir.serde.serialize_model(model)
-    if source is not None:
-        source.release_memory()  # the message holds its own copy of the weights
-    data: bytes = proto.SerializeToString()
-    return data
+def _message(model: ir.Model) -> bytes:
+    content = io.BytesIO()
+    write_message(model, content, {})
+    return content.getvalue()
+
+
+def _in_files(model: ir.Model, source: WeightFile | None) -> dict[str, ir.ExternalTensor]:
+    """The initializers that lie in the file of `source` as they are, by name."""
+    file = None if source is None else source.unchanged_file()
+    if source is None or file is None:
+        return {}
+    return {
+        str(value.name): tensor
+        for value, tensor in _placed(model.graph, source, file.parent, Path(file.name))
+    }
 
 
 def _tensors(model: ir.Model) -> Iterator[tuple[ir.Value, ir.TensorProtocol]]:
     for graph in model.graphs():
-        for value in graph.initializers.values():
-            if value.const_value is not None:
-                yield value, value.const_value
+        yield from _tensors_of(graph)
+
+
+def _tensors_of(graph: ir.Graph) -> Iterator[tuple[ir.Value, ir.TensorProtocol]]:
+    for value in graph.initializers.values():
+        if value.const_value is not None:
+            yield value, value.const_value
 
 
 def _is_external(tensor: ir.TensorProtocol) -> bool:
@@ -206,19 +223,31 @@ def _move_out(model: ir.Model, source: WeightFile | None, folder: Path, name: st
 
 def _refer(model: ir.Model, source: WeightFile, folder: Path, location: Path) -> None:
     """Turn tensors that lie in a file as they are into references to their places there."""
-    for value, tensor in _tensors(model):
+    for graph in model.graphs():
+        for value, tensor in list(_placed(graph, source, folder, location)):
+            value.const_value = tensor
+
+
+def _placed(
+    graph: ir.Graph, source: WeightFile, folder: Path, location: Path
+) -> Iterator[tuple[ir.Value, ir.ExternalTensor]]:
+    """The larger tensors that lie in a file as they are, as references to their places there."""
+    for value, tensor in _tensors_of(graph):
         if tensor.nbytes <= SMALLEST_EXTERNAL or not isinstance(tensor, ir.Tensor):
             continue
         array = tensor.numpy()
         # Elements of less than a byte lie otherwise in memory.
         offset = source.offset_of(array) if array.nbytes == tensor.nbytes else None
         if offset is not None:
-            value.const_value = ir.ExternalTensor(
-                location.as_posix(),
-                offset,
-                tensor.nbytes,
-                tensor.dtype,
-                shape=tensor.shape,
-                name=str(value.name),
-                base_dir=folder,
+            yield (
+                value,
+                ir.ExternalTensor(
+                    location.as_posix(),
+                    offset,
+                    tensor.nbytes,
+                    tensor.dtype,
+                    shape=tensor.shape,
+                    name=str(value.name),
+                    base_dir=folder,
+                ),
             )
