@@ -23,8 +23,9 @@ from exporter.conversion.values.objects import ListValue, RuntimeList, Value
 from exporter.conversion.values.pieces import Pieces
 from exporter.conversion.values.resizing import replace_contents
 from exporter.conversion.values.storage import on_storage
-from exporter.conversion.values.strides import is_kept, made, regrouped, view_strides
+from exporter.conversion.values.strides import is_kept, made, regrouped
 from exporter.conversion.values.tensors import TensorRef, View
+from exporter.conversion.values.view_strides import view_strides
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.complex_numbers import is_complex
@@ -573,7 +574,7 @@ def _view(
 
     ref = TensorRef(base.cell, base, made(rest, pieces))
     ref.seed(value)
-    ref.strides = view_strides(kind, base, interpreter.g, rest, value, index)
+    ref.strides = view_strides(kind, base, interpreter.g, rest, value)
     return ref
 
 

@@ -1,4 +1,7 @@
-"""Strides of views and of new tensors, as far as they are known: what tells if `reshape` copies."""
+"""Strides of new tensors, as far as they are known: what tells if `reshape` copies.
+
+Next door: `view_strides` has those of views.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,9 @@ from exporter.onnx_graph.values import Tensor
 if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
-__all__ = ["is_kept", "made", "regrouped", "view_strides"]
+__all__ = ["is_kept", "made", "regrouped"]
 
 PRESERVE = 1
-_RESHAPES = {
-    "view", "reshape", "reshape_as", "flatten", "view_as", "unflatten", "_unsafe_view", "ravel",
-    "atleast_1d", "atleast_2d", "atleast_3d",
-}  # fmt: skip
 # A column for each dim of the tensor, which lies in memory one after the other.
 _COLUMNS = {"aten::nonzero", "aten::argwhere"}
 # Contiguous results, however the arguments lie in memory.
@@ -211,81 +210,6 @@ def _from_the_innermost(sizes: Sequence[int], strides: Sequence[int]) -> list[in
                 order[inner], order[place] = order[place], order[inner]
                 place = inner
     return order
-
-
-def view_strides(
-    kind: str,
-    base: TensorRef,
-    g: Builder,
-    arguments: Mapping[str, Any],
-    value: Tensor,
-    index: int | None,
-) -> Shape | None:
-    """The strides of `value` as a view of `base` taken by `kind`; None where they aren't known."""
-    strides, shape = base.strides, base.read(g).shape
-    if strides is None or shape is None or value.shape is None:
-        return None
-    if not value.shape:
-        return ()
-    rank = len(shape)
-    name = kind.removeprefix("aten::").removeprefix("unsafe_")
-
-    def dim(key: str = "dim") -> int:
-        return int(arguments[key]) % max(rank, 1)
-
-    if name in _RESHAPES:
-        return dense_strides(value.shape) if base.is_contiguous(g) else None
-    if name in ("alias", "detach", "lift_fresh"):
-        return strides
-    if name in ("t", "numpy_T"):
-        return strides[::-1]
-    if name in ("mT", "mH", "adjoint", "matrix_H") and rank > 1:
-        return (*strides[:-2], strides[-1], strides[-2])
-    if name in ("transpose", "swapaxes", "swapdims"):
-        keys = [k for k in arguments if k.startswith(("dim", "axis"))]
-        a, b = (int(arguments[k]) % max(rank, 1) for k in keys[:2])
-        swapped: list[Dim] = list(strides)
-        if rank:
-            swapped[a], swapped[b] = swapped[b], swapped[a]
-        return tuple(swapped)
-    if name == "permute":
-        return tuple(strides[int(d) % rank] for d in arguments["dims"])
-    if name in ("select", "unbind"):
-        return strides[: dim()] + strides[dim() + 1 :]
-    if (
-        name in ("split", "split_with_sizes", "chunk", "narrow", "tensor_split")
-        and index is not None
-    ):
-        return strides
-    if name == "narrow":
-        return strides
-    if name == "slice":
-        step = arguments.get("step", 1)
-        return (*strides[: dim()], strides[dim()] * step, *strides[dim() + 1 :])
-    if name == "unsqueeze":
-        where = int(arguments["dim"]) % (rank + 1)
-        inserted = shape[where] * strides[where] if where < rank else 1
-        return (*strides[:where], inserted, *strides[where:])
-    if name == "squeeze":
-        given = arguments.get("dim", range(rank))
-        dims = [int(d) % max(rank, 1) for d in ([given] if isinstance(given, int) else given)]
-        left = [i for i, size in enumerate(shape) if i not in dims or size != 1]
-        return tuple(strides[i] for i in left) if len(left) == len(value.shape) else None
-    if name in ("movedim", "moveaxis"):
-        ends = [arguments["source"], arguments["destination"]]
-        pairs = [[int(d) % max(rank, 1) for d in ([e] if isinstance(e, int) else e)] for e in ends]
-        order = [i for i in range(rank) if i not in pairs[0]]
-        for place, moved in sorted(zip(pairs[1], pairs[0], strict=True)):
-            order.insert(place, moved)
-        return tuple(strides[i] for i in order)
-    if name in ("expand", "expand_as", "broadcast_to"):
-        extra = len(value.shape) - rank
-        kept = [
-            0 if old != new else stride
-            for old, new, stride in zip(shape, value.shape[extra:], strides, strict=True)
-        ]
-        return (*([0] * extra), *kept)
-    return None
 
 
 def regrouped(
