@@ -42,7 +42,7 @@ def sweep(expression, x, w, **settings):
 X, W = torch.randn(3, 4), torch.randn(4)
 SMALL = torch.rand(3, 4) * 0.8 + 0.1
 # Where activations have no derivative, most of them.
-CORNERS = torch.tensor([[-6, -3, -1, -0.5], [-0.0, 0.0, 0.5, 1], [3, 6, 20, 25]])
+KINKS = torch.tensor([[-6, -3, -1, -0.5], [-0.0, 0.0, 0.5, 1], [3, 6, 20, 25]])
 CUBE, PAIR = torch.randn(3, 4, 2), torch.randn(2, 3, 4)
 IMAGE = torch.randn(2, 4, 6, 7)
 
@@ -168,7 +168,7 @@ def test_functions_of_a_range(name):
 )
 def test_activations(name):
     sweep(f"torch.nn.functional.{name}(x)", X * 3, W)
-    check(program(f"torch.nn.functional.{name}(x)"), CORNERS, W, mode="script", opsets=(20,))
+    check(program(f"torch.nn.functional.{name}(x)"), KINKS, W, mode="script", opsets=(20,))
 
 
 @pytest.mark.parametrize(
