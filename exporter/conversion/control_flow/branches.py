@@ -238,8 +238,8 @@ def _stage_side(
             state_forms = {m: form_of(interpreter, s, outside) for m, s in effects.states.items()}
             families = [families_of(r, outside) for r in results]
             state_families = {m: families_of(s, outside) for m, s in effects.states.items()}
-            kinships = [kinship_of(r, frame.start) for r in results]
-            state_kinships = {m: kinship_of(s, frame.start) for m, s in effects.states.items()}
+            kinships = [kinship_of(r) for r in results]
+            state_kinships = {m: kinship_of(s) for m, s in effects.states.items()}
             frozen = [freeze(interpreter, r, outside) for r in results]
             effects.states = {m: freeze(interpreter, s, outside) for m, s in effects.states.items()}
     finally:
@@ -357,7 +357,7 @@ def _state_left(
             before = state_of(interpreter, mutable)
             form = _form_if(interpreter, before, condition, side)
             families = families_of(before, side.outside)
-            kinship = kinship_of(before, side.frame.start)
+            kinship = kinship_of(before)
             return _State(freeze(interpreter, before, side.outside), form, families, kinship)
     finally:
         interpreter.journal.undo(frame)

@@ -33,23 +33,20 @@ Kinship: TypeAlias = list[tuple[Container, ...]]
 """For each container in a value, in order, it and its kin."""
 
 
-def kinship_of(value: Value, start: int) -> Kinship:
-    """The containers in a value with their kin. To be taken before the path is undone.
-
-    What is in those that are older than `start` is not told: they stay what they are.
-    """
-    return [(container, *container.kin) for container in _containers(value, start)]
+def kinship_of(value: Value) -> Kinship:
+    """The containers in a value with their kin. To be taken before the path is undone."""
+    return [(container, *container.kin) for container in _containers(value)]
 
 
-def _containers(value: Value, start: int) -> Iterator[Container]:
+def _containers(value: Value) -> Iterator[Container]:
     if isinstance(value, ObjectValue) and value.type.kind == "module":
         return
     if isinstance(value, Container):
         yield value
-        if value.born < start or value.lost:
+        if value.lost:
             return
     for item in _items(value):
-        yield from _containers(item, start)
+        yield from _containers(item)
 
 
 def _items(value: Value) -> Sequence[Value]:
@@ -76,7 +73,7 @@ def relate(joined: Sequence[Value], paths: Sequence[Sequence[Kinship]], start: i
     for path in paths:
         holders: dict[Container, list[Container]] = {}
         for value, kinship in zip(joined, path, strict=True):
-            made = list(_containers(value, start))
+            made = list(_containers(value))
             alike = len(made) == len(kinship)
             for i, family in enumerate(kinship):
                 for container in made[i : i + 1] if alike else made:
@@ -111,7 +108,7 @@ class LoopKin:
         """Add what a path gives for each position; whether any of it is new."""
         holders: dict[Container, list[_Leaf]] = {}
         for position, value in values.items():
-            kinship = kinship_of(value, self.start)
+            kinship = kinship_of(value)
             for i, family in enumerate(kinship):
                 for member in family:
                     holders.setdefault(member, []).append((position, i, len(kinship)))
@@ -125,7 +122,7 @@ class LoopKin:
     def apply(self, values: Mapping[Any, Value]) -> None:
         """Relate the values that stand for the carried ones."""
         found: dict[Position, list[Container]] = {
-            position: list(_containers(value, self.start)) for position, value in values.items()
+            position: list(_containers(value)) for position, value in values.items()
         }
 
         def at(leaf: _Leaf | Container) -> list[Container]:

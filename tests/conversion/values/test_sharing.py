@@ -127,6 +127,23 @@ def an_attribute_of_another(x: Tensor, c: bool) -> int:
     return len(holder.rows)
 
 
+def in_one_of_two_dicts(x: Tensor, c: bool) -> int:
+    rows = [x]
+    a, b = {"k": rows}, {"k": [x, x]}
+    picked = a if c else b
+    picked["k"].append(x)
+    return len(rows)
+
+
+def in_a_dict_that_is_copied(x: Tensor, c: bool) -> int:
+    rows = [x]
+    held = {"k": rows}
+    for _ in range(int(c)):
+        held = held.copy()
+        rows.append(x)
+    return len(held["k"])
+
+
 def by_way_of_a_new_one(x: Tensor, c: bool) -> int:
     a = [1]
     if c:
@@ -159,7 +176,7 @@ def swapped_in_a_loop(x: Tensor, c: bool) -> int:
     "program",
     [list_of_two, other_way_round, dict_of_two, object_or_new, in_a_tuple, changed_in_a_branch,
      by_way_of_another, in_zero_trips, two_names_in_one_branch, two_entries_in_one_branch,
-     an_attribute_of_another, by_way_of_a_new_one, two_names_after_a_trip, swapped_in_a_loop],
+     an_attribute_of_another, in_one_of_two_dicts, in_a_dict_that_is_copied, by_way_of_a_new_one, two_names_after_a_trip, swapped_in_a_loop],
 )  # fmt: skip
 def test_asking_one_after_another_was_changed(program: Program) -> None:
     refuses(program, X, True, match=MAY_BE_ANOTHER)
