@@ -68,6 +68,7 @@ __all__ = [
     "grounded",
     "output_types",
     "parts",
+    "placed",
     "rebuild",
     "tensors_of",
     "widen",
@@ -132,6 +133,15 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
         return ObjectForm(a.type, a.keys, items)
     return _choice(a, b, outer)
+
+
+def placed(form: Form, outer: Scope) -> Form:
+    """A form with the tensors of tuples as names of where they are, if that is known."""
+    if isinstance(form, TensorForm) and form.home is not None:
+        return _widen_handles(form, form, outer)
+    if isinstance(form, TupleForm):
+        return replace(form, items=tuple(placed(item, outer) for item in form.items))
+    return form
 
 
 def apart(a: Form, b: Form) -> tuple[Form, Form]:

@@ -28,6 +28,7 @@ from exporter.conversion.control_flow.joining import (
     apart,
     grounded,
     output_types,
+    placed,
     rebuild,
     tensors_of,
     widen,
@@ -126,7 +127,8 @@ class StagedLoop:
         A body that is sure to fail is one that is not run: then the loop has no trips.
         """
         node, noted = self.interpreter.node, len(self.interpreter.preconditions)
-        plan = _Plan([self._form(v) for v in self.carried], fixed=self._fixed_at_first())
+        forms = [placed(self._form(v), self.outer) for v in self.carried]
+        plan = _Plan(forms, fixed=self._fixed_at_first())
         self.kin.note(dict(enumerate(self.carried)))
         first = True
         for _ in range(ROUNDS):

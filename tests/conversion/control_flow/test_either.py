@@ -259,6 +259,16 @@ def test_carried_names() -> None:
             y.mul_(3)
         return x, y is None
 
+    def in_a_tuple(x, n: int):
+        y = x * 2
+        pair = (x, y)
+        for _ in range(n):
+            a, b = pair
+            pair = (b, a)
+            pair[0].add_(1)
+        return pair, x, y
+
+    check_loop(in_a_tuple, *TRIPS)
     check_loop(absent, *TRIPS)
     check_loop(picked, *[(M, N, n, c) for n in (0, 1, 3) for c in (True, False)])
     check_loop(fresh, *TRIPS)
