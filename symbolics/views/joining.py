@@ -50,6 +50,8 @@ def cat(g: Builder, tensors: Tensors, dim: int = 0) -> Tensor:
         return promoted[0]
     for rank in ranks:
         assert rank is not None
+        if rank == 0:
+            raise Raised("cat of 0-d tensors")
         dim = wrapped_dim(dim, rank)
     return g.Concat(*_of_one_rank(g, promoted, dim), axis=dim)
 

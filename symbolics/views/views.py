@@ -155,6 +155,8 @@ def slice_tensor(
 def narrow(g: Builder, self: Tensor, dim: int, start: Dim, length: Dim) -> Tensor:
     """`length` indices of a dim from `start` on; a negative start counts from the end."""
     sizes = list(self.require_shape())
+    if not sizes:
+        raise RaisedError("narrow of a 0-d tensor")
     at = wrapped_dim(dim, len(sizes))
     if (
         isinstance(start, int)

@@ -269,6 +269,17 @@ class Zeros(nn.Module):
         return torch.full([2], r).reciprocal()
 
 
+def test_what_no_scalar_has_fails_in_a_branch() -> None:
+    """A branch that would take a part of a 0-d tensor, or join such, is dropped."""
+
+    def program(x, wrong: bool):
+        if wrong:
+            x = torch.cat([x.sum(), x.sum()]) + x.sum().narrow(0, 0, 1)
+        return x * 2
+
+    check(program, (POS, False))
+
+
 def test_zeros_of_either_sign_are_two_numbers() -> None:
     check(Zeros(), *BOTH)
 
