@@ -209,7 +209,8 @@ def reduced(program: Program, outcome: Outcome, *, unroll: bool = True) -> Progr
         for smaller in program.without():
             try:
                 found = outcome_of(smaller, unroll=unroll)
-            except SyntaxError:
+            except Exception:
+                # Without what it lacks now it is no program at all.
                 continue
             if found.kind == outcome.kind and reason in (None, found.text.splitlines()[:1]):
                 program = smaller

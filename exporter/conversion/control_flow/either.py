@@ -85,6 +85,8 @@ class Either:
         """The one of the two that it is here, where a branch tells."""
         holds = decide(self.condition.condition, {})
         if holds is None:
+            holds = self.interpreter.facts.assumed(self.condition.condition)
+        if holds is None:
             return None
         return self.then if holds else self.other
 

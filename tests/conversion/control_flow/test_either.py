@@ -387,6 +387,18 @@ def test_dims_changed_in_a_branch() -> None:
     check(strided, *BOTH)
 
 
+def test_dims_changed_where_two_conditions_hold() -> None:
+    """In a branch where not both hold it is known which of the two the tensor is."""
+
+    def program(x, n: int):
+        if 0 <= n < 3:
+            x.unsqueeze_(-1)
+        x.index_put_([x > 1], torch.tensor(7.0))
+        return x
+
+    check(program, (M, 1), (M, 4), (M, -1))
+
+
 def test_dims_of_what_other_names_stand_for_are_refused() -> None:
     """`y` and `z` are one tensor where c holds: changed dims of one are seen in the other."""
 
