@@ -257,7 +257,8 @@ class States:
     def left(self, qualified: str, before: Value, after: Value) -> StateType | None:
         """The type that fits an attribute before and after the run; None if it is no state."""
         known = self._types.get(qualified)
-        if before is after and known is None and not self._is_declared(qualified):
+        unchanged = before is after or _is_same_tensor(before, after)
+        if unchanged and known is None and not self._is_declared(qualified):
             return None
         try:
             form = _portable(
@@ -376,6 +377,16 @@ class States:
             tensors = tensors_of(self._interpreter, leaf.value, leaf.form)
             names = map(self._public, _names(leaf.name, leaf.form))
             yield from zip(names, tensors, strict=True)
+
+
+def _is_same_tensor(before: Value, after: Value) -> bool:
+    """Whether two snapshots are of one tensor that lies in memory as it did."""
+    return (
+        isinstance(before, TensorRef)
+        and isinstance(after, TensorRef)
+        and before.cell.value is after.cell.value
+        and before.strides is after.strides
+    )
 
 
 def _leaves(name: str, form: Form, value: Value) -> Iterator[_Leaf]:

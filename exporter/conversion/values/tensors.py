@@ -15,6 +15,7 @@ A name may stand for one of two tensors, as a condition of the run decides. Such
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol, overload
 
 from exporter.conversion.values.journal import Journal, Mutable
@@ -300,6 +301,8 @@ class TensorRef(Mutable):
         expected = dense_strides(shape, memory_format)
         if expected is None:
             return False
+        if expected is self.strides:
+            return True
         unsure = False
         for size, stride, dense in zip(shape, self.strides, expected, strict=True):
             if stride == dense or size == 1:
@@ -382,11 +385,23 @@ def dense_strides(shape: Shape) -> Shape: ...
 def dense_strides(shape: Shape, memory_format: int) -> Shape | None: ...
 def dense_strides(shape: Shape, memory_format: int = CONTIGUOUS) -> Shape | None:
     """The strides, in elements, of a contiguous tensor; None if it can't have the memory format."""
+    if memory_format == CONTIGUOUS and all(type(size) is int for size in shape):
+        return _contiguous_strides(shape)
     order: Sequence[int] = range(len(shape))[::-1]
     if memory_format != CONTIGUOUS:
         order = INNERMOST.get(memory_format, ())
     if len(order) != len(shape):
         return None
+    return _strides(shape, order)
+
+
+@lru_cache(maxsize=1024)
+def _contiguous_strides(shape: Shape) -> Shape:
+    """Those of a shape of known sizes; weights ask often, and for few."""
+    return _strides(shape, range(len(shape))[::-1])
+
+
+def _strides(shape: Shape, order: Sequence[int]) -> Shape:
     strides: list[Dim] = [1] * len(shape)
     step: Dim = 1
     for dim in order:
