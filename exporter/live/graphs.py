@@ -203,10 +203,10 @@ class GraphReader:
     def _constant(self, node: torch._C.Node) -> None:
         """A constant; equal scalars share a node, where 0, 0.0, -0.0 and False are not equal."""
         output = node.output()
-        value: Any = output.toIValue() if node.hasAttribute("value") else None
+        value: Any = output.toIValue()
         key: object = output.unique()
         if type(value) in _SCALARS:
-            key = (type(value), repr(value))
+            key = (type(value), repr(value) if type(value) in (float, complex) else value)
             self._known[output.unique()] = value
         elif isinstance(value, torch.Tensor):
             value = self._tensors.data(value)

@@ -13,7 +13,7 @@ from torch import nn
 from exporter.errors import ConversionError, InputError
 from exporter.live.arrays import Examples
 from exporter.live.calls import Adapter
-from exporter.live.restoring import in_mode, noted_assignments, restored
+from exporter.live.restoring import in_mode, restored
 
 __all__ = ["Call", "Traced", "traced"]
 
@@ -96,10 +96,9 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
     )
     notes: list[str] = []
     with (
-        restored(model),
+        restored(model, notes),
         in_mode(model, call.training),
         recorded_notes(notes),
-        noted_assignments(model, notes),
     ):
         try:
             with plain_operators(), torch.no_grad(), adapter.installed():
