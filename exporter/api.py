@@ -59,6 +59,8 @@ class Exported:
     initial_state: InitialState = field(default_factory=dict)
     verification: Verification | None = None
     archive: Archive | None = field(default=None, repr=False)
+    written: Callable[[], Sequence[str]] = field(default=tuple, repr=False)
+    """Which of a live module's parameters, whose memory the model shares, have changed since."""
 
     def save(
         self, path: str | os.PathLike[str] | BinaryIO, external_data: bool | str = "auto"
@@ -67,6 +69,13 @@ class Exported:
 
         "reference" leaves weights in the archive, which must lie in the model's folder or below.
         """
+        if changed := self.written():
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+            raise InputError(
+                f"{', '.join(changed[:3])}{more}: written to since the export, and the model "
+                "shares the module's memory",
+                ("export the module again, or without a path to have copies",),
+            )
         write(self.model, path, external_data=external_data, source=self.archive)
 
 
@@ -194,7 +203,7 @@ def export(
             domains,
             fold_weights=external_data != "reference",
         )
-    result.archive = archive
+    result.archive, result.written = archive, source.written
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started
     if verify:
@@ -223,6 +232,7 @@ class _Source(NamedTuple):
     warnings: list[str]
     names: Mapping[str, str] = {}
     result_names: Sequence[str] = ()
+    written: Callable[[], Sequence[str]] = tuple
 
 
 def _source(
@@ -274,6 +284,7 @@ def _live_source(
         found.warnings,
         found.names,
         found.result_names,
+        found.written,
     )
 
 

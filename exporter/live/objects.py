@@ -129,9 +129,23 @@ class ModuleObjects:
         """Where the object tree has each of them: the names of attributes."""
         self.names: dict[nn.Module, tuple[str, str]] = {}
         """The first path of each module below the root, and the name of its Python class."""
+        self._versions: dict[str, tuple[torch.Tensor, int]] = {}
         self._live = LiveTensors(bound=bound)
         self._seen: set[int] = set()
         self.root = self._object(model, ())
+
+    def note_versions(self) -> None:
+        """Note how often PyTorch has seen each parameter written to."""
+        self._versions = {
+            ".".join(place): (tensor, tensor._version)
+            for place, tensor in zip(self.places, self.tensors, strict=True)
+            if isinstance(tensor, nn.Parameter) and not tensor.is_inference()
+        }
+
+    def written(self) -> list[str]:
+        """The parameters that have been written to since."""
+        versions = self._versions.items()
+        return [name for name, (tensor, version) in versions if tensor._version != version]
 
     def _object(self, module: nn.Module, place: tuple[str, ...]) -> ScriptObject:
         if isinstance(module, torch.jit.ScriptModule):

@@ -43,6 +43,8 @@ class LiveProgram(NamedTuple):
     """What the tensors of a trace's result are in what the module returned."""
     baked: frozenset[str]
     """The constants that a trace was made with, so that it has no such parameters."""
+    written: Callable[[], Sequence[str]] = tuple
+    """Which of the parameters that are not copied have been written to since."""
 
 
 def to_program(call: Call, *, bound: bool = False) -> LiveProgram:
@@ -83,6 +85,7 @@ def _plain(call: Call, model: nn.Module, *, bound: bool) -> LiveProgram:
         call,
         lambda a: traced_graph(model, call.method, objects.tensors, a.arguments, numbers),
     )
+    objects.note_versions()
     # Only now the constants of the trace, too, are what they were.
     declared = objects.classes[objects.root.type_name]
     name = f"{declared.name}.{call.method}"
@@ -101,4 +104,5 @@ def _plain(call: Call, model: nn.Module, *, bound: bool) -> LiveProgram:
         found.names,
         found.result_names,
         frozenset(call.constants),
+        objects.written if bound else tuple,
     )

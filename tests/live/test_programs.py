@@ -192,6 +192,18 @@ def test_parameters_are_not_copied_into_a_file(tmp_path: Path) -> None:
     assert np.shares_memory(initializer(result, "0.weight"), weight)
 
 
+def test_a_changed_module_is_not_saved_for_what_it_was(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    result = export(module, (X,), tmp_path / "model.onnx", verify=True)
+    result.save(tmp_path / "again.onnx")
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(1)
+    message = r"^0.weight, 0.bias, 1.weight and 1 more: written to since the export"
+    with pytest.raises(InputError, match=message):
+        result.save(tmp_path / "again.onnx")
+
+
 def test_a_model_that_stays_in_memory_has_values_of_its_own() -> None:
     module = nn.Linear(4, 4)
     result = export(module, (X,))
