@@ -360,5 +360,10 @@ def _known(value: Value) -> Value:
 
 
 def short_name(qualified: str) -> str:
-    """`__torch__.model.Net.forward` as `Net.forward`."""
-    return ".".join(qualified.split(".")[-2:])
+    """`__torch__.model.Net.forward` as `Net.forward`, `__torch__.step` as `step`.
+
+    A function is saved as the forward method of a class `PlaceholderModule`, which no user knows.
+    """
+    if qualified == "__torch__.PlaceholderModule.forward":
+        return "the function"
+    return ".".join(qualified.removeprefix("__torch__.").split(".")[-2:])

@@ -18,6 +18,7 @@ def test_a_data_dependent_key() -> None:
     error = refuses(program, X, match="dict key that is only known at run time")
     assert "d[int(x[i, 0])] = x[i]" in str(error)
     assert "test_errors.py:" in str(error)
+    assert "in   the model itself  (the function)" in str(error)
 
 
 def test_lists_of_lists_of_run_time() -> None:
