@@ -14,7 +14,8 @@ import onnx_ir as ir
 
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.builtins.numbers import boolean
-from exporter.conversion.calls.operators import item, stored_as, write
+from exporter.conversion.calls.operators import item
+from exporter.conversion.calls.writes import stored_as, write
 from exporter.conversion.control_flow import choices
 from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.control_flow.facts import rank_of, size_of

@@ -12,24 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import onnx_ir as ir
 
 from exporter.conversion.builtins.numbers import boolean, complex_of
+from exporter.conversion.calls.aliased_results import SELF_OR_COPY, aliased_result, possible_view
 from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.foreach import call_for_each, single_operator
+from exporter.conversion.calls.invocation import by_parameter, invoke
 from exporter.conversion.calls.out_arguments import out_arguments
+from exporter.conversion.calls.writes import require_cast, write
 from exporter.conversion.values.objects import ListValue, RuntimeList, Value
-from exporter.conversion.values.pieces import Pieces
 from exporter.conversion.values.resizing import replace_contents
 from exporter.conversion.values.storage import on_storage
-from exporter.conversion.values.strides import is_kept, made, regrouped
-from exporter.conversion.values.tensors import TensorRef, View
-from exporter.conversion.values.view_strides import view_strides
-from exporter.errors import RaisedError, UnsupportedError
+from exporter.conversion.values.strides import made
+from exporter.conversion.values.tensors import TensorRef
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.complex_numbers import is_complex
-from exporter.onnx_graph.symbolic import Shape, SymInt
+from exporter.onnx_graph.symbolic import SymInt
 from exporter.onnx_graph.values import SymFloat, Tensor, is_number
 from exporter.torchscript.types import (
     BoolType,
@@ -41,12 +41,10 @@ from exporter.torchscript.types import (
     TensorType,
     Type,
 )
-from symbolics.registry import Overload, form_for_quantized, overloads, parameter_name
-from symbolics.rules import can_cast
+from symbolics.registry import Overload, overloads, parameter_name
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
-    from exporter.onnx_graph.builder import Builder
 
 __all__ = [
     "METADATA",
@@ -55,66 +53,8 @@ __all__ = [
     "functional_name",
     "has_symbolic",
     "item",
-    "numbered",
-    "retyped",
-    "shaped_like",
-    "stored_as",
-    "write",
 ]
 
-# A view where strides allow it, else a copy.
-_VIEW_OR_COPY = {
-    "aten::reshape",
-    "aten::reshape_as",
-    "aten::flatten",
-    "aten::ravel",
-}
-# Views that are slices between any indices, so that two of them may overlap.
-_OVERLAPPING_PIECES = {
-    "aten::tensor_split",
-    "aten::hsplit",
-    "aten::vsplit",
-    "aten::dsplit",
-}
-# The argument itself, where there is nothing to do.
-_SELF_OR_COPY = {
-    "aten::to",
-    "aten::type_as",
-    "aten::dropout",
-    "aten::feature_dropout",
-    "aten::alpha_dropout",
-    "aten::feature_alpha_dropout",
-    "aten::contiguous",
-    "aten::_autocast_to_reduced_precision",
-    "aten::_autocast_to_full_precision",
-    "aten::float",
-    "aten::expand",
-    "aten::expand_as",
-    "aten::broadcast_to",
-    "aten::cpu",
-    "aten::cuda",
-    "aten::view_as",
-    "aten::conj_physical",
-    "aten::sum_to_size",
-    "aten::cartesian_prod",
-}
-# The argument itself, and no view of it, where there is nothing to do.
-_SELF_OR_VIEW = {
-    "aten::flatten",
-    "aten::positive",
-    "aten::real",
-    "aten::conj",
-    "aten::resolve_conj",
-    "aten::resolve_neg",
-    "aten::adjoint",
-    "aten::mH",
-    "aten::matrix_H",
-    "aten::atleast_1d",
-    "aten::atleast_2d",
-    "aten::atleast_3d",
-}
-# A view even where there is nothing to do, so that the dims of one stay when the other's change.
-_NEW_HANDLE = {"aten::expand", "aten::expand_as", "aten::broadcast_to", "aten::view_as"}
 # Views, though their schemas say that they are copies.
 _UNDECLARED_VIEWS = {
     "aten::unsafe_chunk",
@@ -202,7 +142,7 @@ def call_operator(
             result = _run(interpreter, overload, bound)
             if not isinstance(result, Tensor):
                 raise UnsupportedError(f"{kind}: an in-place operator with several results")
-            _require_cast(result, args[0].read(interpreter.g))
+            require_cast(result, args[0].read(interpreter.g))
             write(interpreter, args[0], result)
             return args[0]
     raise MissingSymbolicError(kind, interpreter.describe_call(kind, args, kwargs))
@@ -227,55 +167,6 @@ def _call_out(
         tensor = interpreter.g.cast(value.read(interpreter.g), target.read(interpreter.g).dtype)
         replace_contents(interpreter, target, tensor)
     return targets[0] if len(targets) == 1 else tuple(targets)
-
-
-def _require_cast(result: Tensor, target: Tensor) -> None:
-    """Fail where the result is of a higher kind than what is written, as floats are of integers."""
-    if not can_cast(result.dtype, target.dtype):
-        raise RaisedError(
-            f"a result of dtype {result.dtype.name.lower()} can't be written "
-            f"in place to a tensor of {target.dtype.name.lower()}"
-        )
-
-
-def write(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
-    """Write to a tensor in place: the value takes on its dtype and shape."""
-    g = interpreter.g
-    old = target.read(g)
-    value = stored_as(g, value, old)
-    if value.rank is not None and old.rank is not None and value.rank > old.rank:
-        raise RaisedError(
-            f"a result with {value.rank} dims is written in place to a tensor with {old.rank}"
-        )
-    if value.shape != old.shape:
-        if value.rank is not None and old.rank is not None and value.rank < old.rank:
-            value = g.Expand(value, g.shape(old))
-        elif value.array is not None and old.static_shape is not None:
-            value = g.constant(np.broadcast_to(value.array, old.static_shape).copy())
-        if value.rank is None and old.shape is not None:
-            value = g.assume(value, old.shape)
-        elif value.rank == old.rank and value.array is None and value.quantization is None:
-            # In-place results have the shape of what they are written to.
-            value = retyped(g, value, old.shape)
-    target.write(g, interpreter.journal, value)
-
-
-def retyped(g: Builder, value: Tensor, shape: Shape | None) -> Tensor:
-    """A tensor of which more is known than its operator tells: it has this shape."""
-    scope = value.scope if value.value is not None else g.scope
-    return Tensor(value.dtype, shape, value=g.value(value), scope=scope)
-
-
-def stored_as(g: Builder, value: Tensor, old: Tensor) -> Tensor:
-    """A value as it is written over another: in its dtype, quantized if that is.
-
-    A quantized value brings its own scale and zero point, as in PyTorch.
-    """
-    if old.quantization is not None and value.quantization is None:
-        return quantized.requantized(g, g.cast(value, ir.DataType.FLOAT), old)
-    if value.quantization is not None and old.quantization is None:
-        value = quantized.dequantized(g, value)
-    return g.cast(value, old.dtype)
 
 
 def _arguments(
@@ -345,44 +236,7 @@ def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> 
 
 
 def _run(interpreter: Interpreter, overload: Overload, bound: dict[str, Value]) -> Any:
-    return _invoke(interpreter.g, overload, _arguments(interpreter, overload, bound))
-
-
-def _invoke(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
-    """Run a symbolic, or its form for quantized tensors where there is one among the arguments."""
-    named = _by_parameter(arguments)
-    if any(map(_is_quantized, arguments.values())):
-        form = form_for_quantized(overload)
-        if form is not None:
-            return form(g, overload.function, named)
-        result = overload.function(g, **named)
-        if (
-            isinstance(result, Tensor)
-            and result.quantization is None
-            and not _takes_quantized(overload)
-        ):
-            raise UnsupportedError("a quantized tensor as argument; dequantize() it before")
-        return result
-    return overload.function(g, **named)
-
-
-def _takes_quantized(overload: Overload) -> bool:
-    """Whether an operator knows of quantized tensors and may make others of them.
-
-    Those of ATen are written for floats. Others are for quantized tensors, or the user's own.
-    """
-    return not overload.text.startswith("aten::")
-
-
-def _is_quantized(value: object) -> bool:
-    if value.__class__ is list:
-        return any(map(_is_quantized, value))
-    return value.__class__ is Tensor and value.quantization is not None
-
-
-def _by_parameter(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by what symbolics call them."""
-    return {parameter_name(name): value for name, value in arguments.items()}
+    return invoke(interpreter.g, overload, _arguments(interpreter, overload, bound))
 
 
 def _call(
@@ -390,9 +244,9 @@ def _call(
 ) -> Value:
     schema = overload.schema
     arguments = _arguments(interpreter, overload, bound)
-    result = _invoke(interpreter.g, overload, arguments)
+    result = invoke(interpreter.g, overload, arguments)
     if overload.effect is not None:
-        changed = overload.effect(interpreter.g, **_by_parameter(arguments))
+        changed = overload.effect(interpreter.g, **by_parameter(arguments))
         for name, tensor in changed.items():
             write(interpreter, bound[name], tensor)
     returns = schema.returns
@@ -416,13 +270,15 @@ def _call(
         base = bound.get(source) if source else None
         if isinstance(base, TensorRef):
             wrapped.append(
-                _aliased(interpreter, kind, overload, arguments, base, str(source), value, new)
+                aliased_result(
+                    interpreter, kind, overload, arguments, base, str(source), value, new
+                )
             )
-        elif kind in _SELF_OR_COPY and isinstance(value, Tensor):
+        elif kind in SELF_OR_COPY and isinstance(value, Tensor):
             wrapped.append(_self_or_copy(bound, arguments, value, new))
         elif kind == "aten::einsum" and len(sources) == 1:
             # Where nothing is summed, a view of the one operand.
-            wrapped.append(_copy(interpreter, sources[0], new(value), unsure=True))
+            wrapped.append(possible_view(interpreter, sources[0], new(value), unsure=True))
         else:
             wrapped.append(_wrap(declared.type, value, new))
     return wrapped[0] if len(returns) == 1 else tuple(wrapped)
@@ -461,139 +317,3 @@ def _self_or_copy(
             if given is value and isinstance(ref, TensorRef):
                 return ref
     return new(value)
-
-
-def _aliased(
-    interpreter: Interpreter,
-    kind: str,
-    overload: Overload,
-    arguments: dict[str, Any],
-    base: TensorRef,
-    source: str,
-    value: Any,
-    new: _New,
-) -> Value:
-    """Results of an operator whose schema says that they are views of `base`."""
-    g = interpreter.g
-    current = arguments[source]
-    if kind in _SELF_OR_COPY:
-        kept = is_kept(g, kind, base, arguments) if value is current else False
-        if kept:
-            return base.all_of_it() if kind in _NEW_HANDLE else base
-        if kind not in _NEW_HANDLE:
-            return _copy(interpreter, base, new(value), unsure=kept is None)
-    if kind in _SELF_OR_VIEW and value is current:
-        return base
-    strides: Shape | None = None
-    if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
-        known, strides = _regrouped(g, base, value)
-        if strides is None:
-            copy = TensorRef.fresh(value, dense=known)
-            return _copy(interpreter, base, copy, unsure=not known)
-    elif kind == "aten::view" and base.is_contiguous(g) is not True:
-        strides = _regrouped(g, base, value)[1]
-    rest = {k: v for k, v in arguments.items() if k != source}
-    if isinstance(value, list):
-        pieces = Pieces(disjoint=kind not in _OVERLAPPING_PIECES)
-        pieces.note(current, value)
-        return ListValue(
-            [
-                _view(interpreter, kind, overload, base, source, rest, v, i, pieces)
-                for i, v in enumerate(value)
-            ],
-            TensorType(),
-        )
-    view = _view(interpreter, kind, overload, base, source, rest, value)
-    if strides is not None:
-        view.strides = strides
-    return view
-
-
-def _copy(interpreter: Interpreter, base: TensorRef, copy: TensorRef, *, unsure: bool) -> TensorRef:
-    """A tensor of its own, unless it is the base itself or a view of it, which is not known."""
-    if unsure:
-        for cell in base.cells():
-            copy.cell.descend(cell, interpreter.journal)
-    return copy
-
-
-def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape | None]:
-    """Whether it is known if `reshape` gives a view, and the view's strides if it does."""
-    shape, target = base.read(g).static_shape, value.static_shape
-    strides = base.strides
-    if shape is None or target is None or strides is None:
-        return False, None
-    steps = [s for s in strides if isinstance(s, int)]
-    if len(steps) != len(strides):
-        return False, None
-    return True, regrouped(shape, steps, target)
-
-
-def _view(
-    interpreter: Interpreter,
-    kind: str,
-    overload: Overload,
-    base: TensorRef,
-    source: str,
-    rest: dict[str, Any],
-    value: Tensor,
-    index: int | None = None,
-    pieces: Pieces | None = None,
-) -> TensorRef:
-    """A view of `base`; with an index the one of the `pieces` that a call gave."""
-
-    def made(given: Mapping[str, Any], pieces: Pieces | None = None) -> View:
-        named = _by_parameter(given)
-
-        def take(g: Any, tensor: Tensor) -> Tensor:
-            if index is None:
-                return _invoke(g, overload, {source: tensor, **given})  # type: ignore[no-any-return]
-            piece = None if pieces is None else pieces.of(g, tensor, index)
-            if piece is not None:
-                return piece
-            taken = _invoke(g, overload, {source: tensor, **given})
-            if pieces is not None:
-                pieces.note(tensor, taken)
-            return taken[index]  # type: ignore[no-any-return]
-
-        def put(g: Any, tensor: Tensor, new: Tensor) -> Tensor:
-            if overload.write is None:
-                return scatter_through_indices(g, tensor, new, take)
-            if index is None:
-                return overload.write(g, tensor, new, **named)  # type: ignore[no-any-return]
-            written: Tensor = overload.write(g, tensor, new, **named, index=index)
-            if pieces is not None:
-                pieces.written(tensor, written, index, new)
-            return written
-
-        view = View(take, put)
-        view.operator = (overload.schema.qualified_name, index)
-        view.overlaps = kind in ("aten::unfold", "aten::as_strided")
-        view.arguments, view.with_arguments = given, made
-        return view
-
-    ref = TensorRef(base.cell, base, made(rest, pieces))
-    ref.seed(value)
-    ref.strides = view_strides(kind, base, interpreter.g, rest, value)
-    return ref
-
-
-def scatter_through_indices(g: Any, base: Tensor, new: Tensor, take: Any) -> Tensor:
-    """Write through any view: take the same view of the element numbers and scatter there."""
-    places = take(g, numbered(g, base))
-    flat = g.reshape(base, [-1])
-    updates = g.reshape(new, [-1])
-    written = g.ScatterElements(flat, g.reshape(places, [-1]), updates, axis=0)
-    return shaped_like(g, written, base)
-
-
-def numbered(g: Any, base: Tensor) -> Tensor:
-    """The numbers of a tensor's elements, in its shape."""
-    return shaped_like(g, g.Range(g.constant(0), g.Size(base), g.constant(1)), base)
-
-
-def shaped_like(g: Any, flat: Tensor, base: Tensor) -> Tensor:
-    """A flat tensor in the shape of another."""
-    if base.shape is not None:
-        return g.reshape(flat, base.shape)  # type: ignore[no-any-return]
-    return g.Reshape(flat, g.shape(base), allowzero=1)  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.conversion.builtins import numbers
-from exporter.conversion.calls.operators import retyped, write
+from exporter.conversion.calls.writes import retyped, write
 from exporter.conversion.control_flow.visible import are_visible, visible_dim
 from exporter.conversion.values.tensors import Cell, TensorRef, View
 from exporter.onnx_graph.conditions import decide

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exporter.conversion.calls.operators import numbered, shaped_like
+from exporter.conversion.calls.aliased_results import numbered, shaped_like
 from exporter.conversion.values.storage import owner_of
 from exporter.conversion.values.tensors import Cell, TensorRef, View
 from exporter.errors import UnsupportedError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion.calls.operators import retyped
+from exporter.conversion.calls.writes import retyped
 from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
 from exporter.conversion.runtime_lists.runtime_lists import (
     common_shape,
