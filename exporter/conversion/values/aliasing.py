@@ -43,18 +43,26 @@ class Family(NamedTuple):
 Families: TypeAlias = list[Family]
 """One for each tensor in a value, in order."""
 
-_Holder: TypeAlias = TensorRef | RuntimeList
+# None stands where a tensor may be on another path.
+_Holder: TypeAlias = TensorRef | RuntimeList | None
 
 
 def cells_of(value: Value) -> Iterator[Cell]:
     """The cells of the tensors in a value, in order."""
     for holder in _holders(value):
+        yield from _cells(holder)
+
+
+def _cells(holder: _Holder) -> Iterator[Cell]:
+    if holder is not None:
         yield from holder.cells()
 
 
 def _holders(value: Value) -> Iterator[_Holder]:
-    """The tensors in a value, in order; a list of run-time length counts as one."""
-    if isinstance(value, TensorRef):
+    """The tensors in a value, in order; a list of run-time length counts as one, so does None."""
+    if value is None:
+        yield None
+    elif isinstance(value, TensorRef):
         yield value
     elif isinstance(value, ListValue) and value.growing is not None:
         return
@@ -88,7 +96,7 @@ def families_of(value: Value, outside: Outside | None = None) -> Families:
     """The cells of a value with their twins. To be taken before the path is undone."""
     families = []
     for holder in _holders(value):
-        cells = list(holder.cells())
+        cells = list(_cells(holder))
         own = cells
         if outside is not None and isinstance(holder, TensorRef):
             own = own_cells(holder, outside)
@@ -102,7 +110,7 @@ def _with_twins(cells: Sequence[Cell]) -> list[Cell]:
 
 def _made(holder: _Holder, start: int) -> list[Cell]:
     """The cells of a joined tensor that the places of its handle don't tell of."""
-    cells = list(holder.cells())
+    cells = list(_cells(holder))
     return [cell for cell in cells if cell.born >= start] if _is_placed(holder, start) else cells
 
 
@@ -184,10 +192,13 @@ class LoopTies:
         holders: dict[Cell, list[_Leaf]] = {}
         for position, found in families.items():
             stands = [] if carried is None else list(_holders(carried.get(position)))
-            if carried is not None and not stands:
+            if carried is not None and all(stand is None for stand in stands):
                 continue
+            alike = len(stands) == len(found)
             for i, family in enumerate(found):
-                placed = len(stands) == len(found) and _is_placed(stands[i], self.start)
+                if alike and stands[i] is None:
+                    continue
+                placed = alike and _is_placed(stands[i], self.start)
                 for cell in family.own if placed else family.all:
                     holders.setdefault(cell, []).append((position, i, len(found)))
         count = len(self._ties)

@@ -30,15 +30,17 @@ from exporter.conversion.values.objects import (
 __all__ = ["Kinship", "LoopKin", "kinship_of", "relate"]
 
 Kinship: TypeAlias = list[tuple[Container, ...]]
-"""For each container in a value, in order, it and its kin."""
+"""For each container in a value, in order, it and its kin; nothing for None, where one may be."""
 
 
 def kinship_of(value: Value) -> Kinship:
     """The containers in a value with their kin. To be taken before the path is undone."""
-    return [(container, *container.kin) for container in _containers(value)]
+    return [() if held is None else (held, *held.kin) for held in _containers(value)]
 
 
-def _containers(value: Value) -> Iterator[Container]:
+def _containers(value: Value) -> Iterator[Container | None]:
+    if value is None:
+        yield None
     if isinstance(value, ObjectValue) and value.type.kind == "module":
         return
     if isinstance(value, Container):
@@ -71,7 +73,7 @@ def relate(joined: Sequence[Value], paths: Sequence[Sequence[Kinship]], start: i
     `start` is when the paths parted: what is younger is out of sight now.
     """
     for path in paths:
-        holders: dict[Container, list[Container]] = {}
+        holders: dict[Container, list[Container | None]] = {}
         for value, kinship in zip(joined, path, strict=True):
             made = list(_containers(value))
             alike = len(made) == len(kinship)
@@ -80,7 +82,7 @@ def relate(joined: Sequence[Value], paths: Sequence[Sequence[Kinship]], start: i
                     for member in family:
                         holders.setdefault(member, []).append(container)
         for member, found in holders.items():
-            new = [c for c in dict.fromkeys(found) if c.born >= start]
+            new = [c for c in dict.fromkeys(found) if c is not None and c.born >= start]
             for container in new if member.born < start else ():
                 container.relate(member)
             for one, other in combinations(new, 2):
@@ -121,7 +123,7 @@ class LoopKin:
 
     def apply(self, values: Mapping[Any, Value]) -> None:
         """Relate the values that stand for the carried ones."""
-        found: dict[Position, list[Container]] = {
+        found: dict[Position, list[Container | None]] = {
             position: list(_containers(value)) for position, value in values.items()
         }
 
@@ -131,7 +133,7 @@ class LoopKin:
             position, index, count = leaf
             held = found.get(position, [])
             chosen = [held[index]] if len(held) == count else held
-            return [container for container in chosen if container.born >= self.start]
+            return [c for c in chosen if c is not None and c.born >= self.start]
 
         for one, other in self._kin:
             for a in at(one):

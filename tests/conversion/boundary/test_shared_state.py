@@ -224,6 +224,24 @@ class Shifted(nn.Module):
         return before + self.old
 
 
+class Absent(nn.Module):
+    """What may be None on one path does not tie what it is beside."""
+
+    held: Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = torch.zeros(3)
+        self.held = None
+
+    def forward(self, x: Tensor, keep: bool) -> Tensor:
+        self.total += x
+        if keep:
+            self.held = x.clone()
+        held = self.held
+        return self.total if held is None else held + self.total
+
+
 @pytest.mark.parametrize("module", [Aliased, OneList, FromTheStart])
 def test_what_may_be_another_attribute_in_the_next_call(module: type[nn.Module]) -> None:
     refuses(module(), torch.ones(3), True, match="may (share memory|be another)")
@@ -232,3 +250,12 @@ def test_what_may_be_another_attribute_in_the_next_call(module: type[nn.Module])
 def test_names_that_change_before_anybody_asks() -> None:
     calls = [(torch.tensor([float(k), 1.0, 2.0]), k % 2 == 0) for k in range(4)]
     check_state(Shifted(), *calls)
+    result = exporter.export(script(Absent()), calls[0])
+    session, state = loaded(result), dict(result.initial_state)
+    reference = Absent()
+    for x, keep in calls:
+        names = [port.name for port in session.get_outputs()]
+        given = {"x": x.numpy(), "keep": np.asarray(not keep), **state}
+        found = dict(zip(names, session.run(None, given), strict=True))
+        np.testing.assert_allclose(found[names[0]], reference(x, not keep))
+        state = {name: found[f"{name}_out"] for name in state}
