@@ -13,7 +13,6 @@ made on a path can be a twin.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any, NamedTuple, TypeAlias
 
 from exporter.conversion.control_flow.either import Outside, own_cells
@@ -33,11 +32,18 @@ from exporter.conversion.values.tensors import Cell, TensorRef
 __all__ = ["Families", "Family", "LoopTies", "Position", "cells_of", "families_of", "tie"]
 
 
+class Shared(NamedTuple):
+    """The storages that a tensor may be a part of, and those with all that they may be."""
+
+    cells: list[Cell]
+    related: list[Cell]
+
+
 class Family(NamedTuple):
     """The storages that a tensor may share: all, and those that its places don't tell of."""
 
-    all: list[Cell]
-    own: list[Cell]
+    all: Shared
+    own: Shared
 
 
 Families: TypeAlias = list[Family]
@@ -104,8 +110,20 @@ def families_of(value: Value, outside: Outside | None = None) -> Families:
     return families
 
 
-def _with_twins(cells: Sequence[Cell]) -> list[Cell]:
-    return list(dict.fromkeys(member for cell in cells for member in (cell, *cell.twins)))
+def _with_twins(cells: list[Cell]) -> Shared:
+    related = dict.fromkeys(member for cell in cells for member in (cell, *cell.twins))
+    return Shared(cells, list(related))
+
+
+def _meeting(members: Sequence[tuple[Any, Shared]]) -> Iterator[tuple[Any, Any]]:
+    """Who may share memory on a path; two that may be a third's each need not."""
+    owners: dict[Cell, list[Any]] = {}
+    for key, shared in members:
+        for cell in shared.cells:
+            owners.setdefault(cell, []).append(key)
+    for key, shared in members:
+        for cell in shared.related:
+            yield from ((key, other) for other in owners.get(cell, ()) if other != key)
 
 
 def _made(holder: _Holder, start: int) -> list[Cell]:
@@ -130,20 +148,24 @@ def tie(
     the paths parted: what is younger is out of sight now.
     """
     for path in paths:
-        holders: dict[Cell, list[Cell]] = {}
+        made: list[list[Cell]] = []
+        members: list[tuple[int, Shared]] = []
         for value, families in zip(joined, path, strict=True):
-            for cells, family in _matched(list(_holders(value)), families, start):
-                for cell in family:
-                    holders.setdefault(cell, []).extend(cells)
-        for cell, made_from in holders.items():
-            same = dict.fromkeys([*made_from, cell] if cell.born < start else made_from)
-            for one, other in combinations(same, 2):
-                one.pair(other, journal)
+            for cells, shared in _matched(list(_holders(value)), families, start):
+                members.append((len(made), shared))
+                made.append(cells)
+                for older in shared.related:
+                    for cell in cells if older.born < start else ():
+                        cell.pair(older, journal)
+        for one, other in _meeting(members):
+            for a in made[one]:
+                for b in made[other]:
+                    a.pair(b, journal)
 
 
 def _matched(
     holders: list[_Holder], families: Families, start: int
-) -> Iterator[tuple[list[Cell], list[Cell]]]:
+) -> Iterator[tuple[list[Cell], Shared]]:
     """The cells of each joined tensor with the family that it was joined from.
 
     With all families, if the structure has changed.
@@ -189,7 +211,7 @@ class LoopTies:
         `carried` are the values that stood for these in the trip: what they tell by their places
         is no news. Where none held tensors yet, a later trip has one that does, and tells.
         """
-        holders: dict[Cell, list[_Leaf]] = {}
+        members: list[tuple[_Leaf, Shared]] = []
         for position, found in families.items():
             stands = [] if carried is None else list(_holders(carried.get(position)))
             if carried is not None and all(stand is None for stand in stands):
@@ -199,13 +221,12 @@ class LoopTies:
                 if alike and stands[i] is None:
                     continue
                 placed = alike and _is_placed(stands[i], self.start)
-                for cell in family.own if placed else family.all:
-                    holders.setdefault(cell, []).append((position, i, len(found)))
+                shared = family.own if placed else family.all
+                members.append(((position, i, len(found)), shared))
         count = len(self._ties)
-        for cell, leaves in holders.items():
-            self._ties.update(combinations(dict.fromkeys(leaves), 2))
-            if cell.born < self.start:
-                self._ties.update((leaf, cell) for leaf in leaves)
+        self._ties.update(_meeting(members))
+        for leaf, shared in members:
+            self._ties.update((leaf, cell) for cell in shared.related if cell.born < self.start)
         return len(self._ties) > count
 
     def involve(self, position: Position) -> bool:

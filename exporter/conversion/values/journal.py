@@ -66,11 +66,10 @@ class Container(Mutable):
         self.fill(contents)
 
     def relate(self, other: Container) -> None:
-        """Make kin of this one, which has just been made, and another with its own kin."""
-        for relative in (other, *other.kin):
-            if relative is not self and relative not in self.kin:
-                self.kin = (*self.kin, relative)
-                relative.kin = (*relative.kin, self)
+        """Make this one and another kin."""
+        if other is not self and other not in self.kin:
+            self.kin = (*self.kin, other)
+            other.kin = (*other.kin, self)
 
     def require(self) -> None:
         """Raise if what it holds can't be told."""

@@ -12,7 +12,6 @@ have the like in `aliasing`.)
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
 from typing import Any, TypeAlias
 
 from exporter.conversion.values.aliasing import Position
@@ -73,20 +72,30 @@ def relate(joined: Sequence[Value], paths: Sequence[Sequence[Kinship]], start: i
     `start` is when the paths parted: what is younger is out of sight now.
     """
     for path in paths:
-        holders: dict[Container, list[Container | None]] = {}
+        members: list[tuple[Container, tuple[Container, ...]]] = []
         for value, kinship in zip(joined, path, strict=True):
             made = list(_containers(value))
             alike = len(made) == len(kinship)
             for i, family in enumerate(kinship):
-                for container in made[i : i + 1] if alike else made:
-                    for member in family:
-                        holders.setdefault(member, []).append(container)
-        for member, found in holders.items():
-            new = [c for c in dict.fromkeys(found) if c is not None and c.born >= start]
-            for container in new if member.born < start else ():
-                container.relate(member)
-            for one, other in combinations(new, 2):
-                one.relate(other)
+                found = made[i : i + 1] if alike else made
+                members += [(c, family) for c in found if c is not None and c.born >= start]
+        for container, family in members:
+            for older in family:
+                if older.born < start:
+                    container.relate(older)
+        for one, other in _meeting(members):
+            one.relate(other)
+
+
+def _meeting(members: Sequence[tuple[Any, tuple[Container, ...]]]) -> Iterator[tuple[Any, Any]]:
+    """Who may be the same on a path: one's container is another's, or kin of it."""
+    owners: dict[Container, list[Any]] = {}
+    for key, family in members:
+        for container in family[:1]:
+            owners.setdefault(container, []).append(key)
+    for key, family in members:
+        for container in family:
+            yield from ((key, other) for other in owners.get(container, ()) if other != key)
 
 
 # A position, a container's number in the value there, and how many that value holds.
@@ -108,17 +117,14 @@ class LoopKin:
 
     def note(self, values: Mapping[Any, Value]) -> bool:
         """Add what a path gives for each position; whether any of it is new."""
-        holders: dict[Container, list[_Leaf]] = {}
+        members: list[tuple[_Leaf, tuple[Container, ...]]] = []
         for position, value in values.items():
             kinship = kinship_of(value)
-            for i, family in enumerate(kinship):
-                for member in family:
-                    holders.setdefault(member, []).append((position, i, len(kinship)))
+            members += [((position, i, len(kinship)), f) for i, f in enumerate(kinship)]
         count = len(self._kin)
-        for member, leaves in holders.items():
-            self._kin.update(combinations(dict.fromkeys(leaves), 2))
-            if member.born < self.start:
-                self._kin.update((leaf, member) for leaf in leaves)
+        self._kin.update(_meeting(members))
+        for leaf, family in members:
+            self._kin.update((leaf, older) for older in family if older.born < self.start)
         return len(self._kin) > count
 
     def apply(self, values: Mapping[Any, Value]) -> None:
