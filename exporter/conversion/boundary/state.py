@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -42,6 +43,7 @@ from exporter.conversion.control_flow.forms import (
     number_kind,
 )
 from exporter.conversion.control_flow.joining import output_types, parts, rebuild, tensors_of, widen
+from exporter.conversion.runtime_lists.runtime_lists import overlap
 from exporter.conversion.values.objects import (
     DictValue,
     EnumMember,
@@ -118,12 +120,22 @@ def snapshot(interpreter: Interpreter, value: Value) -> Value:
     if isinstance(value, ListValue):
         copied = ListValue([snapshot(interpreter, v) for v in value.items], value.element_type)
         copied.runtime = value.runtime
+        _share(interpreter, value, copied)
         return copied
     if isinstance(value, DictValue):
         return DictValue({k: snapshot(interpreter, v) for k, v in value.items.items()})
     if isinstance(value, OptionalValue):
         return OptionalValue(value.present, snapshot(interpreter, value.value))
     return value
+
+
+def _share(interpreter: Interpreter, value: ListValue, copied: ListValue) -> None:
+    """Let the copies of a list's tensors share memory where two of those do."""
+    if not overlap([item for item in value.items if isinstance(item, TensorRef)]):
+        return
+    refs = [item for item in copied.items if isinstance(item, TensorRef)]
+    for one, other in combinations(refs, 2):
+        one.cell.pair(other.cell, interpreter.journal)
 
 
 class States:

@@ -18,7 +18,7 @@ from exporter.conversion.values.objects import Value
 from exporter.conversion.values.tensors import TensorRef, View
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.complex_numbers import is_complex
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -89,8 +89,11 @@ def offset_of(interpreter: Interpreter, ref: TensorRef) -> Dim:
         index = view.take(g, index)
     if index.shape is not None and 0 in index.shape:
         raise UnsupportedError("as_strided of a view without elements, whose place is not known")
-    first = g.Gather(g.reshape(index, [-1]), g.constant(0, ir.DataType.INT64))
-    return g.integer(first)
+    flat = g.reshape(index, [-1])
+    if index.shape is None or any(is_ge(size, 1) is not True for size in index.shape):
+        # Nothing starts behind the end, where reading anything fails.
+        flat = g.Concat(flat, g.reshape(g.Size(whole), [1]), axis=0)
+    return g.integer(g.Gather(flat, g.constant(0, ir.DataType.INT64)))
 
 
 def _starts_at_base(view: View | None) -> bool:

@@ -194,6 +194,22 @@ class OneList(nn.Module):
         return x * len(self.a)
 
 
+class Twice(nn.Module):
+    """A list of another length, in which one tensor is twice."""
+
+    rows: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = [torch.ones(3)]
+
+    def forward(self, x: Tensor, _: bool) -> Tensor:
+        rows = self.rows
+        rows[0].add_(1)
+        self.rows = [x, x]
+        return torch.stack(rows).sum(0)
+
+
 class FromTheStart(nn.Module):
     """One tensor of two names in the archive, until a call changes that."""
 
@@ -242,7 +258,7 @@ class Absent(nn.Module):
         return self.total if held is None else held + self.total
 
 
-@pytest.mark.parametrize("module", [Aliased, OneList, FromTheStart])
+@pytest.mark.parametrize("module", [Aliased, OneList, Twice, FromTheStart])
 def test_what_may_be_another_attribute_in_the_next_call(module: type[nn.Module]) -> None:
     refuses(module(), torch.ones(3), True, match="may (share memory|be another)")
 

@@ -261,6 +261,15 @@ def test_a_transposed_tensor_that_may_be_empty() -> None:
     check(program, (X, True), (X, False))
 
 
+def test_a_part_that_may_be_empty() -> None:
+    def program(x: Tensor):
+        y = x[1::2]
+        y.resize_([y.numel()])
+        return y
+
+    check(program, (X,), (X[:1],), (X[:0],), dynamic=True)
+
+
 def test_refused() -> None:
     """Other dtypes, memory formats, and a name that may be the tensor itself."""
 
