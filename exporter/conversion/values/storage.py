@@ -22,6 +22,7 @@ from exporter.onnx_graph.symbolic import Dim, is_ge
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
+    from exporter.onnx_graph.builder import Builder
 
 __all__ = ["offset_of", "on_storage", "owner_of"]
 
@@ -47,7 +48,7 @@ def on_storage(
     owner = owner_of(ref)
     g = interpreter.g
     one_of_several = owner.choice is not None
-    if one_of_several or owner.is_contiguous(g) is not True or is_complex(owner.read(g).dtype):
+    if one_of_several or owner.is_contiguous(g) is not True or not _shows_storage(g, ref):
         raise UnsupportedError(
             "as_strided of a tensor whose place in memory is not known; ONNX has no strides"
         )
@@ -55,6 +56,22 @@ def on_storage(
         named["storage_offset"] = offset_of(interpreter, ref)
     named["self"] = owner
     return [], named
+
+
+# Views whose elements are not those of the storage.
+_COMPUTED = {("aten::conj", None), ("aten::_conj", None), ("aten::_neg_view", None)}
+
+
+def _shows_storage(g: Builder, ref: TensorRef) -> bool:
+    """Whether the elements are the owner's own, and not parts of them, pairs or conjugates."""
+    kind = is_complex(ref.read(g).dtype)
+    while ref.base is not None:
+        if ref.view is not None and ref.view.operator in _COMPUTED:
+            return False
+        ref = ref.base
+        if is_complex(ref.read(g).dtype) != kind:
+            return False
+    return True
 
 
 def owner_of(ref: TensorRef) -> TensorRef:

@@ -474,6 +474,29 @@ def test_as_strided_without_known_strides() -> None:
     refuses(program, M, True, match="whose place in memory is not known")
 
 
+def test_as_strided_of_complex_tensors() -> None:
+    """It looks at the storage, whose elements a conjugate, a part or a pair does not show."""
+
+    def program(x):
+        z = torch.complex(x, x * 2)
+        strided = torch.view_as_real(torch.as_strided(z[1:], [2, 2], [1, 2], 1) * 1)
+        torch.as_strided(z, [2], [3]).mul_(2)
+        return torch.view_as_real(z) * 1, strided
+
+    def conjugate(x):
+        return torch.view_as_real(torch.as_strided(torch.complex(x, x).conj(), [2], [2]) * 1)
+
+    def part(x):
+        return torch.as_strided(torch.complex(x, x).real, [2], [2])
+
+    def negative(x):
+        return torch.as_strided(torch._neg_view(x), [2], [2])
+
+    check(program, (M,))
+    for view in (conjugate, part, negative):
+        refuses(view, M, match="whose place in memory is not known")
+
+
 def test_as_strided_of_what_may_be_a_view() -> None:
     """Whether that reshape copies is not known, and so not what lies in memory behind it."""
 
