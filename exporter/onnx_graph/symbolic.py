@@ -297,8 +297,27 @@ class SymInt:
                 least, most = most, least
             low = None if low is None or least is None else low + factor * least
             high = None if high is None or most is None else high + factor * most
+        if low is None or high is None:
+            remainder = self._bounds_of_remainder()
+            low = remainder[0] if low is None else low
+            high = remainder[1] if high is None else high
         seen[id(self)] = low, high
         return low, high
+
+    def _bounds_of_remainder(self) -> Bounds:
+        """The bounds of `c + n % k` and `c - n % k`, where `n % k` is `n - k * (n // k)`."""
+        for monomial, factor in self.terms.items():
+            atom = monomial[0] if len(monomial) == 1 else None
+            if isinstance(atom, Apply) and atom.operator == "floordiv":
+                dividend, divisor = atom.arguments
+                if divisor != abs(factor):
+                    continue
+                quotients = factor * SymInt.of(atom)
+                offset = self - quotients + (dividend if factor > 0 else -dividend)
+                if isinstance(offset, int):
+                    most = abs(factor) - 1
+                    return (offset - most, offset) if factor > 0 else (offset, offset + most)
+        return None, None
 
     def bound_of_symbol(self, lower: int) -> tuple[Symbol, int] | None:
         """What `self >= lower` says of the one symbol in it: it is at least the number given back.

@@ -59,3 +59,15 @@ def test_bound_of_symbol() -> None:
     for expression in (-size, size * size, size + SymInt.of(m), 7 // size, sym_max(size, 3)):
         assert isinstance(expression, SymInt)
         assert expression.bound_of_symbol(1) is None
+
+
+def test_bounds_of_remainders() -> None:
+    n = SymInt.of(Symbol("n"))
+    assert is_ge(n % 3, 0) is True
+    assert is_ge(2, n % 3) is True
+    assert is_ge((n - 1) % 3 + 4, 4) is True
+    assert is_ge(n % 3, 1) is None
+    assert is_ge(3, n % 3 + 1) is True
+    assert is_ge(n % 3, 3) is False
+    assert is_ge(n - 2 * (n // 3), 0) is None
+    assert is_ge(1, n - 2 * (n // -2)) is None

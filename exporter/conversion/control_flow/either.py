@@ -133,9 +133,23 @@ def either_of(
     """A handle for one of two tensors; `cell` is that of the one that is its own."""
     if not isinstance(condition, SymBool):
         return then if condition else other
+    then = _known_to_be(interpreter, then, condition, holds=True)
+    other = _known_to_be(interpreter, other, condition, holds=False)
     if then is other:
         return then
     return TensorRef.one_of(Either(interpreter, condition, then, other), cell or other.cell)
+
+
+def _known_to_be(
+    interpreter: Interpreter, ref: TensorRef, condition: SymBool, *, holds: bool
+) -> TensorRef:
+    """Which of two tensors a handle is where a condition holds or does not, if that tells."""
+    if not isinstance(ref.choice, Either):
+        return ref
+    with interpreter.facts.scope():
+        interpreter.facts.assume(condition.condition, holds)
+        chosen = ref.choice.chosen()
+    return ref if chosen is None else _known_to_be(interpreter, chosen, condition, holds=holds)
 
 
 def item_at(interpreter: Interpreter, items: Sequence[TensorRef], index: SymInt) -> TensorRef:

@@ -105,8 +105,19 @@ class Facts:
         return None
 
     def assumed(self, condition: Condition | None) -> bool | None:
-        """What a branch or a check has said of this very condition; None if nothing."""
-        return None if condition is None else self._assumed.get(condition)
+        """What a branch or a check has said of this very condition; None if nothing.
+
+        A number that equals one integer does not equal another.
+        """
+        if condition is None or condition in self._assumed:
+            return None if condition is None else self._assumed[condition]
+        if isinstance(condition, Zero):
+            for other, holds in self._assumed.items():
+                if holds and isinstance(other, Zero):
+                    difference = condition.value - other.value
+                    if isinstance(difference, int):
+                        return difference == 0
+        return None
 
     def assume(self, condition: Condition | None, holds: bool) -> None:
         """From here on the condition holds, or (`holds` False) it does not."""
