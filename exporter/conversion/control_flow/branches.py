@@ -387,11 +387,15 @@ def _without_empty(
     if isinstance(a, TensorForm) and isinstance(b, TensorForm) and a.dtype == b.dtype:
         for holds, side, kept in ((True, other, b), (False, then, a)):
             source = kept.source
-            if isinstance(source, TensorRef) and _is_outer(interpreter, source, side):
+            if not isinstance(source, TensorRef) or _has_other_dims(source, then, other):
+                continue
+            if _is_outer(interpreter, source, side):
                 with interpreter.facts.scope():
                     interpreter.facts.assume(condition.condition, holds)
                     shapes = [_resolved_shape(form) for form in (a, b)]
                 if shapes[0] == shapes[1] and shapes[0] is not None and 0 in shapes[0]:
+                    # Without elements there is nothing to share but the dims.
+                    source.remade = True
                     return Plain(source), Plain(source)
     parts = (DictForm, TupleForm, ListForm, ObjectForm)
     if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
@@ -408,6 +412,11 @@ def _resolved_shape(form: TensorForm) -> tuple[Dim | None, ...] | None:
     if form.shape is None:
         return None
     return tuple(None if d is None else resolved(d) for d in form.shape)
+
+
+def _has_other_dims(ref: TensorRef, *sides: _Side) -> bool:
+    """Whether one of the sides changed the dims of a tensor in place."""
+    return any(ref in side.effects.handles or ref in side.effects.states for side in sides)
 
 
 def _is_outer(interpreter: Interpreter, ref: TensorRef, side: _Side) -> bool:

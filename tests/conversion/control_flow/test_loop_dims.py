@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conversion.harness import check_loop, refuses
+from tests.conversion.harness import check, check_loop, refuses
 
 X = torch.arange(9.0).reshape(3, 3) - 3
 CALLS = [(X, 3), (X, 0), (X, 1), (X + 4, 2)]
@@ -273,3 +273,27 @@ def test_what_may_share_memory_in_a_later_trip() -> None:
         return z
 
     refuses(program, X, 3, match="may share memory", dynamic=True)
+
+
+EMPTY, ALSO_EMPTY = torch.zeros(2, 0), torch.zeros(2, 0)
+
+
+def test_tensors_without_elements_that_get_other_dims() -> None:
+    """One of two tensors, both empty, is either of them only while neither changes its dims."""
+
+    def turned(x: Tensor, y: Tensor, n: int):
+        if n > 1:
+            for _ in range(n):
+                y.transpose_(1, 0).add_(1)
+            return x
+        return y
+
+    for trips in (64, 0):
+        check(turned, *((EMPTY, ALSO_EMPTY, n) for n in (3, 1, 2)), unroll_trips=trips)
+
+    def turned_after(x: Tensor, y: Tensor, n: int):
+        z = x if n > 1 else y
+        z.unsqueeze_(0)
+        return z, x, y
+
+    refuses(turned_after, EMPTY, ALSO_EMPTY, 2, match="dims of a view are changed in place")
