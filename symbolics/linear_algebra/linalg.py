@@ -41,6 +41,9 @@ def linalg_cross(g: Builder, self: Tensor, other: Tensor, *, dim: int = -1) -> T
     if self.require_rank() != other.require_rank():
         raise Raised(f"the cross product of tensors with {self.rank} and {other.rank} dims")
     axis = wrapped_dim(dim, self.require_rank())
+    sizes = [g.size(tensor, axis) for tensor in (self, other)]
+    if any(isinstance(size, int) and size != 3 for size in sizes):
+        raise Raised(f"the cross product of vectors of {sizes[0]} and {sizes[1]} elements, not 3")
 
     def turned(tensor: Tensor, order: list[int]) -> Tensor:
         return g.Gather(tensor, g.constant(order, INT64), axis=axis)

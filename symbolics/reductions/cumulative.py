@@ -7,7 +7,7 @@ from exporter.onnx_graph.loops import scan
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.arithmetic import scaled
 from symbolics.reductions.reduction import is_half, sum_dim
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     INT64,
@@ -149,6 +149,8 @@ def diff(
     append: Tensor | None = None,
 ) -> Tensor:
     """The difference of neighbours, `n` times; of bools, whether they differ."""
+    if self.require_rank() == 0:
+        raise Raised("diff of a tensor without dims")
     axis = wrapped_dim(dim, self.require_rank())
     pieces = [t for t in (prepend, self, append) if t is not None]
     if len(pieces) > 1 and n > 0:

@@ -6,7 +6,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
 from exporter.onnx_graph.symbolic import Dim, sym_max, sym_min
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
-from symbolics.registry import symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.rules import DOUBLE, FLOAT, INT64, D, is_bool, promote
 
 __all__ = ["positions", "tallied"]
@@ -157,6 +157,8 @@ def bincount(g: Builder, self: Tensor, weights: Tensor | None = None, minlength:
 
     Weights other than float32 are summed as doubles. No numbers at all give `minlength` zeros.
     """
+    if self.rank not in (None, 1):
+        raise Raised(f"bincount of a tensor with {self.rank} dims, not 1")
     index = g.cast(self, INT64)
     # The -1 stands for the largest of no numbers.
     largest = g.ReduceMax(g.Concat(index, [-1], axis=0), axes=[0], keepdims=False)

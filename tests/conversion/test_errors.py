@@ -158,6 +158,18 @@ def constants(x, y):
     return x + (torch.ones(3) + torch.ones(2)).sum() + y
 
 
+def crossed(x, y):
+    return torch.linalg.cross(x, y)
+
+
+def differences(x, y):
+    return torch.diff(x) + y
+
+
+def counts(x, y):
+    return torch.bincount(x, y)
+
+
 IMAGE, FILTERS = torch.ones(2, 4, 5, 5), torch.ones(2, 3, 2, 2)
 
 
@@ -177,11 +189,16 @@ IMAGE, FILTERS = torch.ones(2, 4, 5, 5), torch.ones(2, 3, 2, 2)
         (linear, X.long(), X, "of dtypes int64 and float, which must be one"),
         (linear, X.half(), X, "of dtypes float16 and float, which must be one"),
         (convolution, IMAGE.double(), torch.ones(2, 4, 2, 2), "of dtypes double and float"),
+        (crossed, X, X, "vectors of 2 and 2 elements, not 3"),
+        (crossed, X[0, 0], X[0, 0], "dim 0 is out of range"),
+        (differences, X[0, 0], X, "diff of a tensor without dims"),
+        (counts, X.abs().long(), X, "bincount of a tensor with 2 dims, not 1"),
+        (counts, X[0, 0].long(), X[0, 0], "bincount of a tensor with 0 dims, not 1"),
     ],
 )
 def test_what_does_not_fit_together(program, x, y, match) -> None:
     """An example or a spec of another size or dtype than the program takes: PyTorch refuses it."""
-    with pytest.raises((RuntimeError, ValueError)):
+    with pytest.raises((RuntimeError, ValueError, IndexError)):
         program(x, y)
     error = refuses(program, x, y, match=f"the program raises: .*{match}")
     assert "test_errors.py:" in str(error)
