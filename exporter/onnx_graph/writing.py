@@ -152,9 +152,19 @@ def _message(model: ir.Model) -> bytes:
     return content.getvalue()
 
 
+def _copied_from(source: WeightFile | None) -> Path | None:
+    """The file that weights can be copied from.
+
+    onnx_ir copies from no file that has several names (hard links), as files of a package cache
+    have: those weights are written from memory.
+    """
+    file = None if source is None else source.unchanged_file()
+    return file if file is not None and file.stat().st_nlink == 1 else None
+
+
 def _in_files(model: ir.Model, source: WeightFile | None) -> dict[str, ir.ExternalTensor]:
     """The initializers that lie in the file of `source` as they are, by name."""
-    file = None if source is None else source.unchanged_file()
+    file = _copied_from(source)
     if source is None or file is None:
         return {}
     return {
@@ -212,7 +222,7 @@ def _move_out(model: ir.Model, source: WeightFile | None, folder: Path, name: st
         for value, tensor in _tensors(model)
         if tensor.nbytes > SMALLEST_EXTERNAL and not _is_external(tensor)
     ]
-    file = None if source is None else source.unchanged_file()
+    file = _copied_from(source)
     if source is not None and file is not None:
         _refer(model, source, file.parent, Path(file.name))
     tensors = [value.const_value for value in values if value.const_value is not None]

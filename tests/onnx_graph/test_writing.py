@@ -224,3 +224,14 @@ def test_external_data_is_copied_from_the_archive(archive: Path, tmp_path: Path)
     assert set(places(tmp_path / "a.onnx").values()) == {"", "a.onnx.data"}
     assert_right(tmp_path / "a.onnx")
     assert_right(tmp_path / "b.onnx")
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_an_archive_of_several_names(archive: Path, tmp_path: Path, external: bool) -> None:
+    """As the files of package caches are: hard links, and symbolic ones from elsewhere."""
+    (tmp_path / "cache").mkdir()
+    os.link(archive, tmp_path / "cache" / "blob")
+    (tmp_path / "link.pt").symlink_to(Path("cache") / "blob")
+    for place in (archive, tmp_path / "link.pt"):
+        exporter.export(place, SPECS, tmp_path / "net.onnx", external_data=external)
+        assert_right(tmp_path / "net.onnx")
