@@ -45,15 +45,21 @@ _FROM_EXTENSION = {
 def to_arrays(value: Any) -> Any:
     """Tensors as arrays, in nested tuples, lists and dicts.
 
-    Devices and dtypes become what archives hold for them; all else is left as it is.
+    Those without values, on the meta device, become specs, devices and dtypes what archives hold
+    for them; all else is left as it is.
     """
     if isinstance(value, torch.Tensor):
-        return array_of(value)
+        return spec_of(value) if value.is_meta else array_of(value)
     if isinstance(value, torch.device):
         return Device(str(value))
     if isinstance(value, torch.dtype):
         return Fixed(scalar_type(data_type(str(value).removeprefix("torch."))))
     return mapped(to_arrays, value)
+
+
+def spec_of(tensor: torch.Tensor) -> TensorSpec:
+    """The dtype and the shape alone."""
+    return TensorSpec(str(tensor.dtype).removeprefix("torch."), tuple(tensor.shape))
 
 
 def array_of(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -91,7 +97,8 @@ class Examples:
     def tensors(self, value: Any) -> Any:
         """Arrays, numbers and specs as tensors.
 
-        A number is a tensor without dims, so that it stays an input. A spec's values are made up.
+        A number is a tensor without dims, so that it stays an input. The values of specs, and of
+        tensors that have none, are made up.
         """
         if isinstance(value, (np.ndarray, np.generic)):
             return tensor_of(np.asarray(value))
@@ -104,6 +111,8 @@ class Examples:
                 f"a trace has a fixed number of inputs, so {value} can't be one of them",
                 ("script the module: torch.jit.script(module)",),
             )
+        if isinstance(value, torch.Tensor) and value.is_meta:
+            value = spec_of(value)
         if isinstance(value, TensorSpec):
             if value.shape is None:
                 raise InputError(

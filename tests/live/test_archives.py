@@ -2,6 +2,7 @@
 
 import warnings
 from collections import namedtuple
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ml_dtypes
@@ -455,3 +456,11 @@ def test_a_trace_leaves_no_classes_behind() -> None:
     name = torch._jit_internal._qualified_name(Passing)
     archived(Passing(), (torch.ones(1),))
     assert torch.jit._state._python_cu.get_class(name) is None
+
+
+@pytest.mark.parametrize("form", [lambda m: m, torch.jit.script], ids=["module", "script"])
+def test_tensors_without_values(form: Callable[[nn.Module], nn.Module]) -> None:
+    """Arguments on the meta device say a dtype and a shape, as specs do."""
+    module = form(nn.Linear(4, 3))
+    result = export(module, (torch.empty(2, 4, device="meta"),))
+    assert result.report.inputs == export(module, (torch.ones(2, 4),)).report.inputs
