@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tests.conversion.harness import check
+from tests.conversion.harness import check, operators
 
 X = torch.arange(12.0).reshape(3, 4) - 5
 
@@ -79,3 +79,44 @@ def test_a_write_for_each_piece_is_a_node_for_each() -> None:
     rows = torch.arange(80.0).reshape(40, 2)
     result = check(program, [rows, rows[0]])
     assert result.model.graph.num_nodes() <= 4 * len(rows)
+
+
+def test_parts_stay_as_they_are_when_another_is_written() -> None:
+    """And so need no second Split; parts that may overlap are taken again."""
+
+    def cut(x):
+        y = x.clone()
+        a, b = y.chunk(2, 1)
+        a.mul_(2)
+        b.add_(a)
+        return a, b
+
+    def overlapping(x):
+        y = x.clone()
+        a, b, c = y.tensor_split([3, 1], 0)
+        rows = torch.as_strided(y, (3, 3), (2, 1), 0).unbind(0)
+        a.add_(1)
+        c.mul_(2)
+        rows[0].sub_(1)
+        rows[1].mul_(3)
+        return y, a, b, c, rows
+
+    def in_paths(x, n: int):
+        y = x.clone()
+        a, b = y.chunk(2, 1)
+        c = a
+        c.unsqueeze_(0)
+        a.squeeze_(0)
+        if bool(x.sum() > n):
+            a.mul_(2)
+            y[1].sub_(1)
+        else:
+            b.mul_(3)
+        for _ in range(n):
+            a.add_(b)
+            b.sub_(1)
+        return y, a, b, c
+
+    assert not operators(check(cut, (X,))) & {"Concat", "Slice"}
+    check(overlapping, (X,))
+    check(in_paths, (X, 2), (-X, 3))
