@@ -78,9 +78,7 @@ def picked(
     if isinstance(self, TensorRows):
         starts = where if self.starts is None else g.Gather(self.starts, where)
         ends = None if self.ends is None else g.Gather(self.ends, where)
-        result = TensorRows(self.ref, self.dim, self.value, starts, ends)
-        result.shared = self.shared
-        return result
+        return TensorRows(self.ref, self.dim, self.value, starts, ends, shared=self.shared)
     source = self.value
 
     def item(index: Tensor) -> Tensor:
@@ -110,7 +108,7 @@ def slice_of(
         return self
     if isinstance(self, TensorRows) and self.starts is None and forward:
         part = interpreter.call("aten::slice", [self.ref, self.dim, start, end, step], {})
-        return TensorRows(part, self.dim, part.read(g))
+        return TensorRows(part, self.dim, part.read(g), shared=self.shared)
     low, high = _bounds(g, start, end, step)
 
     def sliced(vector: Tensor) -> Tensor:
@@ -198,8 +196,8 @@ def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Valu
         return item, _without(interpreter, self, index)
     position = g.constant(index, _INT64)
     item = TensorRef.fresh(g.assume(g.SequenceAt(self.value, position), self.shape), dense=False)
-    erased = RuntimeList("tensor", g.SequenceErase(self.value, position), self.shape)
-    erased.shared = self.shared
+    left = g.SequenceErase(self.value, position)
+    erased = RuntimeList("tensor", left, self.shape, shared=self.shared)
     # What remains holds the item only if an item may have been in the list twice.
     related = [self.cell, *self.cell.twins]
     for cell in (item.cell, erased.cell):

@@ -272,8 +272,7 @@ def _rebuilt(form: RuntimeForm, tensors: Iterator[Tensor]) -> RuntimeList:
     if form.kind == "tuple":
         return RuntimeTuples([_rebuilt(column, tensors) for column in form.columns], *form.names)
     tensor = next(tensors)
-    runtime = RuntimeList(form.kind, tensor, form.shape)
     if form.stacked:
-        runtime = TensorRows(TensorRef.fresh(tensor, dense=False), 0, tensor)
-    runtime.shared = form.shared
-    return runtime
+        ref = TensorRef.fresh(tensor, dense=False)
+        return TensorRows(ref, 0, tensor, shared=form.shared)
+    return RuntimeList(form.kind, tensor, form.shape, shared=form.shared)

@@ -211,10 +211,16 @@ def frozen(g: Builder, self: RuntimeList) -> RuntimeList:
     if isinstance(self, TensorRows):
         tensor = self.ref.read(g)
         ref = TensorRef.fresh(tensor, dense=False)
-        return TensorRows(ref, self.dim, tensor, self.starts, self.ends, whole=self.whole)
-    copy = RuntimeList(self.kind, self.value, self.shape)
-    copy.shared = self.shared
-    return copy
+        return TensorRows(
+            ref,
+            self.dim,
+            tensor,
+            self.starts,
+            self.ends,
+            whole=self.whole,
+            shared=self.shared,
+        )
+    return RuntimeList(self.kind, self.value, self.shape, shared=self.shared)
 
 
 def common_shape(a: PartialShape, b: PartialShape) -> PartialShape:

@@ -143,11 +143,13 @@ class RuntimeList:
     list. `shared` says that two of its tensors may be one.
     """
 
-    def __init__(self, kind: str, value: Tensor, shape: PartialShape = None) -> None:
+    def __init__(
+        self, kind: str, value: Tensor, shape: PartialShape = None, *, shared: bool = False
+    ) -> None:
         self.kind = kind
         self.shape = shape
         self.cell = Cell(value)
-        self.shared = False
+        self.shared = shared
 
     @property
     def value(self) -> Tensor:
@@ -303,11 +305,12 @@ class TensorRows(RuntimeList):
         ends: Tensor | None = None,
         *,
         whole: bool = False,
+        shared: bool = False,
     ) -> None:
         dims = value.require_shape()
         rest = (*dims[:dim], *dims[dim + 1 :])
         shape = rest if ends is None else (*dims[:dim], None, *dims[dim + 1 :])
-        super().__init__("tensor", value, shape)
+        super().__init__("tensor", value, shape, shared=shared)
         self._value = value
         self.cell = ref.cell
         self.ref = ref

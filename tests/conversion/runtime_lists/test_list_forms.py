@@ -199,3 +199,23 @@ def test_a_list_of_tensors_as_state(opset: int) -> None:
         rows = [torch.from_numpy(row) for row in state["rows"]]
         torch.testing.assert_close(rows, list(module.rows))
         assert state["numbers"].tolist() == module.numbers
+
+
+@pytest.mark.parametrize("opset", EVERY)
+@pytest.mark.parametrize("item", ["xs[0]", "xs[:1][0]", "xs[::2][0]", "xs[::-1][-1]"])
+def test_a_list_that_holds_a_tensor_twice_in_one_branch(item: str, opset: int) -> None:
+    """A write to one item reaches the other, so the list can't be read any more."""
+    lines = [
+        "def program(x, twice: bool):",
+        "    xs = [x * 2, x + 1]",
+        "    if twice:",
+        "        xs.extend(xs)",
+        f"    y = {item}",
+    ]
+    source = "\n".join(lines)
+    read = torch.jit.CompilationUnit(f"{source}\n    return y, torch.stack(xs)\n").program
+    check(read, (X, True), (X, False), opset_version=opset)
+    lines = f"{source}\n    y.mul_(2)\n    return torch.stack(xs)\n"
+    refuses(
+        torch.jit.CompilationUnit(lines).program, X, True, match="may share", opset_version=opset
+    )
