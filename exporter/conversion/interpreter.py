@@ -95,7 +95,6 @@ class Interpreter:
     frames: list[Frame] = field(default_factory=list)
     preconditions: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    node: Node | None = None
     # Whether names that stand for one of several tensors are told apart; see `either`.
     places: bool = False
     # The operators that meant something else when the archive was written.
@@ -104,6 +103,15 @@ class Interpreter:
     def __post_init__(self) -> None:
         """Start with no facts."""
         self.facts = Facts(self.g)
+
+    @property
+    def node(self) -> Node | None:
+        """The node that runs."""
+        return self.journal.node
+
+    def come_to(self, node: Node | None) -> None:
+        """Note which node runs: what it emits and changes is told to come from there."""
+        self.journal.node = self.g.source = node
 
     # ------------------------------------------------------------ calls
 
@@ -127,7 +135,8 @@ class Interpreter:
             results = self.run_block(graph.block, environment)
         finally:
             self.frames.pop()
-            self.g.module_path, self.node = outer_path, outer_node
+            self.g.module_path = outer_path
+            self.come_to(outer_node)
         if not results:
             return None
         return results[0] if len(results) == 1 else tuple(results)
@@ -202,13 +211,12 @@ class Interpreter:
         for node in block.nodes:
             self.run_node(node, environment)
         # What the node around the block emits for it comes from there.
-        self.node = self.g.source = around
+        self.come_to(around)
         return [environment[v] for v in block.outputs]
 
     def run_node(self, node: Node, environment: Environment) -> None:
         """Run one node and bind its outputs."""
-        self.node = node
-        self.g.source = node
+        self.come_to(node)
         try:
             results = self._results(node, environment)
         except ConversionError as error:

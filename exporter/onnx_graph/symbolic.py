@@ -191,7 +191,7 @@ class SymInt:
         return " + ".join(parts).replace("+ -", "- ")
 
     def __repr__(self) -> str:
-        return f"SymInt({self})"
+        return str(self)  # as in `[x_0, 3]`, the shapes that messages show
 
     # ------------------------------------------------------------ arithmetic
 

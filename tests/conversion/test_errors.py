@@ -49,6 +49,32 @@ def test_storage_changed_in_place() -> None:
     assert "y.resize_([2, 2])" in str(error)
 
 
+def test_what_was_changed_under_another_name() -> None:
+    """The error names the line that changed it; a result is read at no line of the program."""
+
+    def tensor(x, twice: bool):
+        xs = [x * 2, x + 1]
+        if twice:
+            xs.append(xs[0])
+        xs[0].mul_(2)
+        return xs
+
+    def container(x, flag: bool):
+        xs, ys = [x], [x + 1]
+        zs = xs if flag else ys
+        zs.append(x)
+        return torch.stack(xs)
+
+    lines = str(refuses(tensor, X, True, match="may share memory")).splitlines()
+    assert "in   the output output" in lines[1]
+    assert lines[2].startswith("  changed at ")
+    assert lines[2].endswith("xs[0].mul_(2)")
+    lines = str(refuses(container, X, True, match="may be another one")).splitlines()
+    assert "return torch.stack(xs)" in lines[2]
+    assert lines[3].startswith("  changed at ")
+    assert lines[3].endswith("zs.append(x)")
+
+
 def test_a_dtype_that_depends_on_the_data() -> None:
     def program(x):
         if x.sum() > 0:

@@ -22,7 +22,7 @@ from exporter.conversion.values.objects import (
     Value,
     type_name,
 )
-from exporter.conversion.values.tensors import TensorRef
+from exporter.conversion.values.tensors import SharedMemoryError, TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.complex_numbers import is_complex
@@ -47,7 +47,11 @@ class _Part:
 
     def tensor(self, g: Builder) -> Tensor:
         """As a value of the graph."""
-        found = _tensor(g, self.name, self.value)
+        try:
+            found = _tensor(g, self.name, self.value)
+        except SharedMemoryError as error:
+            error.notes.insert(0, f"in   the output {self.name}")
+            raise
         if not self.present:
             return found
         present = self.present[0].tensor

@@ -283,7 +283,7 @@ class States:
         except UnsupportedError as error:
             raise UnsupportedError(
                 f"the attribute {qualified} is written and can't be state: {error.message}",
-                (FREEZE,),
+                (*error.notes, FREEZE),
             ) from None
         if known is not None:
             form = _with_changing(form, known.form)

@@ -128,7 +128,7 @@ def _stage(
         try:
             sides[index] = _stage_side(interpreter, runs[index], index, condition, outside)
         except RaisedError as error:
-            interpreter.node = interpreter.g.source = node
+            interpreter.come_to(node)
             interpreter.preconditions[noted:] = [precondition(node, error.reason)]
             interpreter.facts.assume(condition.condition, index == 1)
             return runs[1 - index]()

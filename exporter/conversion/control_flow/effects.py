@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from exporter.conversion.control_flow.either import Either, choices_in, handle_at_end
 from exporter.conversion.control_flow.handles import places_of, put_places
-from exporter.conversion.values.journal import Container, Frame, Journal, Mutable
+from exporter.conversion.values.journal import Container, Frame, Journal, Loss, Mutable
 from exporter.conversion.values.objects import (
     DictValue,
     ListValue,
@@ -105,9 +105,9 @@ class Effects:
 
     states: dict[Mutable, Value]
     handles: dict[TensorRef, TensorRef]
-    poisoned: dict[Cell, str]
+    poisoned: dict[Cell, Loss]
     twins: list[tuple[Cell, Cell]]
-    lost: list[Container]
+    lost: dict[Container, Loss]
     start: int
 
     def choices(self, outer: Scope) -> list[Either]:
@@ -122,12 +122,12 @@ class Effects:
         """The effects so far of the innermost frame; `outer` is the graph around the block's."""
         states: dict[Mutable, Value] = {}
         handles: dict[TensorRef, TensorRef] = {}
-        poisoned: dict[Cell, str] = {}
+        poisoned: dict[Cell, Loss] = {}
         twins: list[tuple[Cell, Cell]] = []
-        lost: list[Container] = []
+        lost: dict[Container, Loss] = {}
         for mutable in frame.outer():
-            if isinstance(mutable, Container) and mutable.lost:
-                lost.append(mutable)
+            if isinstance(mutable, Container) and mutable.lost is not None:
+                lost[mutable] = mutable.lost
                 continue
             if isinstance(mutable, TensorRef):
                 at_end = None if in_loop else handle_at_end(mutable, frame.start, outer)
@@ -153,15 +153,15 @@ class Effects:
     def tie(self, journal: Journal) -> None:
         """Put back, after the block was undone, what may share memory or is lost."""
         self.tie_cells(journal)
-        for container in self.lost:
-            journal.lose(container)
+        for container, loss in self.lost.items():
+            journal.lose(container, loss)
 
     def tie_cells(self, journal: Journal) -> None:
         """Put back which cells may share memory or are lost."""
         for cell, twin in self.twins:
             if twin not in cell.twins:
                 cell.pair(twin, journal)
-        for cell, reason in self.poisoned.items():
+        for cell, loss in self.poisoned.items():
             if cell.poison is None:
                 journal.touch(cell)
-                cell.poison = reason
+                cell.poison = loss

@@ -36,7 +36,7 @@ from exporter.conversion.control_flow.joining import (
 from exporter.conversion.runtime_lists import growing_lists
 from exporter.conversion.runtime_lists.list_forms import unstacked
 from exporter.conversion.values.aliasing import Families, LoopTies, Position, cells_of, families_of
-from exporter.conversion.values.journal import Container, Frame, Mutable
+from exporter.conversion.values.journal import Container, Frame, Loss, Mutable
 from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, Value
 from exporter.conversion.values.sharing import LoopKin
 from exporter.conversion.values.tensors import Cell, TensorRef
@@ -66,8 +66,8 @@ class _Plan:
     states: dict[Mutable, Form] = field(default_factory=dict)
     fixed: frozenset[int] = frozenset()
     growing: tuple[ListValue, ...] = ()
-    lost: frozenset[Container] = frozenset()
-    poisoned: dict[Cell, str] = field(default_factory=dict)
+    lost: dict[Container, Loss] = field(default_factory=dict)
+    poisoned: dict[Cell, Loss] = field(default_factory=dict)
 
 
 @dataclass
@@ -144,7 +144,7 @@ class StagedLoop:
             except RaisedError as error:
                 if not isinstance(self.condition, SymBool) and is_ge(self.trips, 1):
                     raise
-                self.interpreter.node = self.g.source = node
+                self.interpreter.come_to(node)
                 self.interpreter.preconditions[noted:] = [precondition(node, error.reason)]
                 return self.carried
             if found.outputs is not None and not first and not found.new_ties:
@@ -193,7 +193,7 @@ class StagedLoop:
             start = before or self._form(state_of(self.interpreter, mutable))
             states[mutable] = self._met(start, form)
         # The first trip is tried with copies of what may turn out to stay the same object.
-        lost = frozenset() if first else plan.lost.union(found.effects.lost)
+        lost = {} if first else {**found.effects.lost, **plan.lost}
         poisoned = {} if first else {**plan.poisoned, **found.effects.poisoned}
         # What a lost list holds is nobody's business any more: what stands for it is carried.
         states = {mutable: form for mutable, form in states.items() if mutable not in lost}
@@ -240,14 +240,15 @@ class StagedLoop:
         effects = Effects.of(interpreter, frame, self.outer, in_loop=True)
         # Not those that stood for a carried one in an earlier round, and are kin of it still.
         start = self.ties.start
-        effects.lost = [c for c in effects.lost if c.born < start]
-        effects.poisoned = {c: r for c, r in effects.poisoned.items() if c.born < start}
+        effects.lost = {c: loss for c, loss in effects.lost.items() if c.born < start}
+        effects.poisoned = {c: loss for c, loss in effects.poisoned.items() if c.born < start}
         forms = [
             old if i in plan.fixed and same[i] else self._form(v)
             for i, (old, v) in enumerate(zip(plan.forms, leaving, strict=True))
         ]
         newly_lost = not (
-            plan.lost.issuperset(effects.lost) and plan.poisoned.keys() >= effects.poisoned.keys()
+            plan.lost.keys() >= effects.lost.keys()
+            and plan.poisoned.keys() >= effects.poisoned.keys()
         )
         for mutable in plan.states:
             if mutable not in effects.lost:
@@ -332,12 +333,12 @@ class StagedLoop:
             grown.growing = []
         self.ties.apply(self.interpreter.journal, held)
         self.kin.apply(held)
-        for container in plan.lost:
-            self.interpreter.journal.lose(container)
+        for container, loss in plan.lost.items():
+            self.interpreter.journal.lose(container, loss)
         # What a trip writes can't be read under another name in the next one.
-        for cell, reason in plan.poisoned.items():
+        for cell, loss in plan.poisoned.items():
             self.interpreter.journal.touch(cell)
-            cell.poison = reason
+            cell.poison = loss
         return entering, held
 
     @staticmethod

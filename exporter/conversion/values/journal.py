@@ -9,11 +9,14 @@ other branch starts from the same point and a discarded round leaves no trace.
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter.errors import UnsupportedError
 
-__all__ = ["Container", "Frame", "Journal", "Mutable"]
+if TYPE_CHECKING:
+    from exporter.torchscript.graph import Node
+
+__all__ = ["Container", "Frame", "Journal", "Loss", "Mutable"]
 
 _serial = itertools.count()
 
@@ -35,6 +38,19 @@ class Mutable:
         raise NotImplementedError
 
 
+class Loss:
+    """Why it can't be told what something holds: `node` changed what may be the same thing."""
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node | None) -> None:
+        self.node = node
+
+    def notes(self) -> tuple[str, ...]:
+        """Where the change is, for a message."""
+        return () if self.node is None else (f"changed at {self.node.place}",)
+
+
 class Container(Mutable):
     """A list, dict or object; `kin` are those that it may be, as the run decides (`sharing`).
 
@@ -46,7 +62,7 @@ class Container(Mutable):
     def __init__(self) -> None:
         super().__init__()
         self.kin: tuple[Container, ...] = ()
-        self.lost = False
+        self.lost: Loss | None = None
 
     def contents(self) -> Any:
         """What it holds, as a value that later changes don't reach."""
@@ -73,10 +89,11 @@ class Container(Mutable):
 
     def require(self) -> None:
         """Raise if what it holds can't be told."""
-        if self.lost:
+        if self.lost is not None:
             raise UnsupportedError(
                 "a list, dict or object that may be another one, which was changed since; "
-                "which one it is depends on the data: change a copy"
+                "which one it is depends on the data: change a copy",
+                self.lost.notes(),
             )
 
 
@@ -93,10 +110,11 @@ class Frame:
 
 
 class Journal:
-    """The open frames, innermost last."""
+    """The open frames, innermost last; `node` is what runs and makes the changes."""
 
     def __init__(self) -> None:
         self.frames: list[Frame] = [Frame()]
+        self.node: Node | None = None
 
     def now(self) -> int:
         """A moment that what was made before is older than, and what is made later younger."""
@@ -107,18 +125,18 @@ class Journal:
         self._record(mutable)
         if isinstance(mutable, Container):
             for other in mutable.kin:
-                self.lose(other)
+                self.lose(other, Loss(self.node))
 
     def _record(self, mutable: Mutable) -> None:
         before = self.frames[-1].before
         if mutable not in before:
             before[mutable] = mutable.snapshot()
 
-    def lose(self, container: Container) -> None:
+    def lose(self, container: Container, loss: Loss) -> None:
         """Note that a container may have changed under another name."""
-        if not container.lost:
+        if container.lost is None:
             self._record(container)
-            container.lost = True
+            container.lost = loss
 
     def open(self) -> Frame:
         """Start a frame."""

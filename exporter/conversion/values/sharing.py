@@ -44,7 +44,7 @@ def _containers(value: Value) -> Iterator[Container | None]:
         return
     if isinstance(value, Container):
         yield value
-        if value.lost:
+        if value.lost is not None:
             return
     for item in _items(value):
         yield from _containers(item)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, overload
 
-from exporter.conversion.values.journal import Journal, Mutable
+from exporter.conversion.values.journal import Journal, Loss, Mutable
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, Shape, sym_max
@@ -60,7 +60,7 @@ class Cell(Mutable):
         super().__init__()
         self.value = value
         self.twins: list[Cell] = []
-        self.poison: str | None = None
+        self.poison: Loss | None = None
         self.requires_grad = False
 
     def snapshot(self) -> Any:
@@ -82,15 +82,16 @@ class Cell(Mutable):
         for twin in self.twins:
             if twin.poison is None:
                 journal.touch(twin)
-                twin.poison = (
-                    "this tensor may share memory with one that was written in place; whether it "
-                    "does depends on the path that is taken, or on strides that are not known"
-                )
+                twin.poison = Loss(journal.node)
 
     def read(self) -> Tensor:
         """The value, unless nobody can know it any more."""
         if self.poison is not None:
-            raise SharedMemoryError(self.poison)
+            raise SharedMemoryError(
+                "this tensor may share memory with one that was written in place; whether it does "
+                "depends on the path that is taken, or on strides that are not known",
+                (*self.poison.notes(), "try  clone() one of the two before that"),
+            )
         return self.value
 
     def pair(self, other: Cell, journal: Journal) -> None:
