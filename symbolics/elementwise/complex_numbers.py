@@ -17,7 +17,7 @@ from symbolics.elementwise.arithmetic import atan2
 from symbolics.elementwise.pointwise import as_float
 from symbolics.registry import Unsupported, symbolic, view_write
 from symbolics.rules import BOOL, is_bool, is_complex
-from symbolics.views.shape import transpose
+from symbolics.views.shape import mT
 
 __all__ = ["angle", "conj", "imag", "polar", "real", "view_as_complex", "view_as_real"]
 
@@ -160,8 +160,7 @@ def resolve_neg(g: Builder, self: Tensor) -> Tensor:
 @symbolic("aten::adjoint(Tensor(a) self) -> Tensor(a)")
 def adjoint(g: Builder, self: Tensor) -> Tensor:
     """The last two dims swapped; complex numbers conjugated too."""
-    swapped = transpose(g, self, -2, -1) if self.require_rank() else self
-    return conj(g, swapped)
+    return conj(g, mT(g, self))
 
 
 @view_write("aten::mH", "aten::matrix_H", "aten::adjoint")

@@ -298,8 +298,8 @@ def numpy_T(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
 
 @symbolic("aten::mT(Tensor(a) self) -> Tensor(a)")
 def mT(g: Builder, self: Tensor) -> Tensor:  # noqa: N802
-    """The last two dims swapped."""
-    return transpose(g, self, -2, -1)
+    """The last two dims swapped; a 0-d tensor stays as it is."""
+    return self if self.rank == 0 else transpose(g, self, -2, -1)
 
 
 @symbolic("aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)")

@@ -102,7 +102,8 @@ def test_scalars() -> None:
         lambda x: (x.view(1), x.flatten(), x.reshape(1, 1), x.transpose(0, -1), x.squeeze(0)),
         torch.tensor(3.0),
     )
-    check(lambda x: (x.T, x.squeeze(), x.unsqueeze(0), x.expand(2, 0)), torch.tensor(3))
+    check(lambda x: (x.T, x.t(), x.mT, x.mH, x.H, x.adjoint()), torch.tensor(3))
+    check(lambda x: (x.squeeze(), x.unsqueeze(0), x.expand(2, 0)), torch.tensor(3))
 
 
 @st.composite
