@@ -211,7 +211,7 @@ def export(
 
         plan = CallPlan.of(source.loaded, method, source.args, source.kwargs, source.constants)
         result.verification = verify_export(
-            result, plan, pytorch=source.loadable(), method=method, training=mode
+            result, plan, pytorch=source.loadable(), method=method, training=mode, request=request
         )
     if path is not None:
         result.save(path, external_data)

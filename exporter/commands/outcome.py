@@ -62,7 +62,8 @@ def outcome(file: str, *, as_json: bool) -> Iterator[None]:
         _fail("MemoryError", f"{file}: not enough memory", [], FAILED, as_json)
     except Exception as error:
         notes = [
-            "this is a mistake in ts2onnx, not in the model; please report it with what follows",
+            "this is a mistake in ts2onnx, or in a symbolic of your own, not in the model; "
+            "please report it with what follows",
             *traceback.format_exc().rstrip().splitlines(),
         ]
         message = f"{file}: internal error: {type(error).__name__}: {error}"

@@ -61,6 +61,8 @@ class Request:
     """What parameters are called in the model, where that is not their own name."""
     result_names: Sequence[str] = ()
     """What the outputs are called, where the program does not tell."""
+    record: bool = False
+    """Whether the builder keeps what each symbolic was given and gave."""
 
 
 @dataclass
@@ -136,6 +138,7 @@ class _Attempt:
         self.types = types
         self.ties = ties
         self.g = Builder(request.opset, fold=request.fold)
+        self.g.calls = [] if request.record else None
         self.interpreter = Interpreter(
             self.g,
             program,

@@ -8,6 +8,7 @@ same loop, in the body of an ONNX node.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -219,7 +220,7 @@ class Interpreter:
         self.come_to(node)
         try:
             results = self._results(node, environment)
-        except ConversionError as error:
+        except Exception as error:
             self._locate(error, node)
             raise
         if len(results) != len(node.outputs):
@@ -346,15 +347,21 @@ class Interpreter:
 
         return described(kind, args, kwargs)
 
-    def _locate(self, error: ConversionError, node: Node) -> None:
-        """Say once where in the model and in the user's source an error arose."""
+    def _locate(self, error: Exception, node: Node) -> None:
+        """Say once where in the model and in the user's source an error arose.
+
+        Of one that is none of ours (a mistake in a symbolic) it is told below its traceback.
+        """
         if getattr(error, "located", False):
             return
         error.located = True  # type: ignore[attr-defined]
         frame = self.frames[-1]
         where = frame.path or "the model itself"
-        error.notes.insert(0, f"in   {where}  ({short_name(frame.function)})")
-        error.notes.insert(1, f"at   {node.place}")
+        notes = [f"in   {where}  ({short_name(frame.function)})", f"at   {node.place}"]
+        if isinstance(error, ConversionError):
+            error.notes[:0] = notes
+        elif sys.version_info >= (3, 11):
+            error.add_note("\n  ".join([f"converting {node.kind}", *notes]))
 
 
 def _known(value: Value) -> Value:

@@ -7,6 +7,7 @@ each submodule in its own mode, the same class, the same hooks.
 
 from exporter.live.archives import Saved, to_archive
 from exporter.live.arrays import flat_arrays, to_arrays
+from exporter.live.operators import run_operator
 from exporter.live.programs import LiveProgram, to_program
 from exporter.live.running import ArchiveProgram
 from exporter.live.tracing import Call
@@ -17,6 +18,7 @@ __all__ = [
     "LiveProgram",
     "Saved",
     "flat_arrays",
+    "run_operator",
     "to_archive",
     "to_arrays",
     "to_program",

@@ -90,6 +90,8 @@ class Builder:
         self.steps: dict[ir.Value, tuple[Call, list[Tensor]]] = {}
         # Declared sizes that turned out to be fixed: where, by symbol and size.
         self.pinned: dict[tuple[Symbol, int], object] = {}
+        # What each symbolic was given and gave, where anybody asks for it.
+        self.calls: list[Any] | None = None
         # Notes a symbol's lower bound for as long as it holds.
         self.narrow: Callable[[Symbol, int], None] | None = None
 

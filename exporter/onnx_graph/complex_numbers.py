@@ -110,8 +110,7 @@ def from_real(pair: Tensor) -> Tensor:
     shape = None if pair.shape is None else pair.shape[:-1]
     result = Tensor(_WHOLES[pair.dtype], shape, value=pair.value, scope=pair.scope, name=pair.name)
     if pair.array is not None:
-        whole = result.dtype.numpy()
-        result.array = np.ascontiguousarray(pair.array).view(whole).reshape(pair.array.shape[:-1])
+        result.array = numbers_of(pair.array)
     result.pair = pair
     return result
 
@@ -122,6 +121,11 @@ def pairs_of(array: np.ndarray) -> np.ndarray:
         return array
     flat = np.ascontiguousarray(array).view(array.real.dtype)
     return flat.reshape((*array.shape, 2))
+
+
+def numbers_of(array: np.ndarray) -> np.ndarray:
+    """Pairs along the last dim as complex numbers: `pairs_of` back."""
+    return np.ascontiguousarray(array).view(np.result_type(array, np.complex64))[..., 0]
 
 
 def parts(g: Builder, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,13 +48,19 @@ class Port:
 
 
 class Session:
-    """A loaded model. onnxruntime is imported here, when the first one is made."""
+    """A loaded model, by default optimized as onnxruntime does it.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    onnxruntime is imported here, when the first one is made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, optimized: bool = True) -> None:
         import onnxruntime  # noqa: PLC0415  here: it is slow to import
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4  # what is an error is raised as well
+        if not optimized:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self.path = path
         try:
             self._session = onnxruntime.InferenceSession(
                 os.fspath(path), options, ["CPUExecutionProvider"]

@@ -21,6 +21,7 @@ from exporter.verification.session import Port, Session, first_line
 
 if TYPE_CHECKING:
     from exporter.api import Exported
+    from exporter.conversion.convert import Request
     from exporter.live import ArchiveProgram
 
 __all__ = ["Run", "Verification", "verify_arrays", "verify_export"]
@@ -68,11 +69,13 @@ def verify_export(
     method: str = "forward",
     training: str = "eval",
     tolerance: Tolerance = Tolerance(),  # noqa: B008  frozen
+    request: Request | None = None,
 ) -> Verification:
     """Run the model by itself, and against PyTorch where that is installed.
 
     `pytorch` is the archive that was converted, as PyTorch can load it. Raises a
-    VerificationError at the first run that differs.
+    VerificationError at the first run that differs, which names the operator that is to blame if
+    there is the `request` to look for it with.
     """
     program = None
     tolerance = tolerance.for_model(exported.report.operators)
@@ -83,7 +86,9 @@ def verify_export(
     with _written(exported) as session:
         if program is None:
             return _Smoke(session, exported.initial_state, plan.examples).verify()
-        return _AgainstPyTorch(session, exported.initial_state, plan, program, tolerance).verify()
+        return _AgainstPyTorch(
+            session, exported.initial_state, plan, program, tolerance, request
+        ).verify()
 
 
 def verify_arrays(
@@ -316,6 +321,7 @@ class _AgainstPyTorch:
         plan: CallPlan,
         program: ArchiveProgram,
         tolerance: Tolerance,
+        request: Request | None,
     ) -> None:
         self._session = session
         self._ports = [p for p in session.inputs if p.name not in initial_state]
@@ -323,6 +329,7 @@ class _AgainstPyTorch:
         self._plan = plan
         self._program = program
         self._tolerance = tolerance
+        self._request = request
         if len(plan.examples) != len(self._ports):
             names = ", ".join(port.name for port in self._ports)
             raise VerificationError(
@@ -376,7 +383,8 @@ class _AgainstPyTorch:
             parts = self._program.parts(self._plan.arguments(arrays))
         except Exception as error:
             raise _RefusedError(_last_line(error)) from error
-        actual = self._session.run({**feeds, **self._state})
+        feeds.update(self._state)
+        actual = self._session.run(feeds)
         given = dict(actual)
         for name in self._state:
             held = self._program.state(name)
@@ -388,8 +396,26 @@ class _AgainstPyTorch:
             name: _as_declared(ports.get(name), value)
             for name, value in paired(parts, given, what).items()
         }
-        result.runs.append(_compared(what, expected, flat_outputs(given), self._tolerance))
+        try:
+            run = _compared(what, expected, flat_outputs(given), self._tolerance)
+        except VerificationError as error:
+            error.notes += self._diagnosis(feeds, expected)
+            raise
+        result.runs.append(run)
         self._state = {name: actual[f"{name}_out"] for name in self._state}
+
+    def _diagnosis(
+        self, feeds: Mapping[str, Sample], expected: Mapping[str, Array]
+    ) -> Sequence[str]:
+        """Notes on what went wrong; the failure is told whatever becomes of them."""
+        if self._request is None:
+            return ()
+        from exporter.verification import diagnosis  # noqa: PLC0415  where there is a failure
+
+        try:
+            return diagnosis.notes(self._session, self._request, feeds, expected, self._tolerance)
+        except Exception as error:
+            return (f"which operator is to blame was not found: {first_line(error)}",)
 
 
 class _RefusedError(VerificationError):

@@ -391,7 +391,8 @@ def group_norm(
 
     ONNX GroupNormalization exists, but every runtime has InstanceNormalization: a group is a row.
     """
-    batch, channels, *sizes = input.require_shape()
+    batch, channels = g.size(input, 0), g.size(input, 1)
+    sizes = input.require_shape()[2:]
     width = channels // num_groups * math.prod(sizes)
     rows = normalized_rows(g, g.reshape(input, [batch, num_groups, width]), None, None, eps)
     return channel_affine(g, g.reshape(rows, [batch, channels, *sizes]), weight, bias)

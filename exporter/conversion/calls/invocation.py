@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.values import Tensor
+from exporter.torchscript.graph import Node
 from symbolics.registry import Overload, form_for_quantized, parameter_name
 
-__all__ = ["by_parameter", "invoke"]
+__all__ = ["SymbolicCall", "by_parameter", "invoke"]
+
+
+@dataclass(frozen=True)
+class SymbolicCall:
+    """What a symbolic was given and gave, and where in the program that was."""
+
+    overload: Overload
+    arguments: dict[str, Any]
+    result: Any
+    node: Node | None
+    module_path: str
 
 
 def invoke(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
     """Run a symbolic, or its form for quantized tensors where there is one among the arguments."""
+    result = _invoked(g, overload, arguments)
+    if g.calls is not None:
+        node = g.source if isinstance(g.source, Node) else None
+        g.calls.append(SymbolicCall(overload, dict(arguments), result, node, g.module_path))
+    return result
+
+
+def _invoked(g: Builder, overload: Overload, arguments: dict[str, Any]) -> Any:
     named = by_parameter(arguments)
     if any(map(_is_quantized, arguments.values())):
         form = form_for_quantized(overload)
