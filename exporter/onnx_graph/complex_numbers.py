@@ -32,6 +32,7 @@ __all__ = [
     "from_real",
     "is_complex",
     "make",
+    "numbers_of",
     "pairs_of",
     "part_dtype",
     "parts",
