@@ -389,10 +389,12 @@ def _extreme(operator: str, values: Iterable[Dim]) -> Dim:
         if result is None:
             result = value
             continue
+        # Where they may be equal one test says nothing: min(30, n + 30) is 30.
         larger = is_ge(result, value)
-        if larger is None:
+        smaller = is_ge(value, result) if larger is None else not larger
+        if smaller is None:
             result = SymInt.of(Apply(operator, (result, value)))
-        elif larger != (operator == "max"):
+        elif smaller == (operator == "max"):
             result = value
     if result is None:
         raise ValueError(f"{operator} of no values")

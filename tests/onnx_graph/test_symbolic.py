@@ -71,3 +71,12 @@ def test_bounds_of_remainders() -> None:
     assert is_ge(n % 3, 3) is False
     assert is_ge(n - 2 * (n // 3), 0) is None
     assert is_ge(1, n - 2 * (n // -2)) is None
+
+
+def test_extremes_of_what_may_be_equal() -> None:
+    """The first thirty of n + 30 rows are thirty, also where n is 0."""
+    n = SymInt.of(Symbol("n"))
+    for pair in [(30, n + 30), (n + 30, 30)]:
+        assert sym_min(*pair) == 30
+        assert sym_max(*pair) == n + 30
+    assert isinstance(sym_min(n, 30), SymInt)
