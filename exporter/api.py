@@ -61,6 +61,8 @@ class Exported:
     archive: Archive | None = field(default=None, repr=False)
     written: Callable[[], Sequence[str]] = field(default=tuple, repr=False)
     """Which of a live module's parameters, whose memory the model shares, have changed since."""
+    request: Request | None = field(default=None, repr=False)
+    """What was converted and how, for a verification that fails."""
 
     def save(
         self, path: str | os.PathLike[str] | BinaryIO, external_data: bool | str = "auto"
@@ -203,7 +205,7 @@ def export(
             domains,
             fold_weights=external_data != "reference",
         )
-    result.archive, result.written = archive, source.written
+    result.archive, result.written, result.request = archive, source.written, request
     result.report.warnings[:0] = source.warnings
     result.report.seconds = time.perf_counter() - started
     if verify:
@@ -211,7 +213,7 @@ def export(
 
         plan = CallPlan.of(source.loaded, method, source.args, source.kwargs, source.constants)
         result.verification = verify_export(
-            result, plan, pytorch=source.loadable(), method=method, training=mode, request=request
+            result, plan, pytorch=source.loadable(), method=method, training=mode
         )
     if path is not None:
         result.save(path, external_data)

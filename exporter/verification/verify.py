@@ -69,13 +69,11 @@ def verify_export(
     method: str = "forward",
     training: str = "eval",
     tolerance: Tolerance = Tolerance(),  # noqa: B008  frozen
-    request: Request | None = None,
 ) -> Verification:
     """Run the model by itself, and against PyTorch where that is installed.
 
     `pytorch` is the archive that was converted, as PyTorch can load it. Raises a
-    VerificationError at the first run that differs, which names the operator that is to blame if
-    there is the `request` to look for it with.
+    VerificationError at the first run that differs, which names the operator that is to blame.
     """
     program = None
     tolerance = tolerance.for_model(exported.report.operators)
@@ -86,9 +84,7 @@ def verify_export(
     with _written(exported) as session:
         if program is None:
             return _Smoke(session, exported.initial_state, plan.examples).verify()
-        return _AgainstPyTorch(
-            session, exported.initial_state, plan, program, tolerance, request
-        ).verify()
+        return _AgainstPyTorch(session, exported, plan, program, tolerance).verify()
 
 
 def verify_arrays(
@@ -119,7 +115,11 @@ def verify_arrays(
         absent = [name for name in wanted if name not in actual]
         if absent:
             raise VerificationError(f"the model does not give {', '.join(absent)} on these inputs")
-        run = _compared("as given", wanted, actual, tolerance)
+        try:
+            run = _compared("as given", wanted, actual, tolerance)
+        except VerificationError as error:
+            error.notes += _diagnosis(session, exported.request, feeds, wanted, tolerance)
+            raise
         skipped = [name for name in actual if name not in wanted]
         lists = {name.rpartition(".")[0] for name in wanted if name not in outputs}
         longer = [name for name in skipped if name.rpartition(".")[0] in lists]
@@ -187,6 +187,24 @@ def _failure(what: str, wrong: Sequence[Difference]) -> VerificationError:
         f"the ONNX model gives other results than the reference ({what})",
         tuple(f"output {d.output} {d.problem}" for d in wrong),
     )
+
+
+def _diagnosis(
+    session: Session,
+    request: Request | None,
+    feeds: Mapping[str, Sample],
+    expected: Mapping[str, Array],
+    tolerance: Tolerance,
+) -> Sequence[str]:
+    """Notes on what went wrong; the failure is told whatever becomes of them."""
+    if request is None or find_spec("torch") is None:
+        return ()
+    from exporter.verification import diagnosis  # noqa: PLC0415  where there is a failure
+
+    try:
+        return diagnosis.notes(session, request, feeds, expected, tolerance)
+    except Exception as error:
+        return (f"which operator is to blame was not found: {first_line(error)}",)
 
 
 def _dims(ports: Sequence[Port], samples: Sequence[Sample]) -> dict[str, int]:
@@ -317,19 +335,19 @@ class _AgainstPyTorch:
     def __init__(
         self,
         session: Session,
-        initial_state: Mapping[str, Sample],
+        exported: Exported,
         plan: CallPlan,
         program: ArchiveProgram,
         tolerance: Tolerance,
-        request: Request | None,
     ) -> None:
+        initial_state = exported.initial_state
         self._session = session
         self._ports = [p for p in session.inputs if p.name not in initial_state]
         self._state = _started(session, initial_state, self._ports, plan.examples)
         self._plan = plan
         self._program = program
         self._tolerance = tolerance
-        self._request = request
+        self._request = exported.request
         if len(plan.examples) != len(self._ports):
             names = ", ".join(port.name for port in self._ports)
             raise VerificationError(
@@ -399,23 +417,12 @@ class _AgainstPyTorch:
         try:
             run = _compared(what, expected, flat_outputs(given), self._tolerance)
         except VerificationError as error:
-            error.notes += self._diagnosis(feeds, expected)
+            error.notes += _diagnosis(
+                self._session, self._request, feeds, expected, self._tolerance
+            )
             raise
         result.runs.append(run)
         self._state = {name: actual[f"{name}_out"] for name in self._state}
-
-    def _diagnosis(
-        self, feeds: Mapping[str, Sample], expected: Mapping[str, Array]
-    ) -> Sequence[str]:
-        """Notes on what went wrong; the failure is told whatever becomes of them."""
-        if self._request is None:
-            return ()
-        from exporter.verification import diagnosis  # noqa: PLC0415  where there is a failure
-
-        try:
-            return diagnosis.notes(self._session, self._request, feeds, expected, self._tolerance)
-        except Exception as error:
-            return (f"which operator is to blame was not found: {first_line(error)}",)
 
 
 class _RefusedError(VerificationError):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from exporter import VerificationError, export
 from exporter.onnx_graph.builder import Builder
-from exporter.verification import diagnosis, verify
+from exporter.verification import diagnosis, verify, verify_arrays
 from exporter.verification.session import Session
 from symbolics.registry import overloads
 
@@ -77,6 +78,15 @@ def test_one_whose_arguments_and_results_are_complex(faulty) -> None:
     faulty("aten::fft_ifft", lambda g, self, *args, **arguments: self)
     notes = notes_for(torch.jit.script(Net().eval()), X, 2)
     assert any(note.endswith("aten::fft_ifft") for note in notes)
+
+
+def test_where_the_arrays_are_given(faulty) -> None:
+    net = torch.jit.script(Net().eval())
+    expected = [net(X, 2)[0].detach().numpy()]
+    faulty("aten::gelu", flipped)
+    with pytest.raises(VerificationError) as raised:
+        verify_arrays(export(net, (X, 2)), [X.numpy(), np.array(2)], expected)
+    assert any(note.endswith("aten::gelu") for note in raised.value.notes)
 
 
 def test_all_of_them_agree(never_right) -> None:
