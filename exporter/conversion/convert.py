@@ -90,6 +90,9 @@ def convert(request: Request) -> Conversion:
             return _converted(request, places=True)
         except UnsupportedError:
             raise error from None
+    except RecursionError:
+        # Not TorchScript, which knows no recursion: a damaged archive.
+        raise UnsupportedError("a function that calls itself, or calls nested too deeply") from None
 
 
 def _converted(request: Request, *, places: bool) -> Conversion:

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from exporter import TensorSpec, UnsupportedError, export
+from tests.archive.handmade import archive
 from tests.conversion.harness import check, refuses
 
 X = torch.tensor([[1.0, -2.0], [3.0, 0.5]])
@@ -243,3 +245,15 @@ def test_a_branch_in_which_sizes_do_not_fit() -> None:
     result = check(program, (X, torch.ones(3, 2), False))
     (precondition,) = result.report.preconditions
     assert precondition.startswith("MatMul of sizes 2 and 3, which must be equal")
+
+
+def test_a_method_that_calls_itself() -> None:
+    """PyTorch compiles no such program: the archive is damaged, or made to do harm."""
+    code = (
+        "class M(Module):\n"
+        "  def forward(self: __torch__.M, x: Tensor) -> Tensor:\n"
+        "    return (self).forward(torch.neg(x), )\n"
+    )
+    damaged = archive(**{"code/__torch__.py": code.encode()})
+    with pytest.raises(UnsupportedError, match="a function that calls itself"):
+        export(damaged, (TensorSpec("float32", (2,)),))
