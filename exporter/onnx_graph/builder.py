@@ -46,7 +46,7 @@ from exporter.onnx_graph.arguments import (
 from exporter.onnx_graph.call import Call
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.node_keys import computation_key
-from exporter.onnx_graph.pinned_sizes import pinned_sizes
+from exporter.onnx_graph.pinned_sizes import learn_equal_sizes, pinned_sizes
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, function_signature, place, require_dtype
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
@@ -92,8 +92,9 @@ class Builder:
         self.pinned: dict[tuple[Symbol, int], object] = {}
         # What each symbolic was given and gave, where anybody asks for it.
         self.calls: list[Any] | None = None
-        # Notes a symbol's lower bound for as long as it holds.
-        self.narrow: Callable[[Symbol, int], None] | None = None
+        # Notes a symbol's bounds, or what it equals, for as long as that holds.
+        self.narrow: Callable[[Symbol, int | None, int | None], None] | None = None
+        self.settle: Callable[[Symbol, Dim], None] | None = None
 
     # ------------------------------------------------------------ operators
 
@@ -212,6 +213,8 @@ class Builder:
     def _from_elements(
         self, dtype: ir.DataType, shape: tuple[int, ...], elements: tuple[Dim, ...]
     ) -> Tensor | None:
+        if dtype == ir.DataType.BOOL:
+            return self.constant(np.array(elements, np.bool_).reshape(shape))
         if all(isinstance(e, int) for e in elements):
             limits = np.iinfo(dtype.numpy())
             if any(not limits.min <= e <= limits.max for e in elements):
@@ -221,6 +224,7 @@ class Builder:
 
     def _emit(self, call: Call) -> list[Tensor]:
         values = [None if t is None else self.value(t) for t in call.inputs]
+        learn_equal_sizes(self, call)
         types = shapes.infer(call)
         for pinned in pinned_sizes(call):
             self.pinned.setdefault(pinned, self.source)
@@ -349,7 +353,7 @@ class Builder:
         """Note what holds from here on, since the program fails otherwise."""
         bound = value.bound_of_symbol(lower) if isinstance(value, SymInt) else None
         if bound is not None and self.narrow is not None:
-            self.narrow(*bound)
+            self.narrow(*bound, None)
 
     def integer(self, tensor: Tensor) -> Dim:
         """The value of a 0-d (or one-element) integer tensor as a Python int or an expression."""

@@ -5,6 +5,9 @@ Two known ones that differ are an error of the program: an example or a spec doe
 Where the user declared one of them dynamic, the program only works for one size. Tracing records
 sizes as they were: `x.view(2, 12)` stays so, whatever batch the model is fed later. The user is
 told, with the source line, instead of finding out at run time.
+
+What else must be equal is known to be so afterwards: `cat([cache[:n], x])` says that the cache has
+n rows, and all that follows needs no arithmetic on min(n, rows).
 """
 
 from __future__ import annotations
@@ -18,13 +21,16 @@ from exporter.onnx_graph.shape_rules import RULES
 from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 
 if TYPE_CHECKING:
+    from exporter.onnx_graph.builder import Builder
     from exporter.onnx_graph.call import Call
 
-__all__ = ["pinned_sizes"]
+__all__ = ["learn_equal_sizes", "pinned_sizes"]
 
 _ELEMENTWISE = RULES["Add"]
 #: Operators of which something can only be said where the shapes of all inputs are known.
 _BY_PLACE = ("Reshape", "MatMul", "Gemm", "Conv", "ConvTranspose")
+#: Operators that broadcast no dim of those that are compared.
+_STRICT = ("MatMul", "Gemm", "Conv", "ConvTranspose", "Concat")
 
 
 def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
@@ -32,7 +38,7 @@ def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
 
     A `RaisedError` if no sizes fit.
     """
-    for left, right in _equal_sizes(call):
+    for left, right in _fitting_sizes(call):
         if isinstance(left, int) and isinstance(right, int) and left != right:
             raise RaisedError(f"{call.op_type} of sizes {left} and {right}, which must be equal")
         for symbolic, fixed in ((left, right), (right, left)):
@@ -42,8 +48,32 @@ def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
                     yield solved
 
 
-def _equal_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
-    """Pairs of sizes that must be equal for the call to work."""
+def learn_equal_sizes(g: Builder, call: Call) -> None:
+    """Note which sizes are one from here on, since the program fails otherwise.
+
+    A size that has no name of the user's is the other then, and n <= 3 where n is min(n, 3).
+    """
+    if call.op_type not in _STRICT or g.narrow is None or g.settle is None:
+        return
+    for left, right in _fitting_sizes(call):
+        if left == right:
+            continue
+        for size, other in ((left, right), (right, left)):
+            symbol = size.as_symbol() if isinstance(size, SymInt) else None
+            if symbol is None:
+                continue
+            if isinstance(other, SymInt) and symbol in other.symbols():
+                limit = other.limit_of(symbol)
+                if limit is not None:
+                    g.narrow(symbol, None, limit)
+                break
+            if not symbol.declared:
+                g.settle(symbol, other)
+                break
+
+
+def _fitting_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
+    """Pairs of sizes that must be equal for the call to work, if neither turns out to be 1."""
     shapes = [t.shape for t in call.inputs if t is not None and t.shape is not None]
     if call.op_type in _BY_PLACE and len(shapes) < len([t for t in call.inputs if t is not None]):
         return

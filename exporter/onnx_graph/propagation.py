@@ -109,6 +109,23 @@ def _divide(left: Dim, right: Dim) -> Dim | None:
     return None
 
 
+def _comparison(compute: Callable[[Dim, Dim], bool | None]) -> Callable[[Call], Known | None]:
+    """Numbers that compare one way for all sizes."""
+    decided = _binary(compute)
+
+    def rule(call: Call) -> Known | None:
+        known = decided(call)
+        return None if known is None else (ir.DataType.BOOL, known[1], known[2])
+
+    return rule
+
+
+def _equal(left: Dim, right: Dim) -> bool | None:
+    if left == right:
+        return True
+    return False if is_ge(left, right + 1) or is_ge(right, left + 1) else None
+
+
 def _keep(call: Call) -> Known | None:
     tensor = call.tensor(0)
     if tensor.elements is None:
@@ -200,6 +217,11 @@ _RULES: dict[str, Callable[[Call], Known | None]] = {
     "Div": _binary(_divide),
     "Max": _binary(sym_max),
     "Min": _binary(sym_min),
+    "Less": _comparison(lambda a, b: is_ge(b, a + 1)),
+    "LessOrEqual": _comparison(lambda a, b: is_ge(b, a)),
+    "Greater": _comparison(lambda a, b: is_ge(a, b + 1)),
+    "GreaterOrEqual": _comparison(is_ge),
+    "Equal": _comparison(_equal),
     "Identity": _keep,
     "Cast": _cast,
     "Concat": _concat,

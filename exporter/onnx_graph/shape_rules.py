@@ -162,9 +162,13 @@ def _concat(call: Call) -> Sequence[PartialShape]:
                 total = None if total is None or s is None else total + s[i]
             result.append(total)
         else:
-            dims = [s[i] for s in known]
-            result.append(next((d for d in dims if isinstance(d, int)), dims[0]))
+            result.append(min((s[i] for s in known), key=_complexity))
     return [tuple(result)]
+
+
+def _complexity(dim: Dim) -> int:
+    """A known size is simpler than one of run time, and that than what is computed from it."""
+    return 0 if isinstance(dim, int) else 1 if dim.as_symbol() is not None else 2
 
 
 def _gather(call: Call) -> Sequence[PartialShape]:

@@ -340,13 +340,25 @@ class SymInt:
             return None
         return inner.bound_of_symbol(least * divisor)
 
+    def limit_of(self, symbol: Symbol) -> int | None:
+        """The largest value that a symbol has where it equals this, a minimum of it and others."""
+        ((monomial, factor), *others) = self.terms.items()
+        atom = monomial[0] if len(monomial) == 1 and factor == 1 and not others else None
+        if not isinstance(atom, Apply) or atom.operator != "min":
+            return None
+        limits = [v for v in atom.arguments if isinstance(v, int)]
+        alone = SymInt.of(symbol) in atom.arguments
+        return min(limits) if alone and limits else None
+
 
 def resolved(value: Dim) -> Dim:
     """The integer, with what the program knows by now of the symbols in it."""
-    if not isinstance(value, SymInt):
-        return value
-    known = {s: s.values[0] for s in value.symbols() if s.values is not None and len(s.values) == 1}
-    return value.with_values(known) if known else value
+    while isinstance(value, SymInt):
+        known = {s: s.values[0] for s in value.symbols() if s.values and len(s.values) == 1}
+        if not known:
+            break
+        value = value.with_values(known)
+    return value
 
 
 def _atom_with_values(atom: Atom, values: Mapping[Symbol, Dim], seen: dict[int, Dim]) -> Dim:
@@ -370,7 +382,28 @@ def is_ge(left: Dim, right: Dim) -> bool | None:
         return True
     if high is not None and high < 0:
         return False
-    return None
+    if not difference.has_functions():
+        return None
+    if _is_beside_extreme(difference):
+        return True
+    return False if _is_beside_extreme(-difference - 1) else None
+
+
+def _is_beside_extreme(difference: Dim) -> bool:
+    """Whether n >= min(n, m) or max(n, m) >= n says that this is not negative."""
+    assert isinstance(difference, SymInt)
+    for (atom, *others), factor in ((m, f) for m, f in difference.terms.items() if m):
+        if others or not isinstance(atom, Apply):
+            continue
+        if (atom.operator, factor) not in (("min", -1), ("max", 1)):
+            continue
+        rest = difference - factor * SymInt.of(atom)
+        for argument in atom.arguments:
+            total = rest + factor * argument
+            least = total if isinstance(total, int) else total.bounds()[0]
+            if least is not None and least >= 0:
+                return True
+    return False
 
 
 def sym_max(*values: Dim) -> Dim:

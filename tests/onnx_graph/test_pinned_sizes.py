@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from exporter import TensorSpec, export
+from tests.conversion.harness import check as check_program
+from tests.conversion.streaming import streamed
 
 
 def flattened(x):
@@ -47,3 +50,51 @@ def test_a_recorded_size_is_told(function) -> None:
 def test_a_size_that_is_computed_is_fine() -> None:
     traced = torch.jit.trace(flattened, (torch.ones(2, 3, 4),), check_trace=False)
     assert export(traced, (TensorSpec("float32", ("batch", 3, 4)),)).report.warnings == []
+
+
+class Cached(nn.Module):
+    """Layers that keep the end of what they got, each for up to eight streams at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("first", torch.zeros(8, 2, 3))
+        self.register_buffer("second", torch.zeros(8, 2, 3))
+
+    def forward(self, x):
+        x = torch.cat([self.first[: x.shape[0]], x], -1)
+        self.first[: x.shape[0]].copy_(x[..., -3:])
+        x = torch.cat([self.second[: x.shape[0]], x * 2], -1)
+        self.second[: x.shape[0]].copy_(x[..., -3:])
+        return x
+
+
+def test_rows_that_were_joined_are_as_many(tmp_path) -> None:
+    """`cat([cache[:n], x])` has n rows, so the cache has: nothing is computed from min(n, 8)."""
+    calls = [(torch.randn(3, 2, length),) for length in (4, 5, 4)]
+    axes = {"x": {0: "batch", 2: "time"}}
+    exported = streamed(
+        Cached(), calls, tmp_path / "model.onnx", state=["first", "second"], dynamic_axes=axes
+    )
+    assert exported.model.graph.outputs[0].shape[0].value == "batch"
+    # One read of the batch; a cache is read, joined, its end taken and put before the other rows.
+    assert exported.report.node_count <= 14
+    assert "Expand" not in exported.report.operators
+
+
+def of_two_masks(x: Tensor, mask: Tensor, other: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """As many rows, if the program works: then one name will do for both."""
+    a, b = x[mask], x[other]
+    joined = torch.cat([a, b], 1)
+    picked = torch.cat([a, x], 1) if bool(mask.all()) else joined
+    return joined.reshape(b.shape[0] * 4, 2), picked, a.t() @ x[: b.shape[0]]
+
+
+def test_sizes_of_run_time_that_were_joined_are_one() -> None:
+    def call(*mask: bool):
+        return torch.randn(len(mask), 4), torch.tensor(mask), torch.tensor(mask[::-1])
+
+    axes = {"x": {0: "n"}, "mask": {0: "n"}, "other": {0: "n"}}
+    calls = [call(True, False, True), call(True, True), call(False), call(False, False, True, True)]
+    exported = check_program(of_two_masks, *calls, dynamic_axes=axes)
+    first = exported.model.graph.outputs[0].shape
+    assert str(first[0].value).startswith("4*")

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from exporter.onnx_graph.symbolic import MAX_TEXT, Dim, Symbol, SymInt, is_ge, sym_max, sym_min
+from exporter.onnx_graph.symbolic import (
+    MAX_TEXT,
+    Dim,
+    Symbol,
+    SymInt,
+    is_ge,
+    resolved,
+    sym_max,
+    sym_min,
+)
 
 
 def test_shared_parts() -> None:
@@ -80,3 +89,42 @@ def test_extremes_of_what_may_be_equal() -> None:
         assert sym_min(*pair) == 30
         assert sym_max(*pair) == n + 30
     assert isinstance(sym_min(n, 30), SymInt)
+
+
+def test_what_is_beside_an_extreme() -> None:
+    """A minimum is none of its arguments' better, whatever they are; nor is a maximum worse."""
+    n, m = SymInt.of(Symbol("n")), SymInt.of(Symbol("m"))
+    assert is_ge(n, sym_min(n, m)) is True
+    assert is_ge(sym_max(n, m) + 1, m) is True
+    assert is_ge(sym_min(n, m), m + 1) is False
+    assert is_ge(sym_min(n, m), m) is None
+    assert is_ge(2 * n, 2 * sym_min(n, m)) is None
+
+
+def test_nested_extremes() -> None:
+    """An extreme of an extreme and one of its arguments is the inner one."""
+    n, m = SymInt.of(Symbol("n")), SymInt.of(Symbol("m"))
+    for other in (m, 64):
+        least, most = sym_min(n, other), sym_max(n, other)
+        assert sym_min(least, other) == sym_min(other, least) == sym_min(least, n) == least
+        assert sym_max(most, other) == sym_max(other, most) == sym_max(n, most) == most
+        assert sym_max(least, n) == sym_min(most, n) == n
+
+
+def test_limit_of_symbol() -> None:
+    """n = min(n, 64) says that n is 64 at most."""
+    n, m = Symbol("n"), Symbol("m")
+    least = sym_min(SymInt.of(n), 64)
+    assert isinstance(least, SymInt)
+    assert least.limit_of(n) == 64
+    for other in (sym_min(SymInt.of(m), 64), sym_max(SymInt.of(n), 64), 2 * least):
+        assert isinstance(other, SymInt)
+        assert other.limit_of(n) is None
+
+
+def test_sizes_that_are_others() -> None:
+    """What is known of a symbol may be about another that something is known of."""
+    n, m = Symbol("n"), Symbol("m")
+    n.values = (SymInt.of(m) + 1,)
+    m.values = (4,)
+    assert resolved(SymInt.of(n) * 2) == 10

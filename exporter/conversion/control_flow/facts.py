@@ -52,7 +52,8 @@ class Facts:
 
     def __init__(self, g: Builder) -> None:
         self._g = g
-        g.narrow = lambda symbol, lower: self._set_bounds(symbol, lower, symbol.upper)
+        g.narrow = self._set_bounds
+        g.settle = lambda symbol, value: self._set_values(symbol, (value,))
         self._undo: list[Callable[[], None]] = []
         self._decided: dict[Condition, list[_Decided]] = {}
         self._assumed: dict[Condition, bool] = {}
@@ -214,6 +215,10 @@ class Facts:
         flag.known = known
 
     def _set_values(self, symbol: Symbol, values: tuple[Dim, ...]) -> None:
+        if len(values) == 1:
+            values = (resolved(values[0]),)
+            if isinstance(values[0], SymInt) and symbol in values[0].symbols():
+                return  # nothing is known of a size that is said to be itself
         before = symbol.values
         self._undo.append(lambda: setattr(symbol, "values", before))
         symbol.values = values
