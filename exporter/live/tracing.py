@@ -12,6 +12,7 @@ from torch import nn
 
 from exporter.errors import ConversionError, InputError
 from exporter.live.arrays import Examples
+from exporter.live.autograd_functions import functions_seen_into
 from exporter.live.calls import Adapter
 from exporter.live.restoring import in_mode, restored
 
@@ -101,7 +102,7 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
         recorded_notes(notes),
     ):
         try:
-            with plain_operators(), torch.no_grad(), adapter.installed():
+            with plain_operators(), functions_seen_into(), torch.no_grad(), adapter.installed():
                 trace = tracer(adapter)
         except Exception as error:
             reason = str(error).strip() or type(error).__name__
@@ -119,47 +120,16 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
 
 @contextmanager
 def plain_operators() -> Iterator[None]:
-    """Trace operators that other runtimes know, and see into autograd functions.
+    """Trace operators that other runtimes know, not the fused ones that only PyTorch has.
 
-    nn.TransformerEncoder and nn.MultiheadAttention have fused operators for inference, and a
-    trace of a `torch.autograd.Function` is a call to Python, which no archive holds.
+    nn.TransformerEncoder and nn.MultiheadAttention call such ones for inference.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
-    apply = torch.autograd.Function.__dict__["apply"]
     torch.backends.mha.set_fastpath_enabled(False)
-    torch.autograd.Function.apply = classmethod(_forward_of)
     try:
         yield
     finally:
-        torch.autograd.Function.apply = apply
         torch.backends.mha.set_fastpath_enabled(fast)
-
-
-class _Context:
-    """What a `torch.autograd.Function` gets as `ctx`, where there is no backward pass."""
-
-    def __init__(self, args: tuple[Any, ...]) -> None:
-        self.needs_input_grad = (False,) * len(args)
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        if name in (
-            "save_for_backward",
-            "save_for_forward",
-            "mark_dirty",
-            "mark_non_differentiable",
-            "set_materialize_grads",
-        ):
-            return lambda *_: None
-        raise AttributeError(name)
-
-
-def _forward_of(function: Any, *args: Any) -> Any:
-    context = _Context(args)
-    if function.setup_context is torch.autograd.Function.setup_context:
-        return function.forward(context, *args)
-    result = function.forward(*args)
-    function.setup_context(context, args, result)
-    return result
 
 
 @contextmanager

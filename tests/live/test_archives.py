@@ -265,33 +265,6 @@ def test_the_fused_encoder_layer_is_not_traced() -> None:
     assert torch.backends.mha.get_fastpath_enabled()
 
 
-def test_autograd_functions_are_seen_into() -> None:
-    class Double(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x):
-            ctx.save_for_backward(x)
-            ctx.factor = 2
-            return x * ctx.factor
-
-    class Triple(torch.autograd.Function):
-        @staticmethod
-        def forward(x):
-            return x * 3
-
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            ctx.mark_non_differentiable(output)
-
-    class Module(nn.Module):
-        def forward(self, x):
-            return Triple.apply(Double.apply(x))
-
-    saved = archived(Module(), (torch.ones(1),))
-    assert ran(saved, np.ones(1, np.float32))[0] == 6
-    assert "apply" in torch.autograd.Function.__dict__
-    assert Double.apply(torch.ones(1, requires_grad=True)).requires_grad
-
-
 def test_tracer_warnings_are_kept_and_others_passed_on() -> None:
     class Module(nn.Module):
         def forward(self, x):
