@@ -199,6 +199,16 @@ CASES: list[Case] = [
      (9, 11)),
     ("MaxPool ceil", lambda g, x: g.MaxPool(x, kernel_shape=[3], strides=[2], ceil_mode=1),
      [floats(1, 2, 6)], (9,)),
+    ("AveragePool 1-D", lambda g, x: g.AveragePool(x, kernel_shape=[5]), [floats(2, 6, 9)],
+     (9, 18, 19, 20, 22)),
+    ("AveragePool 2-D", lambda g, x: g.AveragePool(x, kernel_shape=[3, 2], strides=[2, 1],
+     pads=[1, 0, 2, 1], count_include_pad=1), [floats(2, 3, 9, 8)], (9, 18, 19, 20, 22)),
+    ("AveragePool pads", lambda g, x: g.AveragePool(x, kernel_shape=[3, 2], pads=[1, 0, 1, 1]),
+     [floats(2, 3, 9, 8)], (9, 18, 19, 20, 22)),
+    ("AveragePool 3-D", lambda g, x: g.AveragePool(x, kernel_shape=[2, 2, 3]),
+     [floats(2, 16, 4, 5, 6)], (9, 18, 19, 20, 22)),
+    ("AveragePool double", lambda g, x: g.AveragePool(x, kernel_shape=[2]),
+     [floats(2, 3, 8, dtype="float64")], (18, 19, 22)),
     ("AveragePool ceil", lambda g, x: g.AveragePool(x, kernel_shape=[3], strides=[2], ceil_mode=1),
      [floats(1, 2, 6)], (9,)),
     ("DFT", lambda g, x: g.DFT(x, onesided=1, axis=1), [floats(2, 6, 1)], (11, 16, 17)),
@@ -300,6 +310,9 @@ KNOWN_DIMS = {
     "DFT inverse": {(0, 3)},
     "STFT": {(0, 2), (1, 0)},
     "ScatterND none": {(1, 1)},
+    # Of these the number of channels is not known, that is all.
+    "AveragePool 1-D": {(0, 2)},
+    "AveragePool 2-D": {(0, 2), (0, 3)},
     **{f"ScatterND {r}": {(1, 1)} for r in ("add", "mul", "max", "min", "half")},
 }
 

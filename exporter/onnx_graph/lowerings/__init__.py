@@ -15,7 +15,8 @@ that knows when an operator came. Each takes its subject's operators:
     einsum          Einsum by transposes and matrix products
     random          random numbers without kernels
     regions         RoiAlign, MaxRoiPool
-    resizing        Resize, pooling
+    pooling         MaxPool, AveragePool
+    resizing        Resize
     signal          DFT, STFT, Col2Im, GridSample
 """
 
@@ -27,6 +28,7 @@ from exporter.onnx_graph.lowerings import (
     indexing,
     layout,
     normalization,
+    pooling,
     random,
     regions,
     resizing,
@@ -47,6 +49,7 @@ __all__ = [
     "layout",
     "lowering",
     "normalization",
+    "pooling",
     "random",
     "regions",
     "resizing",

@@ -1,4 +1,4 @@
-"""Resize and pooling in the forms that older opsets lack."""
+"""Resize in the forms that older opsets lack."""
 
 from __future__ import annotations
 
@@ -254,81 +254,3 @@ def cubic_weights(g: Builder, t: Tensor, a: float) -> list[Tensor]:
 
     rest = g.Sub(1, t)
     return [far(g.Add(t, 1)), near(t), near(rest), far(g.Add(rest, 1))]
-
-
-@lowering("MaxPool", before=10)
-def max_pool(
-    g: Builder,
-    X: Tensor,
-    *,
-    kernel_shape: Sequence[int],
-    ceil_mode: int = 0,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-    dilations: Sequence[int] | None = None,
-    outputs: int = 1,
-    **rest: Any,
-) -> Any:
-    """ceil_mode came with opset 10: the last, partial window is reached by more padding."""
-    if dilations is not None and any(d != 1 for d in dilations):
-        raise Unsupported("MaxPool with dilations needs opset 10")
-    if ceil_mode:
-        pads = _ceil_pads(X, kernel_shape, pads, strides)
-    return g.native(
-        "MaxPool",
-        X,
-        kernel_shape=kernel_shape,
-        pads=pads,
-        strides=strides,
-        outputs=outputs,
-        **rest,
-    )
-
-
-@lowering("AveragePool", before=10)
-def average_pool(
-    g: Builder,
-    X: Tensor,
-    *,
-    kernel_shape: Sequence[int],
-    ceil_mode: int = 0,
-    count_include_pad: int = 0,
-    pads: Sequence[int] | None = None,
-    strides: Sequence[int] | None = None,
-    **rest: Any,
-) -> Any:
-    """As MaxPool, where padding does not count."""
-    if ceil_mode:
-        if count_include_pad:
-            raise Unsupported("AveragePool with ceil_mode and count_include_pad needs opset 10")
-        pads = _ceil_pads(X, kernel_shape, pads, strides)
-    return g.native(
-        "AveragePool",
-        X,
-        kernel_shape=kernel_shape,
-        count_include_pad=count_include_pad,
-        pads=pads,
-        strides=strides,
-        **rest,
-    )
-
-
-def _ceil_pads(
-    x: Tensor, kernel: Sequence[int], pads: Sequence[int] | None, strides: Sequence[int] | None
-) -> list[int]:
-    """Pads whose ends let the last window fit; it must begin inside the input or its left pad."""
-    count = len(kernel)
-    result = [0] * (2 * count) if pads is None else list(pads)
-    steps = [1] * count if strides is None else list(strides)
-    for i, size in enumerate(x.require_shape()[-count:]):
-        if not isinstance(size, int):
-            if steps[i] == 1:
-                continue
-            raise Unsupported("pooling of a dynamic size with ceil_mode needs opset 10")
-        padded = size + result[i] + result[i + count]
-        windows = -(-(padded - kernel[i]) // steps[i]) + 1
-        if (windows - 1) * steps[i] >= size + result[i]:
-            windows -= 1
-        missing = (windows - 1) * steps[i] + kernel[i] - padded
-        result[i + count] += max(missing, 0)
-    return result
