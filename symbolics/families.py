@@ -81,6 +81,7 @@ FAMILIES = (
     "linear_algebra.triangular",
     "linear_algebra.decompositions",
     "linear_algebra.spectral",
+    "linear_algebra.square_roots",
     "linear_algebra.eigenvalues",
     "reductions.gradients",
     "reductions.histograms",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 
-import exporter
-from tests.archive import handmade
+from tests.symbolics.handwritten import compare, results_of
 
 R = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
 PAIRS = np.random.default_rng(1).normal(size=(2, 3, 5, 2)).astype(np.float32)
@@ -26,36 +23,6 @@ def complex_of(x: torch.Tensor) -> torch.Tensor:
 
 def pairs(x: torch.Tensor) -> torch.Tensor:
     return torch.view_as_real(x)
-
-
-def results_of(call: str, types: str, *inputs: np.ndarray, opset: int = 20) -> list[np.ndarray]:
-    """What the call, an expression of `a`, `b`, ..., gives when an archive holds it."""
-    names = "abc"[: len(inputs)]
-    parameters = ", ".join(f"{name}: Tensor" for name in names)
-    code = f"""
-class M(Module):
-  __parameters__ = []
-  training : bool
-  def forward(self: __torch__.M, {parameters}) -> {types}:
-    return {call}
-"""
-    result = exporter.export(
-        handmade.archive(**{"code/__torch__.py": code.encode()}),
-        inputs,
-        buffer := io.BytesIO(),
-        opset_version=opset,
-    )
-    assert result.model is not None
-    session = onnxruntime.InferenceSession(buffer.getvalue(), providers=["CPUExecutionProvider"])
-    found: list[np.ndarray] = session.run(None, dict(zip(names, inputs, strict=True)))
-    return found
-
-
-def compare(found: Sequence[np.ndarray], wanted: Sequence[torch.Tensor]) -> None:
-    assert len(found) == len(wanted)
-    for one, other in zip(found, wanted, strict=True):
-        assert one.shape == tuple(other.shape)
-        np.testing.assert_allclose(one, other.numpy(), rtol=1e-4, atol=1e-5)
 
 
 TRANSFORMS: dict[str, tuple[np.ndarray, Callable[[torch.Tensor], torch.Tensor]]] = {
