@@ -332,13 +332,17 @@ def _is_written(before: Value, after: Value) -> bool:
 def _pinned(g: Builder) -> list[str]:
     """What to say of dynamic sizes that the program fixes."""
     found = []
-    for (symbol, size), node in g.pinned.items():
+    for (sizes, number), node in g.pinned.items():
         source = node.source if isinstance(node, Node) else None
         where = f" at {source.filename}:{source.line}" if source is not None else ""
-        found.append(
-            f"the size {symbol.name} is declared dynamic, but{where} only {size} fits; "
-            "a trace records sizes as they were"
-        )
+        names = sorted(symbol.name for symbol in sizes.symbols())
+        declared = f"the size {names[0]} is declared dynamic, but{where} only {number} fits"
+        if len(names) > 1 or sizes.as_symbol() is None:
+            declared = (
+                f"the sizes {', '.join(names)} are declared dynamic, but{where} "
+                f"only {sizes} = {number} fits"
+            )
+        found.append(f"{declared}; a trace records sizes as they were")
     return found
 
 

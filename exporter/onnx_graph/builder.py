@@ -89,7 +89,7 @@ class Builder:
         # What each value was made by, for gradients: the call and all its results.
         self.steps: dict[ir.Value, tuple[Call, list[Tensor]]] = {}
         # Declared sizes that turned out to be fixed: where, by symbol and size.
-        self.pinned: dict[tuple[Symbol, int], object] = {}
+        self.pinned: dict[tuple[SymInt, int], object] = {}
         # What each symbolic was given and gave, where anybody asks for it.
         self.calls: list[Any] | None = None
         # Notes a symbol's bounds, or what it equals, for as long as that holds.

@@ -33,10 +33,10 @@ _BY_PLACE = ("Reshape", "MatMul", "Gemm", "Conv", "ConvTranspose")
 _STRICT = ("MatMul", "Gemm", "Conv", "ConvTranspose", "Concat")
 
 
-def pinned_sizes(call: Call) -> Iterator[tuple[Symbol, int]]:
-    """(symbol, the only size that fits) for each declared size that this call fixes.
+def pinned_sizes(call: Call) -> Iterator[tuple[SymInt, int]]:
+    """(sizes, the only number that fits) for what this call fixes of declared sizes.
 
-    A `RaisedError` if no sizes fit.
+    That is one of them, or the product of several. A `RaisedError` if no sizes fit.
     """
     for left, right in _fitting_sizes(call):
         if isinstance(left, int) and isinstance(right, int) and left != right:
@@ -102,13 +102,14 @@ def _fitting_sizes(call: Call) -> Iterator[tuple[Dim, Dim]]:
             yield from (pair for i, pair in pairs if i != axis)
 
 
-def _solved(symbolic: SymInt, fixed: int) -> tuple[Symbol, int] | None:
-    """The symbol's value where factor * symbol + offset is this number."""
+def _solved(symbolic: SymInt, fixed: int) -> tuple[SymInt, int] | None:
+    """The symbol's value where factor * symbol + offset is this number; a product's as well."""
     offset = symbolic.terms.get((), 0)
     rest = [(monomial, factor) for monomial, factor in symbolic.terms.items() if monomial]
-    if len(rest) != 1 or len(rest[0][0]) != 1:
+    if len(rest) != 1:
         return None
-    (symbol,), factor = rest[0]
-    if not isinstance(symbol, Symbol) or not symbol.declared or (fixed - offset) % factor:
+    monomial, factor = rest[0]
+    declared = all(isinstance(atom, Symbol) and atom.declared for atom in monomial)
+    if not declared or (fixed - offset) % factor:
         return None
-    return symbol, (fixed - offset) // factor
+    return SymInt({monomial: 1}), (fixed - offset) // factor

@@ -98,3 +98,11 @@ def test_sizes_of_run_time_that_were_joined_are_one() -> None:
     exported = check_program(of_two_masks, *calls, dynamic_axes=axes)
     first = exported.model.graph.outputs[0].shape
     assert str(first[0].value).startswith("4*")
+
+
+def test_a_product_of_sizes_is_told() -> None:
+    traced = torch.jit.trace(lambda x: x.reshape(2, 3, 2, 2), torch.ones(2, 3, 4))
+    report = export(traced, (TensorSpec("float32", ("batch", "time", 4)),)).report
+    (warning,) = report.warnings
+    assert warning.startswith("the sizes batch, time are declared dynamic, but at ")
+    assert "only batch*time = 6 fits" in warning
