@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins import numbers
+from exporter.conversion.control_flow.exits import exit_of
 from exporter.conversion.control_flow.loop_staging import FOREVER, StagedLoop
-from exporter.conversion.values.objects import Value
+from exporter.conversion.values.objects import UNINITIALIZED, Value
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
@@ -50,11 +52,15 @@ def run(interpreter: Interpreter, node: Node, environment: Environment) -> Seque
         return _unroll(interpreter, block, environment, trips, carried, limited=True)
     except _TooLongError:
         pass
+    except UnsupportedError as error:
+        if trips != FOREVER:
+            raise
+        return _left_behind(interpreter, block, environment, carried, error)
     try:
         return staged().stage()
-    except UnsupportedError:
+    except UnsupportedError as error:
         if trips == FOREVER:
-            raise
+            return _left_behind(interpreter, block, environment, carried, error)
         # What has no counterpart in a Loop (modules by index, a dtype that changes) may have one
         # trip by trip.
         try:
@@ -62,6 +68,31 @@ def run(interpreter: Interpreter, node: Node, environment: Environment) -> Seque
         except _TooLongError:
             pass
         raise
+
+
+def _left_behind(
+    interpreter: Interpreter,
+    block: Block,
+    environment: Environment,
+    carried: Sequence[Value],
+    error: UnsupportedError,
+) -> Sequence[Value]:
+    """Run a `while True` that has no form with its way out in it, with that behind it."""
+    found = exit_of(block)
+    if found is None:
+        raise error
+    start = [*carried, *(UNINITIALIZED for _ in found.kept)]
+    try:
+        with _attempt(interpreter, "left"):
+            loop = StagedLoop(interpreter, found.body, environment, FOREVER, True, start)
+            kept = loop.stage()[len(carried) :]
+            environment.update(zip(found.kept, kept, strict=True))
+            for node in found.constants:
+                interpreter.run_node(node, environment)
+            interpreter.run_block(found.block, environment)
+    except UnsupportedError:
+        raise error from None
+    return [environment[value] for value in found.outputs]
 
 
 def _unroll(
@@ -74,34 +105,41 @@ def _unroll(
     limited: bool,
 ) -> Sequence[Value]:
     """Run the body once a trip, in a scope that becomes part of the graph if all goes well."""
+    values = list(carried)
+    with _attempt(interpreter, "unrolled") as scope:
+        for trip in range(min(trips, SILENT_TRIPS)):
+            environment.update(zip(block.inputs, [trip, *values], strict=True))
+            condition, *values = interpreter.run_block(block, environment)
+            going = numbers.truth(interpreter, condition)
+            emitted = len(scope.nodes)
+            if isinstance(going, SymBool):
+                raise _TooLongError
+            if limited and not _affordable(trip + 1, trips, emitted, interpreter.options):
+                raise _TooLongError
+            if not going:
+                break
+        else:
+            if trips > SILENT_TRIPS:
+                raise _TooLongError
+    return values
+
+
+@contextmanager
+def _attempt(interpreter: Interpreter, name: str) -> Iterator[Scope]:
+    """What is run within becomes part of the graph if nothing is raised, else nothing of it is."""
     g, journal = interpreter.g, interpreter.journal
-    scope = Scope(g.scope, "unrolled")
+    scope = Scope(g.scope, name)
     frame = journal.open()
     depth = len(interpreter.frames)
-    values = list(carried)
     try:
         with g.inside(scope), interpreter.facts.attempt():
-            for trip in range(min(trips, SILENT_TRIPS)):
-                environment.update(zip(block.inputs, [trip, *values], strict=True))
-                condition, *values = interpreter.run_block(block, environment)
-                going = numbers.truth(interpreter, condition)
-                emitted = len(scope.nodes)
-                if isinstance(going, SymBool):
-                    raise _TooLongError
-                if limited and not _affordable(trip + 1, trips, emitted, interpreter.options):
-                    raise _TooLongError
-                if not going:
-                    break
-            else:
-                if trips > SILENT_TRIPS:
-                    raise _TooLongError
+            yield scope
     except BaseException:
         del interpreter.frames[depth:]
         journal.undo(frame)
         raise
     journal.keep(frame)
     scope.merge()
-    return values
 
 
 def _affordable(done: int, trips: int, emitted: int, options: Options) -> bool:
