@@ -87,7 +87,24 @@ def _flagged(interpreter: Interpreter, self: Value, wanted: Value) -> Value:
     unsure = interpreter.g.scope.parent is not None or not isinstance(wanted, bool)
     if self.requires_grad is not wanted:
         self.require_grad(None if unsure else wanted)
+    if wanted is True:
+        _keep_variable(interpreter, self)
     return self
+
+
+def _keep_variable(interpreter: Interpreter, self: TensorRef) -> None:
+    """See that nothing is computed from a constant of the program's own: gradients lead to it.
+
+    Attributes have names, and hold what they held.
+    """
+    from exporter.onnx_graph.derivatives import variable  # noqa: PLC0415  for programs with gradients
+
+    if self.base is not None or self.choice is not None:
+        return
+    tensor = self.cell.read()
+    if tensor.array is not None and tensor.name is None and is_float(tensor.dtype):
+        interpreter.journal.touch(self.cell)
+        self.cell.value = variable(interpreter.g, tensor)
 
 
 @builtin("prim::AutogradAnyNonZero", "prim::AutogradAllNonZero")

@@ -415,7 +415,21 @@ def through_the_middle(x):
     return first, second
 
 
-@pytest.mark.parametrize("function", [second_order, stopped, through_the_middle])
+def to_a_constant(x):
+    """The stress of a potential is a gradient to a strain of zero."""
+    strain = torch.zeros(4, 4)
+    strain.requires_grad_(True)
+    factor = torch.ones(()).requires_grad_(True)
+    moved = torch.outer(x.flatten(), torch.ones(4))
+    strained = moved + torch.matmul(moved, 0.5 * (strain + strain.t())) * factor
+    found = torch.autograd.grad([strained.sin().sum()], [strain, factor])
+    first, second = found[0], found[1]
+    assert first is not None
+    assert second is not None
+    return first, second, strain.detach() + 1, strain.requires_grad
+
+
+@pytest.mark.parametrize("function", [second_order, stopped, through_the_middle, to_a_constant])
 def test_what_depends_on_what(function):
     """Gradients of gradients; nothing passes a detached value, or what was computed in no_grad."""
     check(function, torch.randn(3, 4), mode="script", dynamic=True, calls=[(torch.randn(1, 2),)])
