@@ -54,9 +54,9 @@ def eye(
     return eye_m(g, n, n, dtype=dtype)
 
 
-def triangle(g: Builder, row: Dim, col: Dim, offset: int, lower: bool) -> Tensor:
+def triangle(g: Builder, row: Dim, col: Dim, offset: Dim, lower: bool) -> Tensor:
     """The (2, count) positions on one side of a diagonal, row by row."""
-    if isinstance(row, int) and isinstance(col, int):
+    if isinstance(row, int) and isinstance(col, int) and isinstance(offset, int):
         indices = np.tril_indices(row, offset, col) if lower else np.triu_indices(row, offset, col)
         return g.constant(np.stack(indices).astype(np.int64))
     difference = g.Sub(consecutive(g, col), g.reshape(consecutive(g, row), [row, 1]))
@@ -69,7 +69,7 @@ def tril_indices(
     g: Builder,
     row: Dim,
     col: Dim,
-    offset: int = 0,
+    offset: Dim = 0,
     *,
     dtype: int | None = 4,
     layout: object = None,
@@ -86,7 +86,7 @@ def triu_indices(
     g: Builder,
     row: Dim,
     col: Dim,
-    offset: int = 0,
+    offset: Dim = 0,
     *,
     dtype: int | None = 4,
     layout: object = None,

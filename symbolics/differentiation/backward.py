@@ -400,7 +400,7 @@ def select_backward(
     "aten::diagonal_backward(Tensor grad_output, SymInt[] input_sizes, int offset, int dim1, int dim2) -> Tensor"
 )
 def diagonal_backward(
-    g: Builder, grad_output: Tensor, input_sizes: Sequence[Dim], offset: int, dim1: int, dim2: int
+    g: Builder, grad_output: Tensor, input_sizes: Sequence[Dim], offset: Dim, dim1: int, dim2: int
 ) -> Tensor:
     """Zeros with the gradient as a diagonal."""
     base = filled(g, input_sizes, 0, grad_output.dtype)

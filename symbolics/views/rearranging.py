@@ -11,13 +11,13 @@ import numpy as np
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
-from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
+from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import INT64, element_count, wrapped_dim, wrapped_dims
 from symbolics.views.shape import at_least, expand_to, move_dims, permuted, reshape_to
 from symbolics.views.views import diagonal as diagonal_of
-from symbolics.views.views import slice_tensor
+from symbolics.views.views import diagonal_start, slice_tensor
 
 __all__ = ["diagonal_mask", "on_diagonal"]
 
@@ -198,34 +198,36 @@ def triu(g: Builder, self: Tensor, diagonal: Dim = 0) -> Tensor:
 # ------------------------------------------------------------ diagonal matrices
 
 
-def diagonal_mask(g: Builder, rows: Dim, columns: Dim, offset: int) -> Tensor:
+def diagonal_mask(g: Builder, rows: Dim, columns: Dim, offset: Dim) -> Tensor:
     """True on a diagonal of a [rows, columns] matrix."""
     below = g.Add(g.Unsqueeze(consecutive(g, rows), axes=[1]), offset)
     return g.Equal(consecutive(g, columns), below)
 
 
-def on_diagonal(g: Builder, source: Tensor, rows: Dim, columns: Dim, offset: int) -> Tensor:
+def on_diagonal(g: Builder, source: Tensor, rows: Dim, columns: Dim, offset: Dim) -> Tensor:
     """A tensor that has `source`'s last dim on a diagonal of [rows, columns] when broadcast.
 
-    Above the main diagonal an element's row is its place, below it its column.
+    Below the main diagonal an element's column is its place; elsewhere its row is, from the row on
+    where the diagonal starts.
     """
-    size = rows if offset >= 0 else columns
-    missing = size - g.size(source, -1)
-    if missing != 0:
+    below = is_ge(-1, offset) is True
+    size, before = (columns, 0) if below else (rows, diagonal_start(offset)[0])
+    missing = size - before - g.size(source, -1)
+    if before != 0 or missing != 0:
         pads: list[Dim] = [0] * (2 * source.require_rank())
-        pads[-1] = missing
+        pads[source.require_rank() - 1], pads[-1] = before, missing
         source = g.Pad(source, pads)
-    return g.Unsqueeze(source, axes=[-1 if offset >= 0 else -2])
+    return g.Unsqueeze(source, axes=[-2 if below else -1])
 
 
 @symbolic("aten::diag_embed(Tensor self, int offset=0, int dim1=-2, int dim2=-1) -> Tensor")
-def diag_embed(g: Builder, self: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+def diag_embed(g: Builder, self: Tensor, offset: Dim = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices with the last dim on a diagonal, 0 elsewhere; the matrices lie in dim1 and dim2."""
     rank = self.require_rank() + 1
     first, second = wrapped_dim(dim1, rank), wrapped_dim(dim2, rank)
     if first == second:
         raise Raised(f"diag_embed into dims {dim1} and {dim2}: they are the same")
-    size = g.size(self, -1) + abs(offset)
+    size = g.size(self, -1) + sum(diagonal_start(offset))
     mask = diagonal_mask(g, size, size, offset)
     zero = g.constant(0, self.dtype)
     matrices = g.Where(mask, on_diagonal(g, self, size, size, offset), zero)
@@ -233,7 +235,7 @@ def diag_embed(g: Builder, self: Tensor, offset: int = 0, dim1: int = -2, dim2: 
 
 
 @symbolic("aten::diag(Tensor self, int diagonal=0) -> Tensor")
-def diag(g: Builder, self: Tensor, diagonal: int = 0) -> Tensor:
+def diag(g: Builder, self: Tensor, diagonal: Dim = 0) -> Tensor:
     """A vector as a diagonal matrix, a matrix's diagonal as a vector."""
     rank = self.require_rank()
     if rank not in (1, 2):
@@ -242,7 +244,7 @@ def diag(g: Builder, self: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @symbolic("aten::diagflat(Tensor self, int offset=0) -> Tensor")
-def diagflat(g: Builder, self: Tensor, offset: int = 0) -> Tensor:
+def diagflat(g: Builder, self: Tensor, offset: Dim = 0) -> Tensor:
     """All elements on a diagonal of one matrix."""
     return diag_embed(g, g.reshape(self, [element_count(g, self)]), offset)
 

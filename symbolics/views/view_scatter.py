@@ -49,7 +49,7 @@ def slice_scatter(
     "aten::diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1) -> Tensor"
 )
 def diagonal_scatter(
-    g: Builder, self: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+    g: Builder, self: Tensor, src: Tensor, offset: Dim = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """`self` with a diagonal replaced."""
     return write_diagonal(g, self, g.cast(src, self.dtype), offset, dim1, dim2)

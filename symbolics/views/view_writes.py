@@ -366,7 +366,7 @@ def write_tensor_split_indices(
 
 @view_write("aten::diagonal")
 def write_diagonal(
-    g: Builder, base: Tensor, source: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+    g: Builder, base: Tensor, source: Tensor, offset: Dim = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
     """The source where the two dims are on the diagonal, the base elsewhere."""
     rank = base.require_rank()
@@ -380,7 +380,7 @@ def write_diagonal(
 
 @view_write("aten::linalg_diagonal")
 def write_linalg_diagonal(
-    g: Builder, base: Tensor, source: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1
+    g: Builder, base: Tensor, source: Tensor, *, offset: Dim = 0, dim1: int = -2, dim2: int = -1
 ) -> Tensor:
     """`diagonal` of the last two dims."""
     return write_diagonal(g, base, source, offset, dim1, dim2)

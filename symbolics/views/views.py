@@ -20,6 +20,7 @@ __all__ = [
     "clamped",
     "covers",
     "diagonal_length",
+    "diagonal_start",
     "int64_max",
     "narrow",
     "narrow_start",
@@ -74,11 +75,15 @@ def strided_index(g: Builder, size: Sequence[Dim], stride: Sequence[Dim], offset
     return index
 
 
-def diagonal_length(rows: Dim, columns: Dim, offset: int) -> Dim:
+def diagonal_start(offset: Dim) -> tuple[Dim, Dim]:
+    """The row and the column of a diagonal's first element; an `offset` below 0 is rows down."""
+    return sym_max(0, -offset), sym_max(0, offset)
+
+
+def diagonal_length(rows: Dim, columns: Dim, offset: Dim) -> Dim:
     """How many elements a diagonal has."""
-    if offset >= 0:
-        return sym_max(0, sym_min(rows, columns - offset))
-    return sym_max(0, sym_min(rows + offset, columns))
+    row, column = diagonal_start(offset)
+    return sym_max(0, sym_min(rows - row, columns - column))
 
 
 # Indices that `narrow` spells out, where the dim's size is of run time.
@@ -183,7 +188,7 @@ def narrow_tensor(g: Builder, self: Tensor, dim: int, start: Tensor, length: Dim
 
 
 @symbolic("aten::diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)")
-def diagonal(g: Builder, self: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+def diagonal(g: Builder, self: Tensor, offset: Dim = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dims, as the last dim.
 
     The two dims become one, in which a diagonal is every (columns + 1)th element.
@@ -194,9 +199,9 @@ def diagonal(g: Builder, self: Tensor, offset: int = 0, dim1: int = 0, dim2: int
         raise RaisedError(f"diagonal of dims {dim1} and {dim2}: they are the same")
     matrices = move_dims(g, self, [first, second], [rank - 2, rank - 1])
     *batch, rows, columns = matrices.require_shape()
-    start = offset if offset >= 0 else -columns * offset
+    row, column = diagonal_start(offset)
     length = diagonal_length(rows, columns, offset)
-    index = g.Add(g.Mul(consecutive(g, length), columns + 1), start)
+    index = g.Add(g.Mul(consecutive(g, length), columns + 1), columns * row + column)
     return g.Gather(g.reshape(matrices, [*batch, rows * columns]), index, axis=rank - 2)
 
 
@@ -204,7 +209,7 @@ def diagonal(g: Builder, self: Tensor, offset: int = 0, dim1: int = 0, dim2: int
     "aten::linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)"
 )
 def linalg_diagonal(
-    g: Builder, A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -1
+    g: Builder, A: Tensor, *, offset: Dim = 0, dim1: int = -2, dim2: int = -1
 ) -> Tensor:
     """`diagonal` of the last two dims."""
     return diagonal(g, A, offset, dim1, dim2)

@@ -62,6 +62,36 @@ def test_numbers_of_run_time(dynamic: bool) -> None:
     check(repeated, X, 1, mode="script", dynamic=dynamic, calls=[(X, 2), (X, 5)])
 
 
+def diagonals(x: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    y = x.clone()
+    y.diagonal(n, 1, 2).mul_(2)
+    return (
+        torch.diag(x[0], n),
+        torch.diag(x[0, 0], -n),
+        x.diag_embed(n, 0, 2),
+        x.diagonal(n, 2, 0),
+        y,
+        torch.tril_indices(3, 5, n),
+    )
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_diagonals_of_run_time(dynamic: bool) -> None:
+    """Above or below the main one, or beyond the matrix: only the run tells."""
+    calls = [(X, n) for n in (2, 0, -1, -2, 3, -3, 9, -9)]
+    check(diagonals, X, 1, mode="script", dynamic=dynamic, calls=calls)
+
+
+def test_diagonals_of_a_size() -> None:
+    """Two views of each example stand half a matrix apart, as contrastive losses have them."""
+    check(
+        lambda x: [torch.diag(x @ x.T, n) for n in (x.shape[0] // 2, -(x.shape[0] // 2))],
+        torch.rand(4, 3),
+        dynamic={"x0": {0: "n"}},
+        calls=[(torch.rand(6, 3),), (torch.rand(2, 3),)],
+    )
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=5), st.booleans())
 def test_repeats_of_run_time(repeats: list[int], dynamic: bool) -> None:
