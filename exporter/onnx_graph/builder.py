@@ -49,7 +49,7 @@ from exporter.onnx_graph.node_keys import computation_key
 from exporter.onnx_graph.pinned_sizes import learn_equal_sizes, pinned_sizes
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, function_signature, place, require_dtype
-from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
+from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt, is_ge
 from exporter.onnx_graph.values import Number, SymComplex, SymScalar, Tensor
 
 __all__ = ["Builder"]
@@ -95,6 +95,8 @@ class Builder:
         # Notes a symbol's bounds, or what it equals, for as long as that holds.
         self.narrow: Callable[[Symbol, int | None, int | None], None] | None = None
         self.settle: Callable[[Symbol, Dim], None] | None = None
+        # Notes for as long that an expression is not negative.
+        self.relate: Callable[[Dim], None] | None = None
 
     # ------------------------------------------------------------ operators
 
@@ -351,9 +353,13 @@ class Builder:
 
     def at_least(self, value: Dim, lower: int) -> None:
         """Note what holds from here on, since the program fails otherwise."""
-        bound = value.bound_of_symbol(lower) if isinstance(value, SymInt) else None
-        if bound is not None and self.narrow is not None:
+        if not isinstance(value, SymInt) or self.narrow is None or self.relate is None:
+            return
+        bound = value.bound_of_symbol(lower)
+        if bound is not None:
             self.narrow(*bound, None)
+        elif not is_ge(value, lower):
+            self.relate(value - lower)
 
     def integer(self, tensor: Tensor) -> Dim:
         """The value of a 0-d (or one-element) integer tensor as a Python int or an expression."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from exporter.errors import RaisedError
 from exporter.onnx_graph.indexing_rules import INDEXING_RULES
 from exporter.onnx_graph.spatial_rules import SPATIAL_RULES
-from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
+from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge, refreshed
 from exporter.onnx_graph.target_shapes import rest
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def broadcast(*shapes: Shape | None) -> PartialShape:
     for i in range(-rank, 0):
         dims = {s[i] for s in shapes if s is not None and -i <= len(s)}
         dims.discard(1)
+        if len(dims) > 1:
+            dims = set(map(refreshed, dims)) - {1}
         fixed = [d for d in dims if isinstance(d, int)]
         if len(fixed) > 1:
             raise RaisedError(f"tensors of sizes {fixed[0]} and {fixed[1]} don't broadcast")

@@ -30,6 +30,7 @@ __all__ = [
     "SymInt",
     "Symbol",
     "is_ge",
+    "refreshed",
     "resolved",
     "sym_max",
     "sym_min",
@@ -42,6 +43,8 @@ MAX_DEGREE = 4
 # A function whose text is longer is written by a digest of it. Expressions share their parts: spelt
 # out, the size of a feature map after thirty layers would be longer than the model.
 MAX_TEXT = 160
+# An inequation is looked for in so many extremes within extremes.
+PROOF_DEPTH = 2
 
 
 @dataclass(eq=False)
@@ -50,6 +53,7 @@ class Symbol:
 
     `lower`, `upper` and `values` (the few values it may have) hold where the program now is: a
     branch knows more than what is around it. `rank_of` is the tensor whose number of dims this is.
+    `relations` are expressions with it that are not negative, as far as its bounds don't say so.
     `declared` says that the user gave it its name, as the size of a dynamic axis.
     """
 
@@ -60,6 +64,7 @@ class Symbol:
     values: tuple[Dim, ...] | None = None
     rank_of: Tensor | None = field(default=None, repr=False)
     declared: bool = False
+    relations: tuple[SymInt, ...] = ()
 
     def __str__(self) -> str:
         return self.name
@@ -361,6 +366,14 @@ def resolved(value: Dim) -> Dim:
     return value
 
 
+def refreshed(value: Dim) -> Dim:
+    """The integer as it would be made of its symbols now, when more may be known of them."""
+    value = resolved(value)
+    if not isinstance(value, SymInt) or not value.has_functions():
+        return value
+    return value.with_values({symbol: SymInt.of(symbol) for symbol in value.symbols()})
+
+
 def _atom_with_values(atom: Atom, values: Mapping[Symbol, Dim], seen: dict[int, Dim]) -> Dim:
     if isinstance(atom, Symbol):
         return values.get(atom, SymInt.of(atom))
@@ -382,27 +395,40 @@ def is_ge(left: Dim, right: Dim) -> bool | None:
         return True
     if high is not None and high < 0:
         return False
-    if not difference.has_functions():
-        return None
-    if _is_beside_extreme(difference):
+    if _follows(difference, PROOF_DEPTH):
         return True
-    return False if _is_beside_extreme(-difference - 1) else None
+    return False if _follows(-difference - 1, PROOF_DEPTH) else None
 
 
-def _is_beside_extreme(difference: Dim) -> bool:
-    """Whether n >= min(n, m) or max(n, m) >= n says that this is not negative."""
-    assert isinstance(difference, SymInt)
-    for (atom, *others), factor in ((m, f) for m, f in difference.terms.items() if m):
-        if others or not isinstance(atom, Apply):
-            continue
-        if (atom.operator, factor) not in (("min", -1), ("max", 1)):
-            continue
-        rest = difference - factor * SymInt.of(atom)
-        for argument in atom.arguments:
-            total = rest + factor * argument
-            least = total if isinstance(total, int) else total.bounds()[0]
-            if least is not None and least >= 0:
+def _is_not_negative(value: Dim, depth: int) -> bool:
+    if isinstance(value, int):
+        return value >= 0
+    low = value.bounds()[0]
+    return (low is not None and low >= 0) or _follows(value, depth)
+
+
+def _follows(value: Dim, depth: int) -> bool:
+    """Whether a relation, or all that an extreme may be, says that this is not negative.
+
+    n - min(n, m) is not since n - n is not; min(n, m) - k is not if both n - k and m - k are not.
+    """
+    assert isinstance(value, SymInt)
+    for symbol in value.symbols():
+        for known in symbol.relations:
+            rest = value - known
+            low = rest if isinstance(rest, int) else rest.bounds()[0]
+            if low is not None and low >= 0:
                 return True
+    if depth == 0:
+        return False
+    for monomial, factor in value.terms.items():
+        atom = monomial[0] if len(monomial) == 1 else None
+        if not isinstance(atom, Apply) or atom.operator not in ("min", "max"):
+            continue
+        rest = value - factor * SymInt.of(atom)
+        parts = (_is_not_negative(rest + factor * a, depth - 1) for a in atom.arguments)
+        if all(parts) if (atom.operator == "min") == (factor > 0) else any(parts):
+            return True
     return False
 
 

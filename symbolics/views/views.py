@@ -128,6 +128,8 @@ def select(g: Builder, self: Tensor, dim: int, index: Dim) -> Tensor:
         index %= size
         if size == 1:
             return g.Squeeze(self, axes=[at])
+    elif isinstance(index, int):
+        g.at_least(size, index + 1 if index >= 0 else -index)
     return g.Gather(self, g.constant(index, INT64), axis=at)
 
 

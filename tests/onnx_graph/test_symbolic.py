@@ -10,6 +10,7 @@ from exporter.onnx_graph.symbolic import (
     Symbol,
     SymInt,
     is_ge,
+    refreshed,
     resolved,
     sym_max,
     sym_min,
@@ -98,7 +99,9 @@ def test_what_is_beside_an_extreme() -> None:
     assert is_ge(sym_max(n, m) + 1, m) is True
     assert is_ge(sym_min(n, m), m + 1) is False
     assert is_ge(sym_min(n, m), m) is None
-    assert is_ge(2 * n, 2 * sym_min(n, m)) is None
+    assert is_ge(2 * n, 2 * sym_min(n, m)) is True
+    assert is_ge(sym_min(n + 3, m + 2), sym_min(n, m) + 2) is True
+    assert is_ge(sym_min(n, m) + n, m) is None
 
 
 def test_nested_extremes() -> None:
@@ -128,3 +131,28 @@ def test_sizes_that_are_others() -> None:
     n.values = (SymInt.of(m) + 1,)
     m.values = (4,)
     assert resolved(SymInt.of(n) * 2) == 10
+
+
+def test_relations() -> None:
+    """What is known of two sizes together says more of others that are made of them."""
+    n, m = Symbol("n"), Symbol("m")
+    size, other = SymInt.of(n), SymInt.of(m)
+    chunk = sym_max(sym_min(size, other + 5) - other, 0)
+    assert is_ge(chunk, 1) is None
+    relation = size - other - 1
+    assert isinstance(relation, SymInt)
+    n.relations = m.relations = (relation,)
+    assert is_ge(size, other + 1) is True
+    assert is_ge(other, size) is False
+    assert is_ge(chunk, 1) is True
+    assert is_ge(chunk, 2) is None
+
+
+def test_refreshed() -> None:
+    """An expression that was made before is as one that is made now."""
+    n = Symbol("n")
+    stride = sym_max(SymInt.of(n), 1) * 2
+    n.lower = 1
+    assert stride != 2 * SymInt.of(n)
+    assert refreshed(stride) == 2 * SymInt.of(n)
+    assert refreshed(3) == 3

@@ -53,6 +53,7 @@ class Facts:
     def __init__(self, g: Builder) -> None:
         self._g = g
         g.narrow = self._set_bounds
+        g.relate = self._relate
         g.settle = lambda symbol, value: self._set_values(symbol, (value,))
         self._undo: list[Callable[[], None]] = []
         self._decided: dict[Condition, list[_Decided]] = {}
@@ -155,9 +156,16 @@ class Facts:
             self._set_values(symbol, left)
 
     def _narrow_bounds(self, condition: Zero | NonNegative, holds: bool) -> None:
-        """From `symbol + n`: an equation gives its value, an inequation a bound."""
+        """From `symbol + n`: an equation gives its value, an inequation a bound.
+
+        From others, an inequation is a relation of its symbols.
+        """
         value = resolved(condition.value)
-        if not isinstance(value, SymInt) or len(symbols := value.symbols()) != 1:
+        if not isinstance(value, SymInt):
+            return
+        if len(symbols := value.symbols()) != 1:
+            if isinstance(condition, NonNegative):
+                self._relate(value if holds else -value - 1)
             return
         (symbol,) = symbols
         for sign in (1, -1):
@@ -222,6 +230,14 @@ class Facts:
         before = symbol.values
         self._undo.append(lambda: setattr(symbol, "values", before))
         symbol.values = values
+
+    def _relate(self, value: Dim) -> None:
+        """An expression is not negative."""
+        for symbol in value.symbols() if isinstance(value, SymInt) else ():
+            before = symbol.relations
+            if value not in before:
+                self._undo.append(lambda s=symbol, b=before: setattr(s, "relations", b))  # type: ignore[misc]
+                symbol.relations = (*before, value)  # type: ignore[arg-type]
 
     def _set_bounds(self, symbol: Symbol, lower: int | None, upper: int | None) -> None:
         before = symbol.lower, symbol.upper

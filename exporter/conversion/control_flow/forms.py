@@ -60,6 +60,7 @@ __all__ = [
     "form_of",
     "freeze",
     "number_kind",
+    "open_ranks",
     "tensor_form",
 ]
 
@@ -232,6 +233,16 @@ def _is_record(value: Value) -> bool:
 
 
 # ---------------------------------------------------------------- describing
+
+
+def open_ranks(form: Form) -> int:
+    """How many tensors in a value have no known number of dims."""
+    if isinstance(form, TensorForm):
+        return form.shape is None
+    if isinstance(form, (HandleForm, OptionalForm)):
+        return open_ranks(form.value if isinstance(form, HandleForm) else form.inner)
+    items = form.items if isinstance(form, (TupleForm, ListForm, DictForm, ObjectForm)) else ()
+    return sum(map(open_ranks, items))
 
 
 def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = None) -> Form:

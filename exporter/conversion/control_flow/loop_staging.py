@@ -23,7 +23,7 @@ from exporter.conversion.builtins import numbers
 from exporter.conversion.control_flow.branches import precondition
 from exporter.conversion.control_flow.effects import Effects, put_state, state_of
 from exporter.conversion.control_flow.either import Outside
-from exporter.conversion.control_flow.forms import Form, form_of
+from exporter.conversion.control_flow.forms import Form, form_of, open_ranks
 from exporter.conversion.control_flow.joining import (
     apart,
     grounded,
@@ -51,11 +51,15 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
     from exporter.torchscript.graph import Block
 
-__all__ = ["FOREVER", "StagedLoop"]
+__all__ = ["FOREVER", "FirstTripApartError", "StagedLoop"]
 
 FOREVER = 2**63 - 1
 """The trip count of a `while`."""
 ROUNDS = 16
+
+
+class FirstTripApartError(Exception):
+    """The first trip certainly runs, and changes the number of dims of what the loop carries."""
 
 
 @dataclass
@@ -89,7 +93,8 @@ class _Round:
 class StagedLoop:
     """Stages one loop; `trips` may be symbolic, `condition` is the initial one.
 
-    `unions` are the carried values that are declared to be one of several types.
+    `unions` are the carried values that are declared to be one of several types, `done` is how many
+    trips were run already. With `peels`, a first trip that is apart is told by an error.
     """
 
     def __init__(
@@ -101,6 +106,9 @@ class StagedLoop:
         condition: bool | SymBool,
         carried: Sequence[Value],
         unions: frozenset[int] = frozenset(),
+        *,
+        done: int = 0,
+        peels: bool = False,
     ) -> None:
         self.interpreter = interpreter
         self.g = interpreter.g
@@ -110,6 +118,8 @@ class StagedLoop:
         self.condition = condition
         self.carried = list(carried)
         self.unions = unions
+        self.done = done
+        self.peels = peels and self._starts()
         self.outer = self.g.scope
         start = interpreter.journal.now()
         self.ties = LoopTies(start)
@@ -142,7 +152,7 @@ class StagedLoop:
                 plan.growing = ()
                 continue
             except RaisedError as error:
-                if not isinstance(self.condition, SymBool) and is_ge(self.trips, 1):
+                if self._starts():
                     raise
                 self.interpreter.come_to(node)
                 self.interpreter.preconditions[noted:] = [precondition(node, error.reason)]
@@ -151,6 +161,10 @@ class StagedLoop:
                 return self._emit(found, plan)
             plan, first = self._next_plan(plan, found, first), False
         raise UnsupportedError("what this loop carries does not settle into one form")
+
+    def _starts(self) -> bool:
+        """Whether the first trip certainly runs."""
+        return not isinstance(self.condition, SymBool) and bool(is_ge(self.trips, 1))
 
     def _form(self, value: Value) -> Form:
         return form_of(self.interpreter, value, self.outside)
@@ -178,6 +192,8 @@ class StagedLoop:
             old if i in fixed else self._met(old, new, i in self.unions)
             for i, (old, new) in enumerate(zip(plan.forms, found.forms, strict=True))
         ]
+        for old, new in zip(plan.forms, forms, strict=True):
+            self._tell_apart(old, new)
         states = dict(plan.states)
         growing = list(plan.growing)
         for mutable, form in found.state_forms.items():
@@ -192,6 +208,7 @@ class StagedLoop:
                 self.kin.note({mutable: self.initial_states[mutable]})
             start = before or self._form(state_of(self.interpreter, mutable))
             states[mutable] = self._met(start, form)
+            self._tell_apart(start, states[mutable])
         # The first trip is tried with copies of what may turn out to stay the same object.
         lost = {} if first else {**found.effects.lost, **plan.lost}
         poisoned = {} if first else {**plan.poisoned, **found.effects.poisoned}
@@ -206,6 +223,10 @@ class StagedLoop:
             before, after = apart(before, after)
         form = widen(*grounded(before, after, self.ties.start), self.outer)
         return unstacked(form) if takes_sequences(self.g) else form
+
+    def _tell_apart(self, before: Form, after: Form) -> None:
+        if self.peels and open_ranks(after) > open_ranks(before):
+            raise FirstTripApartError
 
     def _may_grow(self, mutable: Mutable) -> bool:
         if not isinstance(mutable, ListValue) or mutable in self.read_lists:
@@ -233,7 +254,8 @@ class StagedLoop:
         inputs = [counter, condition]
         entering, held = self._enter(plan, inputs)
         index = g.symbol("i", count, None, lower=0)
-        self.environment.update(zip(self.block.inputs, [index, *entering], strict=True))
+        trip = index + self.done
+        self.environment.update(zip(self.block.inputs, [trip, *entering], strict=True))
         again, *leaving = interpreter.run_block(self.block, self.environment)
         same = [a is b for a, b in zip(entering, leaving, strict=True)]
         going = numbers.truth(interpreter, again)

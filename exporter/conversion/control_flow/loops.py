@@ -1,20 +1,33 @@
-"""`prim::Loop`: unrolled where its course is known and it is small, else an ONNX `Loop`."""
+"""`prim::Loop`: unrolled where its course is known and it is small, else an ONNX `Loop`.
+
+    total = torch.tensor(0.0)         total = x[0] + 0.0
+    for i in range(len(x)):           for i in range(1, len(x)):
+        total = total + x[i]              total = total + x[i]
+
+A first trip that certainly runs and changes numbers of dims is run before the loop, whose rest then
+carries known ones.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins import numbers
 from exporter.conversion.control_flow.exits import exit_of
-from exporter.conversion.control_flow.loop_staging import FOREVER, StagedLoop
+from exporter.conversion.control_flow.loop_staging import (
+    FOREVER,
+    FirstTripApartError,
+    StagedLoop,
+)
 from exporter.conversion.values.objects import UNINITIALIZED, Value
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope
-from exporter.onnx_graph.symbolic import SymInt, resolved
+from exporter.onnx_graph.symbolic import Dim, SymInt, resolved
 from exporter.onnx_graph.values import SymBool
 from exporter.torchscript.types import UnionType
 
@@ -45,101 +58,118 @@ def run(interpreter: Interpreter, node: Node, environment: Environment) -> Seque
         return carried
     block = node.blocks[0]
     unions = frozenset(i for i, v in enumerate(node.outputs) if isinstance(v.type, UnionType))
-    staged = partial(StagedLoop, interpreter, block, environment, trips, condition, carried, unions)
+    loop = _Loop(interpreter, block, environment, unions)
     if not isinstance(trips, int) or isinstance(condition, SymBool):
-        return staged().stage()
+        return loop.staged(trips, condition, carried)
     try:
-        return _unroll(interpreter, block, environment, trips, carried, limited=True)
+        return loop.unrolled(trips, carried, limited=True)
     except _TooLongError:
         pass
     except UnsupportedError as error:
         if trips != FOREVER:
             raise
-        return _left_behind(interpreter, block, environment, carried, error)
+        return loop.left_behind(carried, error)
     try:
-        return staged().stage()
+        return loop.staged(trips, condition, carried)
     except UnsupportedError as error:
         if trips == FOREVER:
-            return _left_behind(interpreter, block, environment, carried, error)
+            return loop.left_behind(carried, error)
         # What has no counterpart in a Loop (modules by index, a dtype that changes) may have one
         # trip by trip.
         try:
-            return _unroll(interpreter, block, environment, trips, carried, limited=False)
+            return loop.unrolled(trips, carried, limited=False)
         except _TooLongError:
             pass
         raise
 
 
-def _left_behind(
-    interpreter: Interpreter,
-    block: Block,
-    environment: Environment,
-    carried: Sequence[Value],
-    error: UnsupportedError,
-) -> Sequence[Value]:
-    """Run a `while True` that has no form with its way out in it, with that behind it."""
-    found = exit_of(block)
-    if found is None:
-        raise error
-    start = [*carried, *(UNINITIALIZED for _ in found.kept)]
-    try:
-        with _attempt(interpreter, "left"):
-            loop = StagedLoop(interpreter, found.body, environment, FOREVER, True, start)
-            kept = loop.stage()[len(carried) :]
-            environment.update(zip(found.kept, kept, strict=True))
-            for node in found.constants:
-                interpreter.run_node(node, environment)
-            interpreter.run_block(found.block, environment)
-    except UnsupportedError:
-        raise error from None
-    return [environment[value] for value in found.outputs]
+@dataclass(frozen=True)
+class _Loop:
+    """A loop, and the ways to run it."""
 
+    interpreter: Interpreter
+    block: Block
+    environment: Environment
+    unions: frozenset[int]
 
-def _unroll(
-    interpreter: Interpreter,
-    block: Block,
-    environment: Environment,
-    trips: int,
-    carried: Sequence[Value],
-    *,
-    limited: bool,
-) -> Sequence[Value]:
-    """Run the body once a trip, in a scope that becomes part of the graph if all goes well."""
-    values = list(carried)
-    with _attempt(interpreter, "unrolled") as scope:
-        for trip in range(min(trips, SILENT_TRIPS)):
-            environment.update(zip(block.inputs, [trip, *values], strict=True))
-            condition, *values = interpreter.run_block(block, environment)
-            going = numbers.truth(interpreter, condition)
-            emitted = len(scope.nodes)
-            if isinstance(going, SymBool):
-                raise _TooLongError
-            if limited and not _affordable(trip + 1, trips, emitted, interpreter.options):
-                raise _TooLongError
-            if not going:
-                break
-        else:
-            if trips > SILENT_TRIPS:
-                raise _TooLongError
-    return values
+    def staged(
+        self, trips: Dim, condition: bool | SymBool, carried: Sequence[Value]
+    ) -> Sequence[Value]:
+        """As an ONNX `Loop`; the first trip before it, where that settles ranks."""
+        stage = partial(StagedLoop, self.interpreter, self.block, self.environment)
+        try:
+            return stage(trips, condition, carried, self.unions, peels=True).stage()
+        except FirstTripApartError:
+            pass
+        try:
+            with self._attempt():
+                going, values = self._trip(0, carried)
+                if going is False:
+                    return values
+                rest = trips if trips == FOREVER else trips - 1
+                return stage(rest, going, values, self.unions, done=1).stage()
+        except UnsupportedError:
+            return stage(trips, condition, carried, self.unions).stage()
 
+    def unrolled(self, trips: int, carried: Sequence[Value], *, limited: bool) -> Sequence[Value]:
+        """Trip by trip, as long as the course is known."""
+        values = carried
+        with self._attempt() as scope:
+            for trip in range(min(trips, SILENT_TRIPS)):
+                going, values = self._trip(trip, values)
+                options = self.interpreter.options
+                if isinstance(going, SymBool):
+                    raise _TooLongError
+                if limited and not _affordable(trip + 1, trips, len(scope.nodes), options):
+                    raise _TooLongError
+                if not going:
+                    break
+            else:
+                if trips > SILENT_TRIPS:
+                    raise _TooLongError
+        return values
 
-@contextmanager
-def _attempt(interpreter: Interpreter, name: str) -> Iterator[Scope]:
-    """What is run within becomes part of the graph if nothing is raised, else nothing of it is."""
-    g, journal = interpreter.g, interpreter.journal
-    scope = Scope(g.scope, name)
-    frame = journal.open()
-    depth = len(interpreter.frames)
-    try:
-        with g.inside(scope), interpreter.facts.attempt():
-            yield scope
-    except BaseException:
-        del interpreter.frames[depth:]
-        journal.undo(frame)
-        raise
-    journal.keep(frame)
-    scope.merge()
+    def left_behind(self, carried: Sequence[Value], error: UnsupportedError) -> Sequence[Value]:
+        """A `while True` that has no form with its way out in it, with that behind it."""
+        found = exit_of(self.block)
+        if found is None:
+            raise error
+        environment = self.environment
+        start = [*carried, *(UNINITIALIZED for _ in found.kept)]
+        try:
+            with self._attempt():
+                loop = StagedLoop(self.interpreter, found.body, environment, FOREVER, True, start)
+                kept = loop.stage()[len(carried) :]
+                environment.update(zip(found.kept, kept, strict=True))
+                for node in found.constants:
+                    self.interpreter.run_node(node, environment)
+                self.interpreter.run_block(found.block, environment)
+        except UnsupportedError:
+            raise error from None
+        return [environment[value] for value in found.outputs]
+
+    def _trip(self, trip: int, carried: Sequence[Value]) -> tuple[bool | SymBool, Sequence[Value]]:
+        """Run the body here; whether the loop goes on, and what it carries then."""
+        self.environment.update(zip(self.block.inputs, [trip, *carried], strict=True))
+        condition, *values = self.interpreter.run_block(self.block, self.environment)
+        return numbers.truth(self.interpreter, condition), values
+
+    @contextmanager
+    def _attempt(self) -> Iterator[Scope]:
+        """A scope that becomes part of the graph if all goes well, and leaves no trace if not."""
+        interpreter = self.interpreter
+        scope = Scope(interpreter.g.scope, "unrolled")
+        frame = interpreter.journal.open()
+        depth = len(interpreter.frames)
+        try:
+            with interpreter.g.inside(scope), interpreter.facts.attempt():
+                yield scope
+        except BaseException:
+            del interpreter.frames[depth:]
+            interpreter.journal.undo(frame)
+            raise
+        interpreter.journal.keep(frame)
+        scope.merge()
 
 
 def _affordable(done: int, trips: int, emitted: int, options: Options) -> bool:

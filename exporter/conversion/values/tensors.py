@@ -21,7 +21,7 @@ from typing import Any, Protocol, overload
 from exporter.conversion.values.journal import Journal, Loss, Mutable
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim, Shape, sym_max
+from exporter.onnx_graph.symbolic import Dim, Shape, refreshed, sym_max
 from exporter.onnx_graph.values import Tensor
 
 __all__ = [
@@ -199,7 +199,9 @@ class TensorRef(Mutable):
     def strides(self) -> Shape | None:
         """The strides, those of a choice as long as both sides have the same."""
         if self.choice is None:
-            return self._strides
+            if self._strides is None or all(stride.__class__ is int for stride in self._strides):
+                return self._strides
+            return tuple(map(refreshed, self._strides))
         strides = self.choice.then.strides
         return strides if strides == self.choice.other.strides else None
 

@@ -124,6 +124,31 @@ def test_a_branch_ends() -> None:
     converted(only_inside, [(torch.ones(2), n) for n in (1, 0, -1)])
 
 
+def two_sizes(x: Tensor, n: int) -> Tensor:
+    """A check, and an index, say something of two sizes at once."""
+    if n < 0 or n >= x.size(0):
+        raise ValueError("nothing left")
+    rest = x[n:]
+    if x.size(0) > n + 3 and rest.size(0) > 2:
+        y = rest * 2
+    elif rest.size(0) < 1:
+        y = rest * 3
+    else:
+        y = rest + 1
+    if n > x.size(0):
+        y = y * 4
+    last = x[min(n, 4) :][-1]
+    if len(x[min(n, 4) :]) > 0:
+        y = y + last
+    return y
+
+
+def test_what_is_known_of_two_sizes() -> None:
+    calls = [(torch.ones(size), n) for size, n in [(5, 1), (9, 3), (3, 2)]]
+    exported = converted(two_sizes, calls, dynamic_axes={"x": {0: "n"}})
+    assert ifs(exported) == 1
+
+
 def check_in_a_loop(x: Tensor, n: int) -> Tensor:
     """The check is made if the loop runs at all."""
     for i in range(n):

@@ -191,6 +191,47 @@ def test_a_carried_value_changes_rank() -> None:
     check(program, (X, 1))
 
 
+def sums_of_rows(x: torch.Tensor):
+    """The total has no dims before the first trip, and one afterwards."""
+    assert x.shape[0] > 0
+    total = torch.tensor(0.5)
+    for i in range(0, x.shape[0], 2):
+        total = total + x[i] * i
+    picked = total.clone()
+    picked[..., 0] = total[1]
+    return total, picked
+
+
+def sums_of_chunks(x: torch.Tensor):
+    """The same, of chunks; how long the last one is nobody knows, but it is not empty."""
+    totals = [torch.tensor(0.0)]
+    result = torch.zeros_like(x)
+    start = 0
+    while start < x.shape[0]:
+        chunk = torch.arange(start, min(x.shape[0], start + 7))
+        start = int(chunk[-1]) + 1
+        totals[0] = torch.tensor(0.0)
+        inner = 0
+        while inner < len(chunk):
+            part = x[chunk][inner : inner + 2]
+            totals[0] = totals[0] + part.sum(0)
+            inner += 2
+        result[chunk] = totals[0][None, :] + x[chunk]
+    return result
+
+
+def test_a_first_trip_that_settles_ranks() -> None:
+    """It runs before the loop, if it is sure to: what the loop carries then has its dims."""
+    rows = {"x": {0: "rows"}}
+    calls = [(torch.randn(n, 3),) for n in (70, 1, 2, 9)]
+    result = check(sums_of_rows, *calls, dynamic_axes=rows)
+    assert result.report.operators["Loop"] == 1
+    assert [value.shape for value in result.model.graph.outputs] == [[3], [3]]
+    chunks = [(torch.randn(n, 3),) for n in (30, 7, 1, 15)]
+    result = check(sums_of_chunks, *chunks, dynamic_axes=rows)
+    assert result.report.operators["Loop"] == 2
+
+
 def test_lists_that_grow() -> None:
     def program(x, n: int):
         tensors: list[torch.Tensor] = []
