@@ -106,15 +106,16 @@ def squeeze_where_one(g: Builder, self: Tensor, dims: Sequence[int]) -> Tensor:
     shape = self.shape
     dims = wrapped_dims(dims, len(shape))
     candidates = [d for d in dims if shape and is_ge(shape[d], 2) is not True and shape[d] != 0]
-    if all(shape[d] == 1 for d in candidates):
-        return g.Squeeze(self, axes=sorted(candidates)) if candidates else self
+    ones = [d for d in candidates if shape[d] == 1]
+    if len(ones) == len(candidates):
+        return g.Squeeze(self, axes=sorted(ones)) if ones else self
     stays = [i not in candidates for i in range(len(shape))]
     sizes = g.shape(self)
     kept = g.Or(g.Not(g.Equal(sizes, 1)), stays)
     result = g.Reshape(self, g.Compress(sizes, kept, axis=0), allowzero=1)
-    if len(candidates) == 1 and result.shape is None:
-        (dim,) = candidates
-        result.possible = (shape[:dim] + shape[dim + 1 :], shape)
+    if len(candidates) - len(ones) == 1 and result.shape is None:
+        fewest = tuple(size for size, stay in zip(shape, stays, strict=True) if stay)
+        result.possible = (fewest, tuple(size for i, size in enumerate(shape) if i not in ones))
     return result
 
 

@@ -144,6 +144,18 @@ def test_a_rank_that_stays_open() -> None:
     check(program, *calls, dynamic_axes={"x": {0: "n"}})
 
 
+def test_a_rank_that_one_size_decides_beside_ones() -> None:
+    """A `squeeze` of all dims, as of [batch, 1, classes]: those that are 1 anyway decide nothing."""
+
+    def program(x: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = torch.zeros([x.size(0), 2], dtype=torch.int64)
+        chosen[:, 1] = x.squeeze().argmax(-1)
+        return chosen, x.squeeze((2, 0, 1)).sum(-1)
+
+    calls = [(torch.randn(n, 1, 1, 3),) for n in (1, 2, 4)]
+    check(program, *calls, dynamic_axes={"x": {0: "n"}})
+
+
 def test_writes_where_a_size_decides_the_rank() -> None:
     def program(x, n: int):
         x.squeeze_(-2)
