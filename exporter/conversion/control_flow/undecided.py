@@ -24,6 +24,7 @@ from exporter.conversion.calls.operators import (
     functional_name,
 )
 from exporter.conversion.control_flow import branches
+from exporter.conversion.control_flow.facts import rank_of
 from exporter.conversion.control_flow.undecided_numbers import each_number
 from exporter.conversion.values.objects import ListValue, OptionalValue, Value
 from exporter.conversion.values.tensors import TensorRef
@@ -74,14 +75,22 @@ def _call_of_ranks(
     decision = interpreter.facts.decision_on(tensors) if tensors else None
     if decision is None:
         decision = _rank_decision(interpreter, tensors)
-    if decision is None:
-        return call()
 
     def again() -> Value:
         known = [resolved(v) if isinstance(v, SymInt) else v for v in args]
         named = {k: resolved(v) if isinstance(v, SymInt) else v for k, v in kwargs.items()}
         return call_decided(interpreter, kind, known, named)
 
+    if decision is None:
+        try:
+            return call()
+        except MissingSymbolicError:
+            raise
+        except UnsupportedError:
+            decision = _which_rank(interpreter, tensors)
+            if decision is None:
+                raise
+            return branches.stage_calls(interpreter, decision, again, again)
     written = list(_unranked(g, args[0])) if args else []
     try:
         result = call()
@@ -134,6 +143,18 @@ def _rank_decision(interpreter: Interpreter, tensors: Sequence[Tensor]) -> SymBo
         elif isinstance(decision, SymBool):
             facts.decide_shape(decision, tensor, *shapes)
             return decision
+    return None
+
+
+def _which_rank(interpreter: Interpreter, tensors: Sequence[Tensor]) -> SymBool | None:
+    """Whether a tensor that has one of two numbers of dims, as state may, has the first."""
+    for tensor in tensors:
+        shapes = tensor.possible or ()
+        if len(shapes) == 2 and tensor.shape is None and len(shapes[0]) != len(shapes[1]):
+            decision = interpreter.equal(rank_of(interpreter.g, tensor), len(shapes[0]))
+            if isinstance(decision, SymBool):
+                interpreter.facts.decide_shape(decision, tensor, *shapes)
+                return decision
     return None
 
 

@@ -93,6 +93,31 @@ def test_a_rank_that_changes(tmp_path: Path) -> None:
     assert any("onnx.checker" in warning for warning in exported.report.warnings)
 
 
+class LateKernel(nn.Module):
+    """The first call makes the kernel; until then it has fewer dims than `repeat` would take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = torch.eye(3)
+        self.first = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.first:
+            self.first = False
+            self.kernel = self.kernel.repeat(2, 1, 1).view(6, 3).unsqueeze(1)
+        return nn.functional.conv1d(x, self.kernel, groups=2)
+
+
+def test_a_rank_that_an_operator_asks_for(tmp_path: Path) -> None:
+    """It is one of the two that the state may have, and the operator is converted for each."""
+    calls = [(torch.randn(1, 2, length),) for length in (5, 3, 8)]
+    exported = streamed(
+        LateKernel(), calls, tmp_path / "m.onnx", state=["kernel", "first"],
+        dynamic_axes={"x": {2: "time"}},
+    )  # fmt: skip
+    assert exported.report.operators["Conv"] == 1
+
+
 class EmptyCell(nn.Module):
     """Hidden states that are empty tensors before the first call."""
 
