@@ -48,6 +48,7 @@ CASES: list[Case] = [
     ("Clip one", lambda g, x: g.Clip(x, None, 0.5), [SPECIAL], (9, 10, 11)),
     ("Clip tensors", lambda g, x, a, b: g.Clip(x, a, b), [SPECIAL, np.array(-1, "f4"),
      np.array(1, "f4")], (9, 11)),
+    ("Add", lambda g, x: g.Add(x, 0.0), [np.array([-0.0, 0.0, 3.0], "f4")], (9, 20)),
     ("Relu", lambda g, x: g.Relu(x), [ints(9)], (9, 13, 14)),
     ("GreaterOrEqual", lambda g, x: g.GreaterOrEqual(x, 0.5), [SPECIAL], (9, 11)),
     ("LessOrEqual", lambda g, x: g.LessOrEqual(x, 0.5), [SPECIAL], (9, 11)),

@@ -86,6 +86,23 @@ def clip_by_extremes(
     return input if max is None else g.Min(input, max)
 
 
+@lowering("Add", before=ALWAYS)
+def sum_with_zero(g: Builder, a: Operand, b: Operand) -> Tensor:
+    """A Sum, for onnxruntime 1.32 takes x + 0.0 for x: where x is -0.0 it is 0.0."""
+    for zero, other in ((a, b), (b, a)):
+        if isinstance(other, Tensor) and not other.known and other.dtype in FLOATS:
+            array = zero.array if isinstance(zero, Tensor) else zero
+            if isinstance(array, (float, int, np.ndarray)) and _is_zero(array):
+                return g.native("Sum", a, b)  # type: ignore[no-any-return]
+    return g.native("Add", a, b)  # type: ignore[no-any-return]
+
+
+def _is_zero(value: float | np.ndarray) -> bool:
+    """Whether this is one number, and 0.0."""
+    array = np.asarray(value)
+    return array.size == 1 and array.item() == 0 and not np.signbit(array).item()
+
+
 @lowering("Relu", before=ALWAYS)
 def relu_of_integers(g: Builder, x: Tensor) -> Tensor:
     """Relu takes integers from opset 14 on, and onnxruntime not all of them: max(x, 0)."""

@@ -86,6 +86,15 @@ def test_alpha() -> None:
     check(lambda a: torch.rsub(a, 2, alpha=3), x)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_a_zero_that_is_added(dtype: torch.dtype) -> None:
+    """It makes 0.0 of -0.0, which atan2 tells apart; a zero that is taken off does not."""
+    x = torch.tensor([0.0, -0.0, 2.0, -INF]).to(dtype)
+    check(lambda a: torch.reciprocal(a * 1.5 + 0.0), x)
+    check(lambda a: (torch.reciprocal(a - 0.0), torch.atan2(-a + 0.0, -a.abs() - 1)), x)
+    check(lambda a: torch.reciprocal(-a + torch.zeros(1, dtype=a.dtype)), x)
+
+
 def test_three_operands() -> None:
     x = torch.randn(3, 4)
     check(lambda a, b: torch.addcmul(a, b, b, value=0.5), x, x[0])
