@@ -113,6 +113,15 @@ def test_what_can_not_be_repeated(never_right) -> None:
     assert "in branches or loops" in note
 
 
+def test_all_of_it_is_in_branches(never_right) -> None:
+    @torch.jit.script
+    def program(x: Tensor, flag: bool):
+        return x.sin() if flag else x.cos()
+
+    (note,) = notes_for(program, X, True)
+    assert note.startswith("0 of its 2 operators agree")
+
+
 def test_onnxruntime_is_to_blame(monkeypatch) -> None:
     class Optimized(Session):
         def run(self, feeds: Any) -> dict[str, Any]:
