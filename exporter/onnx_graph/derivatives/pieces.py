@@ -61,14 +61,11 @@ def summed_to(g: Builder, grad: Tensor, tensor: Tensor, *, matrices: bool = Fals
 
 def added_along(g: Builder, grad: Tensor, axis: int, index: Tensor, size: Dim) -> Tensor:
     """Zeros of `size` along a dim, to which the slices of `grad` are added at the 1-D `index`."""
-    rank = grad.require_rank()
-    order = [axis, *(i for i in range(rank) if i != axis)]
-    rows = g.Transpose(grad, perm=order) if axis else grad
-    base = g.Expand(number(g, 0, grad), g.constant([size, *rows.require_shape()[1:]]))
-    total = g.ScatterND(base, g.Unsqueeze(index, axes=[1]), rows, reduction="add")
-    if not axis:
-        return total  # type: ignore[no-any-return]
-    return g.Transpose(total, perm=inverse(order))  # type: ignore[no-any-return]
+    shape = list(grad.require_shape())
+    base = g.Expand(number(g, 0, grad), g.constant([*shape[:axis], size, *shape[axis + 1 :]]))
+    others = [i for i in range(len(shape)) if i != axis]
+    places = g.Expand(g.Unsqueeze(index, axes=others) if others else index, g.shape(grad))
+    return g.ScatterElements(base, places, grad, axis=axis, reduction="add")  # type: ignore[no-any-return]
 
 
 def inverse(order: Sequence[int]) -> list[int]:

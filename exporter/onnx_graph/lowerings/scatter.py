@@ -64,38 +64,51 @@ def scatter_elements(
 def scatter_nd(
     g: Builder, data: Tensor, indices: Tensor, updates: Tensor, *, reduction: str = "none"
 ) -> Tensor:
-    """Added with opset 11, its reductions as ScatterElements'.
+    """Added with opset 11. A reduction is one of rows, the indexed dims being flattened into one.
 
-    Else a scatter of rows, into the data with the indexed dims flattened into one.
+    Onnxruntime (1.20 to 1.32) combines updates in several threads and loses some of those that
+    meet in one place: its ScatterND with a reduction is only right where none do.
     """
     indices = g.constant(indices)
     updates = g.constant(updates, data.dtype)
     if reduction != "none" and data.dtype in HALVES:
         wide, new = g.cast(data, D.FLOAT), g.cast(updates, D.FLOAT)
         return g.cast(g.ScatterND(wide, indices, new, reduction=reduction), data.dtype)
-    if g.opset >= SINCE[reduction]:
+    if g.opset >= SINCE[reduction] and (reduction == "none" or _are_distinct(indices)):
         return g.native("ScatterND", data, indices, updates, reduction=reduction)  # type: ignore[no-any-return]
     shape, width = data.require_shape(), indices.require_shape()[-1]
     if not isinstance(width, int):
-        raise Unsupported("ScatterND with tuples of a length known at run time needs opset 18")
+        raise Unsupported("ScatterND with tuples of a length that is only known at run time")
     rest = list(shape[width:])
-    position = g.reshape(linear_indices(g, indices, shape[:width]), [-1])
+    # A single index needs no arithmetic; negative ones are taken as they are.
+    position = g.reshape(indices if width == 1 else linear_indices(g, indices, shape[:width]), [-1])
     rows = g.reshape(data, [prod(shape[:width]), *rest])
     count = prod(indices.require_shape()[:-1])
     new = g.reshape(updates, [count, *rest])
-    if reduction == "none":
-        result = _put_rows(g, rows, position, new)
+    if g.opset >= SINCE[reduction] or reduction == "none":
+        result = _put_rows(g, rows, position, new, reduction)
     else:
         result = _rounds(g, rows, position, new, reduction)
     return g.reshape(result, list(shape))
 
 
-def _put_rows(g: Builder, rows: Tensor, position: Tensor, new: Tensor) -> Tensor:
+def _are_distinct(indices: Tensor) -> bool:
+    """Whether the places are known, and no two are the same."""
+    found = indices.array
+    if found is None or found.ndim == 0 or found.size == 0 or found.min() < 0:
+        return False
+    places = found.reshape(-1, found.shape[-1])
+    return len(np.unique(places, axis=0)) == len(places)
+
+
+def _put_rows(
+    g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str = "none"
+) -> Tensor:
     """`rows` with `new` at `position` along the first dim."""
     rank = rows.require_rank()
     column = g.reshape(position, [-1, *([1] * (rank - 1))])
     where = g.Expand(column, g.shape(new)) if rank > 1 else position
-    return g.ScatterElements(rows, where, new, axis=0)  # type: ignore[no-any-return]
+    return g.ScatterElements(rows, where, new, axis=0, reduction=reduction)  # type: ignore[no-any-return]
 
 
 def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str) -> Tensor:

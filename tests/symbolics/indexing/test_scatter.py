@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.conversion.harness import check as check_program
 from tests.symbolics.harness import captured, check, export, loaded, run
 
 X = torch.arange(24.0).reshape(2, 3, 4)
@@ -174,3 +176,27 @@ def test_a_branch_with_an_index_of_other_dims_is_dropped() -> None:
         return x.scatter_reduce(0, i, x, "sum") if wrong else x + 1
 
     check(program, X, torch.tensor([0, 1]), False, mode="script", opsets=(20,))
+
+
+def added_at(x, source, index):
+    result = torch.zeros(5, 3)
+    result.index_add_(0, index, source)
+    result[index] += source * 0
+    columns = torch.zeros(3, 5).index_add(1, index, source.t())
+    result.index_put_([index, index % 3], source[:, 0], accumulate=True)
+    bags = torch.nn.functional.embedding_bag(index, x, torch.tensor([0, 1]), mode="sum")
+    x = x.detach().requires_grad_(True)
+    picked = x[index] * source
+    gradient = torch.autograd.grad([picked.sum()], [x])[0]
+    assert gradient is not None
+    return result, columns, bags, gradient
+
+
+def test_updates_that_meet_are_not_left_to_threads():
+    """Onnxruntime's ScatterND loses some, where it has several threads and enough to do."""
+    args = (torch.randn(5, 3), torch.randn(7, 3), torch.tensor([0, 2, 2, 4, 0, 2, 1]))
+    for opset in (16, 18, 20):
+        result = check_program(added_at, args, opset_version=opset)
+        for node in ir.traversal.RecursiveGraphIterator(result.model.graph):
+            if node.op_type == "ScatterND":
+                assert node.attributes.get_string("reduction", "none") == "none"
