@@ -212,6 +212,12 @@ CASES: list[Case] = [
      [floats(2, 3, 8, dtype="float64")], (18, 19, 22)),
     ("AveragePool ceil", lambda g, x: g.AveragePool(x, kernel_shape=[3], strides=[2], ceil_mode=1),
      [floats(1, 2, 6)], (9,)),
+    ("MatMul outer", lambda g, x, y: g.MatMul(x, y), [floats(70, 3, 1), floats(2, 70, 1, 4)],
+     (9, 18)),
+    ("MatMul dot", lambda g, x, y: g.MatMul(x, y), [floats(8, 1, 1, 5), floats(9, 5, 1)], (9, 18)),
+    ("ReduceSum", lambda g, x: g.ReduceSum(x, axes=[-3, 1], keepdims=False),
+     [floats(80, 2, 3, 1, 1)], (9, 11, 13, 18)),
+    ("ReduceMean", lambda g, x: g.ReduceMean(x, axes=[2]), [floats(8, 9, 3, 1)], (9, 13, 18)),
     ("DFT", lambda g, x: g.DFT(x, onesided=1, axis=1), [floats(2, 6, 1)], (11, 16, 17)),
     ("DFT complex", lambda g, x: g.DFT(x, axis=-2), [floats(2, 5, 2)], (9, 16, 17)),
     ("DFT inverse", lambda g, x: g.DFT(x, inverse=1, axis=1), [floats(2, 5, 3, 2)], (9, 16, 17)),
@@ -316,6 +322,35 @@ KNOWN_DIMS = {
     "AveragePool 2-D": {(0, 2), (0, 3)},
     **{f"ScatterND {r}": {(1, 1)} for r in ("add", "mul", "max", "min", "half")},
 }
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
+def test_small_parts(dynamic: bool) -> None:
+    """These are lowered at every opset."""
+    tall, wide, row = floats(70, 3, 1), floats(2, 70, 1, 4), floats(9, 1, 5)
+    known = {(0, 1), (0, 2), (1, 2), (1, 3)}
+    (outer,) = run(lambda g, x, y: g.MatMul(x, y), tall, wide, dynamic=dynamic, known=known)
+    np.testing.assert_allclose(outer, tall @ wide, rtol=1e-6)
+    column = floats(8, 9, 5, 1)
+    known = {(0, 1), (0, 2), (1, 2), (1, 3)}
+    (dots,) = run(lambda g, x, y: g.MatMul(x, y), row, column, dynamic=dynamic, known=known)
+    np.testing.assert_allclose(dots, row @ column, rtol=1e-5, atol=1e-6)
+    many = floats(80, 2, 3, 1, 1)
+    for axes in ((2,), (-3, 1), (0, 2)):
+        for keep in (False, True):
+            known = {(0, 2), (0, 3), (0, 4)}
+            for op, reference in (("ReduceSum", np.sum), ("ReduceMean", np.mean)):
+                (found,) = run(
+                    lambda g, x, op=op, axes=axes, keep=keep: g.op(
+                        op, x, axes=list(axes), keepdims=keep
+                    ),
+                    many,
+                    dynamic=dynamic,
+                    known=known,
+                )
+                expected = reference(many, axis=axes, keepdims=keep)
+                np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+                assert found.shape == expected.shape
 
 
 def test_every_lowering_has_a_case() -> None:

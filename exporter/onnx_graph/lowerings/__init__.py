@@ -17,6 +17,7 @@ that knows when an operator came. Each takes its subject's operators:
     regions         RoiAlign, MaxRoiPool
     pooling         MaxPool, AveragePool
     resizing        Resize
+    small_parts     MatMul and sums of many small parts
     signal          DFT, STFT, Col2Im, GridSample
 """
 
@@ -35,6 +36,7 @@ from exporter.onnx_graph.lowerings import (
     scatter,
     sequences,
     signal,
+    small_parts,
 )
 from exporter.onnx_graph.lowerings.registry import ALWAYS, find_lowering, lowering
 
@@ -56,4 +58,5 @@ __all__ = [
     "scatter",
     "sequences",
     "signal",
+    "small_parts",
 ]
