@@ -448,16 +448,29 @@ def _extreme(operator: str, values: Iterable[Dim]) -> Dim:
         if result is None:
             result = value
             continue
-        # Where they may be equal one test says nothing: min(30, n + 30) is 30.
-        larger = is_ge(result, value)
-        smaller = is_ge(value, result) if larger is None else not larger
-        if smaller is None:
+        larger = _larger(result, value)
+        if larger is None:
             result = SymInt.of(Apply(operator, (result, value)))
-        elif smaller == (operator == "max"):
+        elif larger != (operator == "max"):
             result = value
     if result is None:
         raise ValueError(f"{operator} of no values")
     return result
+
+
+def _larger(left: Dim, right: Dim) -> bool | None:
+    """Whether left >= right (True) or right >= left (False); where both hold, either will do."""
+    difference = left - right
+    if isinstance(difference, int):
+        return difference >= 0
+    low, high = difference.bounds()
+    if low is not None and low >= 0:
+        return True
+    if high is not None and high <= 0:
+        return False
+    if _follows(difference, PROOF_DEPTH):
+        return True
+    return False if _follows(-difference, PROOF_DEPTH) else None
 
 
 def _decide(left: Dim, right: Dim) -> bool:

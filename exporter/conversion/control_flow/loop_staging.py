@@ -254,6 +254,8 @@ class StagedLoop:
         inputs = [counter, condition]
         entering, held = self._enter(plan, inputs)
         index = g.symbol("i", count, None, lower=0)
+        if self.trips != FOREVER:
+            g.at_least(self.trips - 1 - index, 0)
         trip = index + self.done
         self.environment.update(zip(self.block.inputs, [trip, *entering], strict=True))
         again, *leaving = interpreter.run_block(self.block, self.environment)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from exporter.conversion.values.tensors import (
     CONTIGUOUS,
     INNERMOST,
+    RowMajor,
     TensorRef,
     dense_strides,
 )
@@ -90,7 +91,7 @@ def made(
 
 def _made_strides(
     g: Builder, kind: str, arguments: Mapping[str, Any], sources: Sequence[TensorRef], shape: Shape
-) -> Shape | None:
+) -> Shape | RowMajor | None:
     wanted = arguments.get("memory_format")
     if wanted not in (None, PRESERVE):
         return dense_strides(shape, wanted)
@@ -101,7 +102,7 @@ def _made_strides(
     if kind in _PADS:
         return _padded(g, arguments, sources[0], shape)
     if kind in _CONTIGUOUS or all(_in_order(g, source) for source in sources):
-        return dense_strides(shape)
+        return RowMajor(shape)
     if kind == "aten::type_as" or ("memory_format" in arguments and "self" in arguments):
         return _preserved(g, sources[0])
     return None
@@ -150,7 +151,7 @@ def _memory_format(shape: Shape, strides: Shape) -> int | None:
 
 def _in_order(g: Builder, source: TensorRef) -> bool:
     """Whether the elements lie in the order of the dims, if with gaps: new tensors have none."""
-    return _fall(source.strides) or source.is_contiguous(g) is True
+    return source.is_contiguous(g) is True or _fall(source.strides)
 
 
 def _fall(strides: Shape | None) -> bool:

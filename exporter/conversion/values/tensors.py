@@ -15,7 +15,7 @@ A name may stand for one of two tensors, as a condition of the run decides. Such
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Protocol, overload
 
 from exporter.conversion.values.journal import Journal, Loss, Mutable
@@ -29,6 +29,7 @@ __all__ = [
     "INNERMOST",
     "Cell",
     "Choice",
+    "RowMajor",
     "SharedMemoryError",
     "TensorRef",
     "View",
@@ -182,7 +183,7 @@ class TensorRef(Mutable):
         self.base = base
         self.view = view
         self.choice: Choice | None = None
-        self._strides: Shape | None = None
+        self._strides: Shape | RowMajor | None = None
         self.described: object = None
         self.remade = False
         self.requires_grad: bool | None = False
@@ -199,14 +200,13 @@ class TensorRef(Mutable):
     def strides(self) -> Shape | None:
         """The strides, those of a choice as long as both sides have the same."""
         if self.choice is None:
-            if self._strides is None or all(stride.__class__ is int for stride in self._strides):
-                return self._strides
-            return tuple(map(refreshed, self._strides))
+            held = self._strides
+            return held.strides if isinstance(held, RowMajor) else held
         strides = self.choice.then.strides
         return strides if strides == self.choice.other.strides else None
 
     @strides.setter
-    def strides(self, strides: Shape | None) -> None:
+    def strides(self, strides: Shape | RowMajor | None) -> None:
         self._strides = strides
 
     def snapshot(self) -> Any:
@@ -274,7 +274,7 @@ class TensorRef(Mutable):
         """A tensor with a new storage; `dense` if it certainly is contiguous."""
         ref = TensorRef(Cell(value))
         if dense and value.shape is not None:
-            ref.strides = dense_strides(value.shape)
+            ref.strides = RowMajor(value.shape)
         return ref
 
     def require_grad(self, wanted: bool | None) -> None:
@@ -287,7 +287,7 @@ class TensorRef(Mutable):
         view = View(lambda _, tensor: tensor, lambda _, _tensor, new: new)
         view.operator, view.with_arguments = "the same", lambda _: view
         ref = TensorRef(self.cell, self, view)
-        ref.strides = self.strides
+        ref.strides = self._strides
         return ref
 
     def is_contiguous(self, g: Builder, memory_format: int = CONTIGUOUS) -> bool | None:
@@ -296,10 +296,13 @@ class TensorRef(Mutable):
             options = (self.choice.then, self.choice.other)
             sides = {side.is_contiguous(g, memory_format) for side in options}
             return sides.pop() if len(sides) == 1 else None
-        if self.strides is None:
-            return None
-        shape = self.read(g).shape
+        held = self._strides
+        shape = None if held is None else self.read(g).shape
         if shape is None:
+            return None
+        if isinstance(held, RowMajor) and memory_format == CONTIGUOUS and shape == held.shape:
+            return True
+        if self.strides is None:
             return None
         expected = dense_strides(shape, memory_format)
         if expected is None:
@@ -308,7 +311,7 @@ class TensorRef(Mutable):
             return True
         unsure = False
         for size, stride, dense in zip(shape, self.strides, expected, strict=True):
-            if stride == dense or size == 1:
+            if stride == dense or size == 1 or refreshed(stride) == refreshed(dense):
                 continue
             if isinstance(stride, int) and isinstance(dense, int) and isinstance(size, int):
                 return 0 in shape
@@ -380,6 +383,21 @@ class TensorRef(Mutable):
 
 def _is_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:
     return len(one) == len(other) and all(a is b for a, b in zip(one, other, strict=True))
+
+
+class RowMajor:
+    """The strides of a tensor whose elements lie in the order of its dims: made when asked for.
+
+    Of sizes of run time they are long expressions, and most tensors are never asked.
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+
+    @cached_property
+    def strides(self) -> Shape:
+        """In elements."""
+        return dense_strides(self.shape)
 
 
 @overload

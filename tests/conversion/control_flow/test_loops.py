@@ -232,6 +232,23 @@ def test_a_first_trip_that_settles_ranks() -> None:
     assert result.report.operators["Loop"] == 2
 
 
+def test_the_index_is_below_the_trips() -> None:
+    """So a slice at it is never cut off: its size is known, and nothing is computed for it."""
+
+    def program(x, kernel):
+        y = torch.zeros(x.size(0), 1)
+        for t in range(x.size(1) - 2):
+            y = y + (x[:, t : t + 3] * kernel).sum(1, keepdim=True) + x[:, t : t + 1]
+        return y
+
+    calls = [(torch.randn(2, n), torch.randn(3)) for n in (70, 3, 2, 5)]
+    result = check(program, *calls, dynamic_axes={"x": {0: "rows", 1: "time"}})
+    assert str(result.model.graph.outputs[0].shape) == "[rows,1]"
+    counts = result.report.operators
+    assert counts["Min"] == 0
+    assert counts["Max"] == 1  # of the trips, which are none where there are fewer columns
+
+
 def test_lists_that_grow() -> None:
     def program(x, n: int):
         tensors: list[torch.Tensor] = []
