@@ -14,6 +14,7 @@ from exporter.errors import ConversionError, InputError
 from exporter.live.arrays import Examples
 from exporter.live.autograd_functions import functions_seen_into
 from exporter.live.calls import Adapter
+from exporter.live.copying import copies_seen
 from exporter.live.restoring import in_mode, restored
 
 __all__ = ["Call", "Traced", "traced"]
@@ -102,7 +103,13 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
         recorded_notes(notes),
     ):
         try:
-            with plain_operators(), functions_seen_into(), torch.no_grad(), adapter.installed():
+            with (
+                plain_operators(),
+                functions_seen_into(),
+                copies_seen(),
+                torch.no_grad(),
+                adapter.installed(),
+            ):
                 trace = tracer(adapter)
         except Exception as error:
             reason = str(error).strip() or type(error).__name__
