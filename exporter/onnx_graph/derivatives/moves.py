@@ -116,7 +116,7 @@ def _slice(g: Builder, step: Step, grad: Tensor) -> Grads:
         at = int(axis) % len(shape)
         size = shape[at]
         index = g.Slice(consecutive(g, size), [start], [end], [0], [stride])
-        grad = added_along(g, grad, at, index, size)
+        grad = added_along(g, grad, at, index, size, distinct=True)
     return [grad]
 
 
@@ -218,7 +218,8 @@ def _compress(g: Builder, step: Step, grad: Tensor) -> Grads:
         raise UnsupportedError("the gradient of a Compress of all elements")
     size = step[0].require_shape()[axis]
     index = g.Compress(consecutive(g, size), step[1], axis=0)
-    return [added_along(g, grad, axis % step[0].require_rank(), index, size)]
+    at = axis % step[0].require_rank()
+    return [added_along(g, grad, at, index, size, distinct=True)]
 
 
 @derivative("ReverseSequence")

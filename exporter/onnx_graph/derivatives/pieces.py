@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.onnx_graph.symbolic import Dim, is_ge
@@ -59,9 +60,31 @@ def summed_to(g: Builder, grad: Tensor, tensor: Tensor, *, matrices: bool = Fals
     return g.reshape(grad, list(target))
 
 
-def added_along(g: Builder, grad: Tensor, axis: int, index: Tensor, size: Dim) -> Tensor:
-    """Zeros of `size` along a dim, to which the slices of `grad` are added at the 1-D `index`."""
+def added_along(
+    g: Builder, grad: Tensor, axis: int, index: Tensor, size: Dim, *, distinct: bool = False
+) -> Tensor:
+    """Zeros of `size` along a dim, to which the slices of `grad` are added at the 1-D `index`.
+
+    Neighbours are padded, and `distinct` ones put in their places.
+    """
     shape = list(grad.require_shape())
+    known = index.array
+    if known is not None and known.size and known.min() >= 0:
+        first, last = int(known[0]), int(known[-1])
+        behind = size - last - 1
+        if (
+            isinstance(behind, int)
+            and behind >= 0
+            and np.array_equal(known, range(first, last + 1))
+        ):
+            return g.Pad(grad, [first, behind], axes=[axis])  # type: ignore[no-any-return]
+        distinct |= len(np.unique(known)) == len(known)
+    if distinct:
+        order = [axis, *(i for i in range(len(shape)) if i != axis)]
+        rows = g.Transpose(grad, perm=order) if axis else grad
+        base = g.Expand(number(g, 0, grad), g.constant([size, *rows.require_shape()[1:]]))
+        put = g.ScatterND(base, g.Unsqueeze(index, axes=[1]), rows)
+        return g.Transpose(put, perm=inverse(order)) if axis else put  # type: ignore[no-any-return]
     base = g.Expand(number(g, 0, grad), g.constant([*shape[:axis], size, *shape[axis + 1 :]]))
     others = [i for i in range(len(shape)) if i != axis]
     places = g.Expand(g.Unsqueeze(index, axes=others) if others else index, g.shape(grad))
