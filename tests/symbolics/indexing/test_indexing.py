@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.conversion.harness import check as check_program
 from tests.symbolics.harness import check, refuses
 
 X = torch.arange(24.0).reshape(2, 3, 4)
@@ -143,3 +144,19 @@ def test_gather_by_an_empty_index_of_another_rank() -> None:
     empty = torch.zeros(2, 0, dtype=torch.int64)
     check(lambda x, i: x.gather(0, i), x, empty)
     check(lambda x, i: x.gather(0, i), x, empty, opsets=(20,), dynamic=True, calls=calls)
+
+
+def test_the_same_rows_of_all_columns_are_gathered_whole():
+    """As graph networks pick the features of an edge's atom."""
+
+    def picked(x, index):
+        rows = x.gather(0, index.unsqueeze(-1).expand(-1, x.size(1)))
+        columns = x.gather(1, index[:2].expand(x.size(0), 2))
+        part = x.gather(0, index.unsqueeze(-1).expand(-1, 2))
+        return rows, columns, part
+
+    args = (torch.randn(5, 3), torch.tensor([1, 0, 2, 2]))
+    # Of a slice of unknown length it is not known that it has two elements.
+    for dynamic, others in ((False, 1), (True, 2)):
+        result = check_program(picked, args, dynamic=dynamic)
+        assert result.report.operators["GatherElements"] == others
