@@ -49,7 +49,8 @@ from exporter.onnx_graph.node_keys import computation_key
 from exporter.onnx_graph.pinned_sizes import learn_equal_sizes, pinned_sizes
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.signatures import Signature, function_signature, place, require_dtype
-from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt, is_ge
+from exporter.onnx_graph.size_facts import SizeFacts, learn_at_least
+from exporter.onnx_graph.symbolic import Dim, Symbol, SymInt
 from exporter.onnx_graph.values import Number, SymComplex, SymScalar, Tensor
 
 __all__ = ["Builder"]
@@ -92,11 +93,8 @@ class Builder:
         self.pinned: dict[tuple[SymInt, int], object] = {}
         # What each symbolic was given and gave, where anybody asks for it.
         self.calls: list[Any] | None = None
-        # Notes a symbol's bounds, or what it equals, for as long as that holds.
-        self.narrow: Callable[[Symbol, int | None, int | None], None] | None = None
-        self.settle: Callable[[Symbol, Dim], None] | None = None
-        # Notes for as long that an expression is not negative.
-        self.relate: Callable[[Dim], None] | None = None
+        # Keeps what is learnt of sizes, for as long as it holds.
+        self.size_facts: SizeFacts | None = None
 
     # ------------------------------------------------------------ operators
 
@@ -208,7 +206,7 @@ class Builder:
         if self.fold:
             arrays = folding.fold(call)
             if arrays is not None:
-                name = _folded_name(call)
+                name = folding.folded_name(call)
                 return [self.constant(a, name=name) for a in arrays]
         return None
 
@@ -353,13 +351,7 @@ class Builder:
 
     def at_least(self, value: Dim, lower: int) -> None:
         """Note what holds from here on, since the program fails otherwise."""
-        if not isinstance(value, SymInt) or self.narrow is None or self.relate is None:
-            return
-        bound = value.bound_of_symbol(lower)
-        if bound is not None:
-            self.narrow(*bound, None)
-        elif not is_ge(value, lower):
-            self.relate(value - lower)
+        learn_at_least(self.size_facts, value, lower)
 
     def integer(self, tensor: Tensor) -> Dim:
         """The value of a 0-d (or one-element) integer tensor as a Python int or an expression."""
@@ -606,9 +598,3 @@ class Builder:
                 self.parameters.add(name)
             self._shared[key] = value
         return value
-
-
-def _folded_name(call: Call) -> str | None:
-    """The name of what is computed from one weight: the weight's, a slash and the operator's."""
-    names = [t.name for t in call.inputs if t is not None and t.name is not None]
-    return f"{names[0]}/{call.op_type}" if len(names) == 1 else None

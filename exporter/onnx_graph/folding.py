@@ -21,12 +21,18 @@ from exporter.onnx_graph.shapes import single_node
 if TYPE_CHECKING:
     from exporter.onnx_graph.call import Call
 
-__all__ = ["convert", "fold", "number_array"]
+__all__ = ["convert", "fold", "folded_name", "number_array"]
 
 # Inputs above this many bytes are left alone: computing with them would copy weights.
 LARGEST_INPUT = 1 << 20
 # A result may have this many bytes, or as many as the inputs.
 LARGEST_GROWTH = 1 << 12
+
+
+def folded_name(call: Call) -> str | None:
+    """The name of what is computed from one weight: the weight's, a slash and the operator's."""
+    names = [t.name for t in call.inputs if t is not None and t.name is not None]
+    return f"{names[0]}/{call.op_type}" if len(names) == 1 else None
 
 
 def fold(call: Call) -> list[np.ndarray] | None:

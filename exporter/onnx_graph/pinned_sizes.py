@@ -53,7 +53,8 @@ def learn_equal_sizes(g: Builder, call: Call) -> None:
 
     A size that has no name of the user's is the other then, and n <= 3 where n is min(n, 3).
     """
-    if call.op_type not in _STRICT or g.narrow is None or g.settle is None:
+    facts = g.size_facts
+    if call.op_type not in _STRICT or facts is None:
         return
     for left, right in _fitting_sizes(call):
         if left == right:
@@ -65,10 +66,10 @@ def learn_equal_sizes(g: Builder, call: Call) -> None:
             if isinstance(other, SymInt) and symbol in other.symbols():
                 limit = other.limit_of(symbol)
                 if limit is not None:
-                    g.narrow(symbol, None, limit)
+                    facts.bound(symbol, None, limit)
                 break
             if not symbol.declared:
-                g.settle(symbol, other)
+                facts.settle(symbol, other)
                 break
 
 

@@ -52,9 +52,7 @@ class Facts:
 
     def __init__(self, g: Builder) -> None:
         self._g = g
-        g.narrow = self._set_bounds
-        g.relate = self._relate
-        g.settle = lambda symbol, value: self._set_values(symbol, (value,))
+        g.size_facts = self
         self._undo: list[Callable[[], None]] = []
         self._decided: dict[Condition, list[_Decided]] = {}
         self._assumed: dict[Condition, bool] = {}
@@ -165,7 +163,7 @@ class Facts:
             return
         if len(symbols := value.symbols()) != 1:
             if isinstance(condition, NonNegative):
-                self._relate(value if holds else -value - 1)
+                self.relate(value if holds else -value - 1)
             return
         (symbol,) = symbols
         for sign in (1, -1):
@@ -177,11 +175,11 @@ class Facts:
                 if holds:
                     self._set_values(symbol, (-rest,))
                 elif symbol.lower == -rest:
-                    self._set_bounds(symbol, -rest + 1, symbol.upper)
+                    self.bound(symbol, -rest + 1, symbol.upper)
             elif holds == (sign == 1):
-                self._set_bounds(symbol, -rest if holds else 1 - rest, symbol.upper)
+                self.bound(symbol, -rest if holds else 1 - rest, symbol.upper)
             else:
-                self._set_bounds(symbol, symbol.lower, -rest if holds else -rest - 1)
+                self.bound(symbol, symbol.lower, -rest if holds else -rest - 1)
             return
 
     def _narrow_shape(self, tensor: Tensor, condition: Condition, holds: bool) -> None:
@@ -231,7 +229,11 @@ class Facts:
         self._undo.append(lambda: setattr(symbol, "values", before))
         symbol.values = values
 
-    def _relate(self, value: Dim) -> None:
+    def settle(self, symbol: Symbol, value: Dim) -> None:
+        """A symbol is this."""
+        self._set_values(symbol, (value,))
+
+    def relate(self, value: Dim) -> None:
         """An expression is not negative."""
         for symbol in value.symbols() if isinstance(value, SymInt) else ():
             before = symbol.relations
@@ -239,7 +241,8 @@ class Facts:
                 self._undo.append(lambda s=symbol, b=before: setattr(s, "relations", b))  # type: ignore[misc]
                 symbol.relations = (*before, value)  # type: ignore[arg-type]
 
-    def _set_bounds(self, symbol: Symbol, lower: int | None, upper: int | None) -> None:
+    def bound(self, symbol: Symbol, lower: int | None, upper: int | None) -> None:
+        """A symbol is within these bounds, and those that it had."""
         before = symbol.lower, symbol.upper
 
         def undo() -> None:
