@@ -239,7 +239,8 @@ class Facts:
             before = symbol.relations
             if value not in before:
                 self._undo.append(lambda s=symbol, b=before: setattr(s, "relations", b))  # type: ignore[misc]
-                symbol.relations = (*before, value)  # type: ignore[arg-type]
+                others = (known for known in before if not _is_weaker(known, value))
+                symbol.relations = (*others, value)  # type: ignore[arg-type]
 
     def bound(self, symbol: Symbol, lower: int | None, upper: int | None) -> None:
         """A symbol is within these bounds, and those that it had."""
@@ -253,6 +254,12 @@ class Facts:
             symbol.lower = lower
         if upper is not None and (symbol.upper is None or upper < symbol.upper):
             symbol.upper = upper
+
+
+def _is_weaker(known: Dim, value: Dim) -> bool:
+    """Whether an expression is not negative if the other, a bit smaller, is not."""
+    rest = known - value
+    return isinstance(rest, int) and rest >= 0
 
 
 def _unknown_tensors(symbol: Symbol) -> list[Tensor]:
