@@ -5,7 +5,8 @@
         total = total + x[i]              total = total + x[i]
 
 A first trip that certainly runs and changes numbers of dims is run before the loop, whose rest then
-carries known ones.
+carries known ones; so is one after which the loop has a form in ONNX that it has not as a whole, as
+where it enters keys into a dict.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins import numbers
+from exporter.conversion.calls.operators import MissingSymbolicError
 from exporter.conversion.control_flow.exits import exit_of
 from exporter.conversion.control_flow.loop_staging import (
     FOREVER,
@@ -95,12 +97,20 @@ class _Loop:
     def staged(
         self, trips: Dim, condition: bool | SymBool, carried: Sequence[Value]
     ) -> Sequence[Value]:
-        """As an ONNX `Loop`; the first trip before it, where that settles ranks."""
+        """As an ONNX `Loop`; the first trip before it, where that settles ranks, keys or dtypes."""
         stage = partial(StagedLoop, self.interpreter, self.block, self.environment)
+        whole = stage(trips, condition, carried, self.unions, peels=True)
+        refusal: UnsupportedError | None = None
         try:
-            return stage(trips, condition, carried, self.unions, peels=True).stage()
+            return whole.stage()
         except FirstTripApartError:
             pass
+        except MissingSymbolicError:
+            raise
+        except UnsupportedError as error:
+            if not whole.peels:
+                raise
+            refusal = error
         try:
             with self._attempt():
                 going, values = self._trip(0, carried)
@@ -109,6 +119,8 @@ class _Loop:
                 rest = trips if trips == FOREVER else trips - 1
                 return stage(rest, going, values, self.unions, done=1).stage()
         except UnsupportedError:
+            if refusal is not None:
+                raise refusal from None
             return stage(trips, condition, carried, self.unions).stage()
 
     def unrolled(self, trips: int, carried: Sequence[Value], *, limited: bool) -> Sequence[Value]:

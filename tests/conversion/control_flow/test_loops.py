@@ -232,6 +232,30 @@ def test_a_first_trip_that_settles_ranks() -> None:
     assert result.report.operators["Loop"] == 2
 
 
+def attended(x: torch.Tensor, steps: int):
+    """The first step enters what later ones look up; what it adds to is of another dtype."""
+    assert steps > 0
+    cache: dict[str, dict[str, torch.Tensor]] = {}
+    total = torch.zeros(1, dtype=torch.int64)
+    for step in range(steps):
+        new = x[-1:] * 0.5 if len(cache) > 0 else x
+        for layer in range(2):
+            name = "layer" + str(layer)
+            rows = new + layer
+            if name in cache:
+                rows = torch.cat([cache[name]["rows"], rows])
+            cache[name] = {"rows": rows}
+            total = total + rows.sum() * (step + 1)
+    return total
+
+
+def test_a_first_trip_that_enters_keys() -> None:
+    rows = {"x": {0: "rows"}}
+    calls = [(torch.randn(n, 3), steps) for n, steps in ((2, 4), (1, 1), (3, 70))]
+    result = check(attended, *calls, dynamic_axes=rows, rtol=1e-4, atol=1e-3)
+    assert result.report.operators["Loop"] == 1
+
+
 def test_the_index_is_below_the_trips() -> None:
     """So a slice at it is never cut off: its size is known, and nothing is computed for it."""
 
