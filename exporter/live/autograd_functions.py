@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.autograd.function import _SingleLevelFunction
+from torch.autograd.function import Function, _SingleLevelFunction
 
 __all__ = ["functions_seen_into"]
 
@@ -20,33 +20,44 @@ def functions_seen_into() -> Iterator[None]:
     """Record what functions run while the tracer is on.
 
     `Function.apply` itself is not replaced: modules hold it as it was when they were imported
-    (`ste = STE.apply`). What it calls is looked up on the class below.
+    (`ste = STE.apply`). What it calls is looked up on the class below. From PyTorch 2.14 on it
+    calls nothing that Python looks up, and only what finds it by name is seen.
     """
-    _SingleLevelFunction.apply = classmethod(_applied)
+    apply = Function.__dict__["apply"]
+    if isinstance(apply, classmethod):
+        _SingleLevelFunction.apply = classmethod(_applied)
+    else:
+        Function.apply = classmethod(_applied)
     try:
         yield
     finally:
-        del _SingleLevelFunction.apply
+        if isinstance(apply, classmethod):
+            del _SingleLevelFunction.apply
+        else:
+            Function.apply = apply
 
 
-def _applied(function: Any, *args: Any) -> Any:
+def _applied(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Apply the function where the tracer doesn't look, but for what its `forward` does.
 
     The results are then tensors that the tracer has not met: they are what `forward` gave back.
+    What a `vmap` makes of a function comes here in its turn.
     """
+    if torch._C._are_functorch_transforms_active():
+        return super(_SingleLevelFunction, function).apply(*args, **kwargs)
     state = torch._C._get_tracing_state()
     found: list[Any] = []
 
-    def forward(*given: Any) -> Any:
+    def forward(*given: Any, **named: Any) -> Any:
         with _tracing(state):
-            result = function.forward(*given)
+            result = function.forward(*given, **named)
             if state is not None:
                 found.extend(map(_traced_as, _several(result)))
             return result
 
     seen = type(function.__name__, (function,), {"forward": staticmethod(forward)})
     with _tracing(None):
-        result = super(_SingleLevelFunction, seen).apply(*args)
+        result = super(_SingleLevelFunction, seen).apply(*args, **kwargs)
     for tensor, value in zip(_several(result), found, strict=False):
         if value is not None:
             torch._C._set_value_trace(tensor, value)

@@ -88,6 +88,7 @@ def gradient(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         Step.apply,
         lambda x: step(x, -1.0) + x,
         lambda x: scaled(x)[0] * scaled(x, 4)[1] - scaled(x)[3],
+        lambda x: Step.apply(x, -1.0) + Scaled.apply(x)[1],
         lambda x: Tripled.apply(x * 2) + x,
         lambda x: torch.vmap(mapped)(x),
         lambda x: gradient(step, x),
