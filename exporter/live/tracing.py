@@ -14,8 +14,8 @@ from exporter.errors import ConversionError, InputError
 from exporter.live.arrays import Examples
 from exporter.live.autograd_functions import functions_seen_into
 from exporter.live.calls import Adapter
-from exporter.live.copying import copies_seen
 from exporter.live.restoring import in_mode, restored
+from exporter.live.unrecorded import copies_recorded
 
 __all__ = ["Call", "Traced", "traced"]
 
@@ -106,7 +106,7 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
             with (
                 plain_operators(),
                 functions_seen_into(),
-                copies_seen(),
+                copies_recorded(),
                 torch.no_grad(),
                 adapter.installed(),
             ):

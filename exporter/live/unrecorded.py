@@ -1,7 +1,8 @@
-"""Traces see what Python's `copy` and `deepcopy` do with tensors.
+"""What programs do with tensors past the tracer: `x.data`, and Python's `copy` and `deepcopy`.
 
-PyTorch copies the storage and makes a tensor for it, which no trace sees: what follows would be
-about a tensor of nothing. So while a trace is taken, tensors copy themselves by operators.
+PyTorch makes a tensor of the same memory or of a copy of it, which its tracer has not met: what is
+read from it would be a constant, and what is written to it lost, without a warning. So while a
+trace is taken, tensors do this by operators.
 """
 
 from __future__ import annotations
@@ -13,20 +14,40 @@ from typing import Any
 
 import torch
 
-__all__ = ["copies_seen"]
+__all__ = ["copies_recorded"]
+
+_DATA = torch.Tensor.data
 
 
 @contextmanager
-def copies_seen() -> Iterator[None]:
-    """Record the copies of tensors. A class of tensors of the user's own has ways of its own."""
+def copies_recorded() -> Iterator[None]:
+    """Record these as operators. A class of tensors of the user's own has ways of its own."""
     deepcopy = torch.Tensor.__deepcopy__
     torch.Tensor.__deepcopy__ = partialmethod(_deep_copy, deepcopy)
     torch.Tensor.__copy__ = _shallow_copy
+    torch.Tensor.data = property(_data, _set_data)
     try:
         yield
     finally:
+        del torch.Tensor.data
         del torch.Tensor.__copy__
         torch.Tensor.__deepcopy__ = deepcopy
+
+
+def _data(tensor: torch.Tensor) -> torch.Tensor:
+    """The same memory, without a gradient."""
+    if _plain(tensor):
+        return tensor.detach()
+    data: torch.Tensor = _DATA.__get__(tensor)
+    return data
+
+
+def _set_data(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """The tensor is one of the memory of another from here on."""
+    if _plain(tensor) and _plain(data) and tensor.dtype == data.dtype:
+        tensor.set_(data)
+    else:
+        _DATA.__set__(tensor, data)
 
 
 def _deep_copy(
@@ -38,7 +59,7 @@ def _deep_copy(
 
     Tensors that share memory share it in the copy, too, for which there is no operator.
     """
-    if not _plain(tensor):
+    if not _plain(tensor) or isinstance(tensor, torch.nn.Parameter):
         return original(tensor, memo)
     if id(tensor) not in memo:
         memory: Any = ("memory", tensor.untyped_storage()._cdata)
@@ -51,7 +72,7 @@ def _deep_copy(
 
 def _shallow_copy(tensor: torch.Tensor) -> torch.Tensor:
     """Another tensor of the same memory."""
-    if _plain(tensor):
+    if _plain(tensor) and not isinstance(tensor, torch.nn.Parameter):
         alias: torch.Tensor = torch.ops.aten.alias(tensor)
         return alias
     make, arguments = tensor.__reduce_ex__(4)
@@ -60,4 +81,5 @@ def _shallow_copy(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _plain(tensor: torch.Tensor) -> bool:
-    return type(tensor) is torch.Tensor and tensor.layout == torch.strided
+    known = type(tensor) in (torch.Tensor, torch.nn.Parameter)
+    return known and tensor.layout == torch.strided
