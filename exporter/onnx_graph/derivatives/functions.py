@@ -1,4 +1,4 @@
-"""Derivatives of functions that are several nodes, of which the formulas have none everywhere.
+"""Derivatives of functions that are several nodes: better ones than their formulas have.
 
 `log(1 + x)` is written so that it is exact near 0; at 0 two infinities meet in the derivative of
 what is written. These are the functions that `Builder.known_as` names; at corners and poles the
@@ -136,3 +136,10 @@ def _clamp(g: Builder, step: Step, grad: Tensor) -> Grads:
         else None
         for i, (tensor, condition) in enumerate(((x, inside), (low, below), (high, above)))
     ]
+
+
+@derivative("added_rows")
+def _added_rows(g: Builder, step: Step, grad: Tensor) -> Grads:
+    """Of the rows of a tensor to which others are added at some places."""
+    picked = g.Gather(grad, step[1], axis=0) if step.wants(2) else None
+    return [grad if step.wants(0) else None, None, picked]

@@ -56,26 +56,24 @@ def coordinates(g: Builder, shape: Sequence[Dim], axis: int) -> Tensor:
 def gather_along(g: Builder, data: Tensor, indices: Tensor, *, axis: int = 0) -> Tensor:
     """A Gather of whole slices where the indices are the same in all of them: much faster."""
     indices = g.constant(indices)
-    shape, wanted = data.shape, indices.shape
-    slices = _same_along(g, indices, axis)
-    if slices is not None and shape is not None and wanted is not None:
-        at = axis % len(shape)
-        if all(i == at or d == shape[i] for i, d in enumerate(wanted)):
-            return g.Gather(data, slices, axis=at)  # type: ignore[no-any-return]
+    slices = whole_slices(g, data, indices, axis)
+    if slices is not None:
+        return g.Gather(data, slices, axis=axis)  # type: ignore[no-any-return]
     return g.native("GatherElements", data, indices, axis=axis)  # type: ignore[no-any-return]
 
 
-def _same_along(g: Builder, indices: Tensor, axis: int) -> Tensor | None:
+def whole_slices(g: Builder, data: Tensor, indices: Tensor, axis: int) -> Tensor | None:
     """The 1-D tensor of which the indices are copies, one for each place in the other dims."""
     made = None if indices.value is None else g.steps.get(indices.value)
     source = made[0].inputs[0] if made is not None and made[0].op_type == "Expand" else None
-    if source is None or source.shape is None or indices.shape is None:
+    if source is None or None in (source.shape, indices.shape, data.shape):
         return None
-    rank = len(indices.shape)
-    at = axis % rank
-    sizes = (*(1 for _ in range(rank - len(source.shape))), *source.shape)
-    if any(size != (indices.shape[i] if i == at else 1) for i, size in enumerate(sizes)):
-        return None
+    shape, wanted, given = data.require_shape(), indices.require_shape(), source.require_shape()
+    at = axis % len(shape)
+    own = [*(1 for _ in range(len(wanted) - len(given))), *given]
+    for i, size in enumerate(own):
+        if size != (wanted[i] if i == at else 1) or (i != at and wanted[i] != shape[i]):
+            return None
     return g.reshape(source, [-1])
 
 

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
 from exporter.onnx_graph.loops import loop_while
-from exporter.onnx_graph.lowerings.indexing import element_positions, linear_indices
+from exporter.onnx_graph.lowerings.indexing import element_positions, linear_indices, whole_slices
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.values import Tensor
@@ -50,6 +50,9 @@ def scatter_elements(
         result = g.ScatterElements(wide, indices, new, axis=axis, reduction=reduction)
         return g.cast(result, data.dtype)
     if g.opset >= SINCE[reduction]:
+        slices = None if reduction == "none" or axis else whole_slices(g, data, indices, axis)
+        if slices is not None and data.require_rank() > 1:
+            return _put_rows(g, data, slices, updates, reduction)
         return g.native(  # type: ignore[no-any-return]
             "ScatterElements", data, indices, updates, axis=axis, reduction=reduction
         )
@@ -104,11 +107,24 @@ def _are_distinct(indices: Tensor) -> bool:
 def _put_rows(
     g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str = "none"
 ) -> Tensor:
-    """`rows` with `new` at `position` along the first dim."""
+    """`rows` with `new` at `position` along the first dim.
+
+    Onnxruntime combines elements of a 1-D tensor in half the time that it takes for more dims.
+    """
     rank = rows.require_rank()
-    column = g.reshape(position, [-1, *([1] * (rank - 1))])
-    where = g.Expand(column, g.shape(new)) if rank > 1 else position
-    return g.ScatterElements(rows, where, new, axis=0, reduction=reduction)  # type: ignore[no-any-return]
+    if reduction == "none" or rank == 1:
+        column = g.reshape(position, [-1, *([1] * (rank - 1))])
+        where = g.Expand(column, g.shape(new)) if rank > 1 else position
+        return g.ScatterElements(rows, where, new, axis=0, reduction=reduction)  # type: ignore[no-any-return]
+    shape = list(rows.require_shape())
+    width = prod(shape[1:])
+    starts = g.Mul(g.reshape(position, [-1, 1]), width)
+    where = g.reshape(g.Add(starts, consecutive(g, width)), [-1])
+    flat = g.ScatterElements(
+        g.reshape(rows, [-1]), where, g.reshape(new, [-1]), axis=0, reduction=reduction
+    )
+    result = g.reshape(flat, shape)
+    return g.known_as("added_rows", result, rows, position, new) if reduction == "add" else result
 
 
 def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: str) -> Tensor:
