@@ -160,7 +160,11 @@ class _Path:
 
 
 def _no_derivative(op_type: str) -> UnsupportedError:
-    return UnsupportedError(f"a gradient through ONNX {op_type}, whose derivative is not known")
+    hint = "bind the argument that the branch depends on (constants, --const), or use torch.where"
+    return UnsupportedError(
+        f"a gradient through ONNX {op_type}, whose derivative is not known",
+        (f"try  {hint}",) if op_type == "If" else (),
+    )
 
 
 def _differentiable(tensor: Tensor) -> bool:
