@@ -12,7 +12,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
-from symbolics.indexing.indexing import flat, in_range, is_mask, pick
+from symbolics.indexing.indexing import flat, in_range, is_mask, pick, require_fit
 from symbolics.indexing.scatter import accumulated
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import BOOL, INT64
@@ -46,6 +46,7 @@ def index_put(
     given = [(dim, index) for dim, index in enumerate(indices) if index is not None]
     if len(given) == 1 and is_mask(given[0][1]) and one_element(values) and not accumulate:
         ((dim, mask),) = given
+        require_fit(self, mask, dim)
         after = self.require_rank() - dim - mask.require_rank()
         mask = g.cast(mask, BOOL)
         if after:

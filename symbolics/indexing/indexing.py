@@ -19,7 +19,7 @@ from symbolics.rules import BOOL, INT64, element_count, is_bool, onnx_dtype, pro
 from symbolics.views.shape import at_least, broadcast_tensors, expand_to, move_dims
 from symbolics.views.views import slice_tensor
 
-__all__ = ["Picked", "fitting", "flat", "in_range", "is_mask", "pick"]
+__all__ = ["Picked", "fitting", "flat", "in_range", "is_mask", "pick", "require_fit"]
 
 
 # ------------------------------------------------------------ helpers
@@ -89,6 +89,7 @@ def pick(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> Picked |
             dim += 1
         elif is_mask(index):
             rank = _mask_rank(index)
+            require_fit(self, index, dim)
             dims.extend(range(dim, dim + rank))
             coordinates = g.NonZero(g.cast(index, BOOL))
             if len(given) == 1 and not (self.rank is not None and dim + rank > self.rank):
@@ -109,6 +110,19 @@ def pick(g: Builder, self: Tensor, indices: Sequence[Tensor | None]) -> Picked |
 
 def _broadcast(g: Builder, columns: list[Tensor]) -> list[Tensor]:
     return columns if len(columns) == 1 else broadcast_tensors(g, columns)
+
+
+def require_fit(self: Tensor, mask: Tensor, dim: int) -> None:
+    """Fail where a mask certainly has other sizes than the dims it is for, from `dim` on."""
+    if self.shape is None or mask.shape is None:
+        return
+    dims = self.shape[dim : dim + len(mask.shape)]
+    pairs = list(zip(dims, mask.shape, strict=False))
+    if len(pairs) < len(mask.shape) or any(
+        isinstance(size, int) and isinstance(wanted, int) and size != wanted
+        for size, wanted in pairs
+    ):
+        raise Raised(f"a mask of sizes {list(mask.shape)} for dims of sizes {list(dims)}")
 
 
 def _mask_rank(mask: Tensor) -> int:
@@ -152,8 +166,7 @@ def _compressed(g: Builder, self: Tensor, mask: Tensor, dim: int) -> Tensor:
     if rank == 0:
         # All of the tensor, in a dim of its own, or nothing of it.
         return g.Compress(g.Unsqueeze(self, axes=[dim]), g.reshape(mask, [1]), axis=dim)
-    if self.shape is not None and dim + rank > len(self.shape):
-        raise Raised(f"a mask of {rank} dims for the {len(self.shape)} of a tensor")
+    require_fit(self, mask, dim)
     if rank == 1:
         return g.Compress(self, mask, axis=dim)
     shape = self.require_shape()

@@ -160,3 +160,24 @@ def test_the_same_rows_of_all_columns_are_gathered_whole():
     for dynamic, others in ((False, 1), (True, 2)):
         result = check_program(picked, args, dynamic=dynamic)
         assert result.report.operators["GatherElements"] == others
+
+
+def test_a_mask_that_does_not_fit() -> None:
+    """Where a branch certainly fails, the other one is taken, as for all that raises."""
+
+    def read(x, mask):
+        return x[mask]
+
+    def written(x, mask):
+        x[mask, None] = 0
+        return x
+
+    def in_a_branch(x, mask):
+        if bool(mask.any()):
+            x[mask, None] = 0
+        return x
+
+    x, mask = torch.ones(2, 3), torch.zeros(2, 3, dtype=torch.bool)
+    for function, other in ((read, mask.t()), (written, mask), (read, mask[0]), (read, mask[None])):
+        refuses(function, x, other, mode="script", match="a mask of sizes")
+    check(in_a_branch, x, mask, mode="script")
