@@ -1,8 +1,8 @@
-"""What programs do with tensors past the tracer: `x.data`, and Python's `copy` and `deepcopy`.
+"""What programs do with tensors past the tracer: `x.data`, `copy`, `deepcopy`, `apply_`.
 
 PyTorch makes a tensor of the same memory or of a copy of it, which its tracer has not met: what is
 read from it would be a constant, and what is written to it lost, without a warning. So while a
-trace is taken, tensors do this by operators.
+trace is taken, tensors do this by operators, or refuse it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import torch
 __all__ = ["copies_recorded"]
 
 _DATA = torch.Tensor.data
+# They write what a function of Python's gives for each element, for which there is no operator.
+_ELEMENT_BY_ELEMENT = ("apply_", "map_", "map2_")
 
 
 @contextmanager
@@ -26,12 +28,20 @@ def copies_recorded() -> Iterator[None]:
     torch.Tensor.__deepcopy__ = partialmethod(_deep_copy, deepcopy)
     torch.Tensor.__copy__ = _shallow_copy
     torch.Tensor.data = property(_data, _set_data)
+    for name in _ELEMENT_BY_ELEMENT:
+        setattr(torch.Tensor, name, partialmethod(_refuse, name))
     try:
         yield
     finally:
+        for name in _ELEMENT_BY_ELEMENT:
+            delattr(torch.Tensor, name)
         del torch.Tensor.data
         del torch.Tensor.__copy__
         torch.Tensor.__deepcopy__ = deepcopy
+
+
+def _refuse(tensor: torch.Tensor, name: str, *args: object) -> None:
+    raise NotImplementedError(f"Tensor.{name} calls Python for each element; use operators")
 
 
 def _data(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What PyTorch's tracer loses of a live module's forward: `x.data`, `copy` and `deepcopy`."""
+"""What the tracer loses of a live module's forward: `x.data`, `copy`, `deepcopy`, `apply_`."""
 
 from collections.abc import Callable
 from copy import copy, deepcopy
@@ -96,7 +96,8 @@ def test_tensors_are_afterwards_as_before() -> None:
     module = Module(copies)
     export(module, (torch.randn(3, 4),))
     assert not hasattr(Tensor, "__copy__")
-    assert "data" not in Tensor.__dict__
+    assert not {"data", "apply_", "map_"} & set(Tensor.__dict__)
+    assert torch.ones(1).apply_(lambda number: number + 1).item() == 2
     again = deepcopy(module.shift)
     assert torch.equal(again, module.shift)
     assert again.data_ptr() != module.shift.data_ptr()
@@ -111,3 +112,15 @@ def test_a_copy_of_shared_memory_is_refused() -> None:
 
     with pytest.raises(ConversionError, match="deepcopy of several tensors that share their mem"):
         export(Module(shared), (torch.randn(3, 4),))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda module, x: x.clone().apply_(lambda number: number + 1),
+        lambda module, x: x.clone().map_(x, lambda number, other: number + other),
+    ],
+)
+def test_functions_of_elements_are_refused(function: Callable[[Module, Tensor], object]) -> None:
+    with pytest.raises(ConversionError, match="_ calls Python for each element; use operators"):
+        export(Module(function), (torch.randn(3, 4),))
