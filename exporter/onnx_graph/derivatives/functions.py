@@ -140,6 +140,8 @@ def _clamp(g: Builder, step: Step, grad: Tensor) -> Grads:
 
 @derivative("added_rows")
 def _added_rows(g: Builder, step: Step, grad: Tensor) -> Grads:
-    """Of the rows of a tensor to which others are added at some places."""
-    picked = g.Gather(grad, step[1], axis=0) if step.wants(2) else None
+    """Of a tensor to slices of which, along a dim, others are added."""
+    axis = step[3].array
+    assert axis is not None
+    picked = g.Gather(grad, step[1], axis=int(axis)) if step.wants(2) else None
     return [grad if step.wants(0) else None, None, picked]

@@ -64,9 +64,18 @@ def gather_along(g: Builder, data: Tensor, indices: Tensor, *, axis: int = 0) ->
 
 def whole_slices(g: Builder, data: Tensor, indices: Tensor, axis: int) -> Tensor | None:
     """The 1-D tensor of which the indices are copies, one for each place in the other dims."""
+    if indices.shape is None or data.shape is None:
+        return None
     made = None if indices.value is None else g.steps.get(indices.value)
     source = made[0].inputs[0] if made is not None and made[0].op_type == "Expand" else None
-    if source is None or None in (source.shape, indices.shape, data.shape):
+    known = indices.array
+    if known is not None and known.size:
+        first = tuple(
+            slice(None) if i == axis % known.ndim else slice(1) for i in range(known.ndim)
+        )
+        if (known == known[first]).all():
+            source = g.constant(known[first])
+    if source is None or source.shape is None:
         return None
     shape, wanted, given = data.require_shape(), indices.require_shape(), source.require_shape()
     at = axis % len(shape)

@@ -200,3 +200,34 @@ def test_updates_that_meet_are_not_left_to_threads():
         for node in ir.traversal.RecursiveGraphIterator(result.model.graph):
             if node.op_type == "ScatterND":
                 assert node.attributes.get_string("reduction", "none") == "none"
+
+
+@pytest.mark.parametrize("places", [[2, 0, 2, 2, 0, 4], [1, 1], [0, 0, 1, 2, 3, 4, 4], [3, 0, 3]])
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_slices_added_at_few_known_places(places, dim):
+    """Sums of them, for infinities too; a gradient is picked."""
+
+    class Added(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("index", torch.tensor(places))
+            self.dim = dim
+
+        def forward(self, x, source):
+            added = x.index_add(self.dim, self.index, source)
+            source = source.detach().requires_grad_(True)
+            power = (x * 0).nan_to_num(0.0, 0.0, 0.0).index_add(self.dim, self.index, source)
+            gradient = torch.autograd.grad([(power.tanh() * x).sum()], [source])[0]
+            assert gradient is not None
+            return added, gradient
+
+    sizes = [9, 9, 9]
+    sizes[dim] = 5
+    x = torch.randn(sizes)
+    sizes[dim] = len(places)
+    source = torch.randn(sizes)
+    source[0, 0, 0] = float("inf")
+    for dynamic in (False, True):
+        check_program(Added(), (x, source), dynamic=dynamic)
+    result = check_program(Added(), (x, source))
+    assert "ScatterElements" not in result.report.operators
