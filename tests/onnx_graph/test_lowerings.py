@@ -214,6 +214,8 @@ CASES: list[Case] = [
      [floats(1, 2, 6)], (9,)),
     ("MatMul outer", lambda g, x, y: g.MatMul(x, y), [floats(70, 3, 1), floats(2, 70, 1, 4)],
      (9, 18)),
+    ("MatMul vector", lambda g, x, y: g.MatMul(g.Transpose(x, perm=[1, 0]), y),
+     [floats(3, 4), floats(3)], (9, 13, 20)),
     ("MatMul dot", lambda g, x, y: g.MatMul(x, y), [floats(8, 1, 1, 5), floats(9, 5, 1)], (9, 18)),
     ("ReduceSum", lambda g, x: g.ReduceSum(x, axes=[-3, 1], keepdims=False),
      [floats(80, 2, 3, 1, 1)], (9, 11, 13, 18)),

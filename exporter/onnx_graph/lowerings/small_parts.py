@@ -29,7 +29,11 @@ SMALL = 16
 
 @lowering("MatMul", before=ALWAYS)
 def mat_mul(g: Builder, A: Tensor, B: Tensor) -> Tensor:
-    """A product element by element where nothing is summed, or nothing else is done."""
+    """A product element by element where nothing is summed, or nothing else is done.
+
+    A vector at the right is a column: onnxruntime 1.32 fuses the product with a Transpose
+    before it, and then takes the rows of what was transposed.
+    """
     if A.dtype in _FLOATS and A.shape is not None and B.shape is not None:
         *left, rows, summed = (1, 1, *A.shape)
         *right, _, columns = (1, 1, *B.shape)
@@ -39,6 +43,9 @@ def mat_mul(g: Builder, A: Tensor, B: Tensor) -> Tensor:
         if many and rows == columns == 1 and _is_small(summed):
             products = g.Mul(g.Squeeze(A, axes=[-2]), g.Squeeze(B, axes=[-1]))
             return g.Unsqueeze(g.ReduceSum(products, axes=[-1], keepdims=True), axes=[-1])  # type: ignore[no-any-return]
+    if A.dtype.is_floating_point() and A.rank is not None and A.rank > 1 and B.rank == 1:
+        column = g.native("MatMul", A, g.Unsqueeze(B, axes=[1]))
+        return g.Squeeze(column, axes=[A.rank - 1])  # type: ignore[no-any-return]
     return g.native("MatMul", A, B)  # type: ignore[no-any-return]
 
 

@@ -106,6 +106,15 @@ def test_vectors() -> None:
     )
 
 
+def test_transposed_times_vector() -> None:
+    """onnxruntime fuses a Transpose with the product, and gets it wrong where that has a vector."""
+    a, v = torch.randn(3, 4), torch.randn(3)
+    check(lambda a, v: (torch.mv(a.t(), v), v @ a, torch.relu(a.t()) @ v), a, v)
+    batch = torch.randn(2, 3, 3)
+    check(lambda a, v: (a.transpose(1, 2) @ v, v @ a.transpose(1, 2)), batch, v)
+    check(lambda a, b: torch.mv(torch.stack([a, b]).t(), torch.ones(2)), v, torch.randn(3))
+
+
 def test_factors_of_integers() -> None:
     """They lose their fraction; `addr` refuses one."""
     s, a = torch.tensor([[10, 20], [30, 41]]), torch.tensor([[1, 2], [3, 4]])
