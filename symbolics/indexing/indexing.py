@@ -116,13 +116,11 @@ def require_fit(self: Tensor, mask: Tensor, dim: int) -> None:
     """Fail where a mask certainly has other sizes than the dims it is for, from `dim` on."""
     if self.shape is None or mask.shape is None:
         return
-    dims = self.shape[dim : dim + len(mask.shape)]
-    pairs = list(zip(dims, mask.shape, strict=False))
-    if len(pairs) < len(mask.shape) or any(
-        isinstance(size, int) and isinstance(wanted, int) and size != wanted
-        for size, wanted in pairs
-    ):
-        raise Raised(f"a mask of sizes {list(mask.shape)} for dims of sizes {list(dims)}")
+    if dim + len(mask.shape) > len(self.shape):
+        raise Raised(f"a mask of {mask.rank} dims for the {len(self.shape)} of a tensor")
+    for given, size in zip(mask.shape, self.shape[dim:], strict=False):
+        if isinstance(given, int) and isinstance(size, int) and given != size:
+            raise Raised(f"a mask of size {given} for a dim of size {size}")
 
 
 def _mask_rank(mask: Tensor) -> int:

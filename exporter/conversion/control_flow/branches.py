@@ -395,7 +395,7 @@ def _without_empty(
                     shapes = [_resolved_shape(form) for form in (a, b)]
                 if shapes[0] == shapes[1] and shapes[0] is not None and 0 in shapes[0]:
                     # Without elements there is nothing to share but the dims.
-                    source.remade = True
+                    source.remade = "in a branch or loop"
                     return Plain(source), Plain(source)
     parts = (DictForm, TupleForm, ListForm, ObjectForm)
     if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):

@@ -500,5 +500,5 @@ def _at(interpreter: Interpreter, place: Place, tensors: Iterator[Tensor]) -> Te
             given[name] = interpreter.g.integer(next(tensors)) if index is None else index
         ref = TensorRef(ref.cell, ref, step.view.with_arguments(given))
         ref.strides = step.strides
-        ref.remade = True
+        ref.remade = "in a branch or loop"
     return ref

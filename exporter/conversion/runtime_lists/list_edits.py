@@ -193,6 +193,8 @@ def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Valu
     g = interpreter.g
     if self.kind != "tensor" or isinstance(self, TensorRows):
         item = runtime_lists.get(interpreter, self, index)
+        if isinstance(item, TensorRef):
+            item.remade = ""  # the list holds it no more
         return item, _without(interpreter, self, index)
     position = g.constant(index, _INT64)
     item = TensorRef.fresh(g.assume(g.SequenceAt(self.value, position), self.shape), dense=False)

@@ -278,6 +278,8 @@ def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     else:
         item = _item(self, g.constant(index, ir.DataType.INT64))
     if not self.shared:
+        # The list shows its items' dims as they are.
+        item.remade = "from a list of run-time length"
         return item
     # Not a view of the list: another item may be the same tensor.
     copy = TensorRef.fresh(item.read(g), dense=False)

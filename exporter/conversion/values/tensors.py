@@ -157,7 +157,8 @@ class TensorRef(Mutable):
     `strides` in elements, None where they are not known. As a `Mutable` this is the handle, which
     only the few operators change that give a tensor other dims in place (`unsqueeze_`). `described`
     is what another handle was (see `either`), of which this is but the value. `remade` says
-    that other handles may stand for the very same tensor, so that its dims can't be changed.
+    where it was taken from: other handles may stand for the very same tensor, so that its dims
+    can't be changed.
     `requires_grad` is the tensor's own flag, None where the path decides it.
     """
 
@@ -185,7 +186,7 @@ class TensorRef(Mutable):
         self.choice: Choice | None = None
         self._strides: Shape | RowMajor | None = None
         self.described: object = None
-        self.remade = False
+        self.remade = ""
         self.requires_grad: bool | None = False
         self._taken: tuple[tuple[tuple[object, ...], Tensor], ...] = ()
 
@@ -245,7 +246,8 @@ class TensorRef(Mutable):
         """Point to what another handle points to."""
         if self.remade:
             raise UnsupportedError(
-                "the dims of a view are changed in place that was taken in a branch or loop"
+                f"the dims of a view are changed in place that was taken {self.remade}",
+                ("try  the operator that gives a new view: unsqueeze for unsqueeze_",),
             )
         journal.touch(self)
         # What may be this very tensor (an item of a run-time list) has other dims now, too.

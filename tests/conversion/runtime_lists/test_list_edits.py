@@ -13,6 +13,7 @@ from tests.conversion.harness import (
     leaves,
     loaded,
     operators,
+    refuses,
     run,
     script,
 )
@@ -287,3 +288,30 @@ def test_an_index_out_of_range(made: str, item: str, statement: str) -> None:
             program(X[:3], i)
         with pytest.raises(Exception, match="ONNXRuntimeError"):
             run(loaded(result), (X[:3], i))
+
+
+def test_dims_of_an_item_changed_in_place() -> None:
+    """The list would have to show it; one that is taken out of it is free."""
+
+    def held(x, n: int):
+        xs = list(x.unbind(0))
+        xs.insert(n, x[0] * 2)
+        xs[1].unsqueeze_(0)
+        return xs[1]
+
+    def sequence(x, n: int):
+        xs = ragged(x)
+        xs.insert(n, x[0] * 2)
+        xs[1].unsqueeze_(0)
+        return xs[0]
+
+    def popped(x, n: int):
+        xs = list(x.unbind(0))
+        xs.insert(n, x[0] * 2)
+        y = xs.pop()
+        y.unsqueeze_(0)
+        return y, xs[0]
+
+    for program in (held, sequence):
+        refuses(program, X[:3], 1, match="taken from a list of run-time length", dynamic=True)
+    check(popped, (X[:3], 1), (X, 0), dynamic=True)

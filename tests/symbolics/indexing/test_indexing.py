@@ -178,6 +178,7 @@ def test_a_mask_that_does_not_fit() -> None:
         return x
 
     x, mask = torch.ones(2, 3), torch.zeros(2, 3, dtype=torch.bool)
-    for function, other in ((read, mask.t()), (written, mask), (read, mask[0]), (read, mask[None])):
-        refuses(function, x, other, mode="script", match="a mask of sizes")
+    for function, other in ((read, mask.t()), (written, mask), (read, mask[0])):
+        refuses(function, x, other, mode="script", match="a mask of size")
+    refuses(read, x, mask[None], mode="script", match="a mask of 3 dims")
     check(in_a_branch, x, mask, mode="script")
