@@ -161,8 +161,13 @@ class _Attempt:
                     self.states.enter(qualified, owner.attributes[name])
             self.states.know_values()
             values = self.states.values
-            ties.apply(self.interpreter.journal, values)
             self.tree = self._tree(values | {name: values[first] for name, first in shared.items()})
+            held = {
+                qualified: owner.attributes[name]
+                for qualified, owner, name in self.tree.attributes()
+                if name in owner.attributes
+            }
+            ties.apply(self.interpreter.journal, held)
         self.before = self.after = self._attributes()
         self.result: Value = None
 
@@ -240,10 +245,16 @@ class _Attempt:
 
         After a call, and in the archive.
         """
-        news = self.ties.note({name: self.after[name][0] for name in names})
+        news = self._note(self.after, names)
         if not self.types:
-            news = self.ties.note({name: self.before[name][0] for name in names}) or news
+            news = self._note(self.before, names) or news
         return news
+
+    def _note(self, held: Mapping[str, tuple[Value, Value]], names: Collection[str]) -> bool:
+        state = {name: held[name][0] for name in names}
+        return bool(state) and self.ties.note(
+            state, {name: value for name, (value, _) in held.items() if name not in state}
+        )
 
     def _warn_of_written_inputs(self) -> None:
         for cell, given in self.given.items():

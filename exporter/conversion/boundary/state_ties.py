@@ -10,12 +10,12 @@ none of them is changed, and asking one after another was changed is an error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from exporter.conversion.values.aliasing import LoopTies, families_of
-from exporter.conversion.values.journal import Journal
+from exporter.conversion.values.aliasing import LoopTies, cells_of, families_of
+from exporter.conversion.values.journal import Container, Journal, Mutable
 from exporter.conversion.values.objects import Value
-from exporter.conversion.values.sharing import LoopKin
+from exporter.conversion.values.sharing import LoopKin, kinship_of
 
 __all__ = ["StateTies"]
 
@@ -30,12 +30,32 @@ class StateTies:
         self._tensors = LoopTies(0)
         self._containers = LoopKin(0)
 
-    def note(self, values: Mapping[str, Value]) -> bool:
-        """Add the ties of what attributes hold together; whether any is new."""
-        news = self._tensors.note({name: families_of(value) for name, value in values.items()})
-        return self._containers.note(values) or news
+    def note(self, values: Mapping[str, Value], others: Mapping[str, Value]) -> bool:
+        """Add the ties of what attributes hold together; whether any is new.
+
+        `values` are the state. Of the others, which no call replaces, those count that hold
+        something of it: what is written as the state in the next call is written there, too.
+        """
+        families = {name: families_of(value) for name, value in values.items()}
+        held: set[Mutable] = {
+            cell for found in families.values() for family in found for cell in family.all.related
+        }
+        held.update(container for value in values.values() for container in _containers(value))
+        sharing = {
+            name: value
+            for name, value in others.items()
+            if not held.isdisjoint(cells_of(value)) or not held.isdisjoint(_containers(value))
+        }
+        families.update((name, families_of(value)) for name, value in sharing.items())
+        news = self._tensors.note(families)
+        return self._containers.note({**values, **sharing}) or news
 
     def apply(self, journal: Journal, values: Mapping[str, Value]) -> None:
         """Tie what these attributes hold at the start of a call."""
         self._tensors.apply(journal, values)
         self._containers.apply(values)
+
+
+def _containers(value: Value) -> Iterator[Container]:
+    for kin in kinship_of(value):
+        yield from kin

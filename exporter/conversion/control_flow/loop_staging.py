@@ -33,11 +33,11 @@ from exporter.conversion.control_flow.joining import (
     tensors_of,
     widen,
 )
-from exporter.conversion.runtime_lists import growing_lists
+from exporter.conversion.runtime_lists import growing_lists, runtime_lists
 from exporter.conversion.runtime_lists.list_forms import unstacked
 from exporter.conversion.values.aliasing import Families, LoopTies, Position, cells_of, families_of
 from exporter.conversion.values.journal import Container, Frame, Loss, Mutable
-from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, Value
+from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, RuntimeList, Value
 from exporter.conversion.values.sharing import LoopKin
 from exporter.conversion.values.tensors import Cell, TensorRef
 from exporter.errors import RaisedError, UnsupportedError
@@ -124,8 +124,11 @@ class StagedLoop:
         start = interpreter.journal.now()
         self.ties = LoopTies(start)
         self.outside = Outside(start, self.outer) if interpreter.places else None
+        # What shares memory before the first trip, all of it together: two lists of one tensor do.
+        self.initial: dict[Position, Families] = {}
         if self.outside is None:
-            self.ties.note({i: families_of(v) for i, v in enumerate(self.carried)})
+            self.initial.update(enumerate(map(families_of, self.carried)))
+            self.ties.note(self.initial)
         self.kin = LoopKin(start)
         # Lists that turned out to be used otherwise than by appending.
         self.read_lists: set[Mutable] = set()
@@ -202,7 +205,8 @@ class StagedLoop:
                 growing.append(mutable)  # type: ignore[arg-type]
                 continue
             if before is None and self.outside is None:
-                self.ties.note({mutable: families_of(state_of(self.interpreter, mutable))})
+                self.initial[mutable] = families_of(state_of(self.interpreter, mutable))
+                self.ties.note(self.initial)
             if mutable not in self.initial_states:
                 self.initial_states[mutable] = state_of(self.interpreter, mutable)
                 self.kin.note({mutable: self.initial_states[mutable]})
@@ -453,14 +457,21 @@ class StagedLoop:
         for mutable, form in plan.states.items():
             held[mutable] = rebuild(interpreter, form, outputs)
             put_state(interpreter, mutable, held[mutable])
+        longer: list[tuple[RuntimeList, ListValue]] = []
         for grown, items in zip(plan.growing, found.scans, strict=True):
             scans = [next(outputs) for _ in items]
             interpreter.journal.touch(grown)
+            before = ListValue(list(grown.items))
+            before.runtime = grown.runtime
             runtime = growing_lists.finished(interpreter, grown, scans)
             runtime.shared = runtime.shared or self.ties.involve(grown)
             grown.items, grown.runtime = [], runtime
             held[grown] = grown
+            longer.append((runtime, before))
         self.ties.apply(interpreter.journal, held)
         self.kin.apply(held)
         found.effects.tie(interpreter.journal)
+        # What these held before may be held by something else that the loop carries, too.
+        for runtime, before in longer:
+            runtime_lists.descend(interpreter, runtime, before)
         return results

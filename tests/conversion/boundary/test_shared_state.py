@@ -292,3 +292,28 @@ def test_names_that_change_before_anybody_asks() -> None:
         found = dict(zip(names, session.run(None, given), strict=True))
         np.testing.assert_allclose(found[names[0]], reference(x, not keep))
         state = {name: found[f"{name}_out"] for name in state}
+
+
+class Adopting(nn.Module):
+    """From its second call on one attribute is another one, which no call replaces."""
+
+    table: dict[str, Tensor]
+
+    def __init__(self, *, in_place: bool) -> None:
+        super().__init__()
+        self.kept = torch.ones(3)
+        self.table = {"b": torch.zeros(3)}
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.kept
+        self.kept = self.table["b"]
+        if self.in_place:
+            before.add_(x)
+        return self.table["b"] + x * before
+
+
+def test_state_that_is_an_attribute_that_stays() -> None:
+    """What is written to one would be written to the other, which is a constant of the model."""
+    check_state(Adopting(in_place=False), *[(torch.ones(3) * i,) for i in (1, 2, 3)])
+    refuses(script(Adopting(in_place=True)), torch.ones(3), match="may share memory")

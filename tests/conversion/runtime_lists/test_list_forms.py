@@ -219,3 +219,18 @@ def test_a_list_that_holds_a_tensor_twice_in_one_branch(item: str, opset: int) -
     refuses(
         torch.jit.CompilationUnit(lines).program, X, True, match="may share", opset_version=opset
     )
+
+
+@pytest.mark.parametrize("added", ["x", "x.clone()", "xs[0]"])
+@pytest.mark.parametrize("grows", ["xs", "ys", "xs, ys"])
+def test_two_lists_of_one_tensor_that_a_loop_makes_longer(grows: str, added: str) -> None:
+    """What is written to an item of one is an item of the other, whichever of them grows."""
+    lines = ["def program(x, n: int):", "    xs = [x * 2, x[:1] + 1]", "    ys = list(xs)"]
+    lines.append("    for _ in range(n):")
+    lines += [f"        {name}.append({added})" for name in grows.split(", ")]
+    for written, read in (("xs", "ys"), ("ys", "xs")):
+        source = "\n".join(lines)
+        kept = f"{source}\n    z = {written}[0].add(1)\n    return z, {read}[0], {read}[-1]\n"
+        check(torch.jit.CompilationUnit(kept).program, (X, 0), (X, 3), unroll_trips=0)
+        lost = f"{source}\n    {written}[0].add_(1)\n    return {read}[0], {read}[-1]\n"
+        refuses(torch.jit.CompilationUnit(lost).program, X, 3, match="may share", unroll_trips=0)
