@@ -139,7 +139,8 @@ def _scripted_otherwise(scripted: Any, calls: Sequence[_Call]) -> str | None:
             found = list(leaves(model(**copy.deepcopy(call.given))))
         except RuntimeError as error:
             return "TorchScript fails where Python does not: " + str(error).splitlines()[-1][:60]
-        if not _agrees(call.results, found):
+        left = [array for name in call.state for array in leaves(getattr(model, name))]
+        if not _agrees(call.results + list(leaves(list(call.state.values()))), found + left):
             return "TorchScript and Python differ"
     return None
 
