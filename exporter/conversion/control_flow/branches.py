@@ -389,14 +389,16 @@ def _without_empty(
             source = kept.source
             if not isinstance(source, TensorRef) or _has_other_dims(source, then, other):
                 continue
+            with interpreter.facts.scope():
+                interpreter.facts.assume(condition.condition, holds)
+                shapes = [_resolved_shape(form) for form in (a, b)]
+            if shapes[0] != shapes[1] or shapes[0] is None or 0 not in shapes[0]:
+                continue
+            # Asked last: it reads the tensor here, where an item may not be there to be read.
             if _is_outer(interpreter, source, side):
-                with interpreter.facts.scope():
-                    interpreter.facts.assume(condition.condition, holds)
-                    shapes = [_resolved_shape(form) for form in (a, b)]
-                if shapes[0] == shapes[1] and shapes[0] is not None and 0 in shapes[0]:
-                    # Without elements there is nothing to share but the dims.
-                    source.remade = "in a branch or loop"
-                    return Plain(source), Plain(source)
+                # Without elements there is nothing to share but the dims.
+                source.remade = "in a branch or loop"
+                return Plain(source), Plain(source)
     parts = (DictForm, TupleForm, ListForm, ObjectForm)
     if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
         items = [

@@ -509,3 +509,18 @@ def test_a_loop_whose_body_is_sure_to_fail_has_no_trips() -> None:
 
     result = check(program, (torch.rand(3), 0), (torch.rand(3), -1))
     assert "a slice of a 0-d tensor" in result.report.preconditions[0]
+
+
+def test_an_item_that_is_returned_from_a_loop() -> None:
+    """Of an empty tensor there is none to be read, and none is asked for."""
+
+    def program(x, n: int):
+        for i, item in enumerate(x):
+            if i < n:
+                x.add_(1)
+            else:
+                return item.flatten()
+        return x
+
+    calls = [(torch.arange(float(size)), n) for size in (3, 1, 0) for n in (0, 2, 5)]
+    check(program, *calls, dynamic=True)
