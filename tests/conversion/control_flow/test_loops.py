@@ -515,11 +515,12 @@ def test_an_item_that_is_returned_from_a_loop() -> None:
     """Of an empty tensor there is none to be read, and none is asked for."""
 
     def program(x, n: int):
-        for i, item in enumerate(x):
-            if i < n:
-                x.add_(1)
+        for item in x:
+            if n < 2:
+                x.unflatten(0, [1, -1]).add_(1)
             else:
-                return item.flatten()
+                x = item.flatten()
+                return x
         return x
 
     calls = [(torch.arange(float(size)), n) for size in (3, 1, 0) for n in (0, 2, 5)]
