@@ -425,6 +425,20 @@ def _place(g: Builder, form: ChoiceForm, value: Value) -> int:
     return next(i for i, option in enumerate(form.options) if _is_of(g, value, option))
 
 
+def _is_built(value: Value, form: Form) -> bool:
+    """Whether an object is of the form's class, and the lists in it are as long as in the form."""
+    if isinstance(form, ListForm):
+        if not isinstance(value, ListValue) or value.runtime is not None:
+            return False
+    elif isinstance(form, ObjectForm):
+        if not isinstance(value, ObjectValue) or value.type is not form.type:
+            return False
+    elif not isinstance(form, (TupleForm, DictForm)):
+        return True
+    inner = parts(value)
+    return len(inner) == len(form.items) and all(map(_is_built, inner, form.items))
+
+
 def _is_of(g: Builder, value: Value, form: Form) -> bool:
     if isinstance(form, Plain):
         return form.same(Plain(value))
@@ -447,7 +461,7 @@ def _is_of(g: Builder, value: Value, form: Form) -> bool:
     if isinstance(form, DictForm):
         return isinstance(value, DictValue) and tuple(value.items) == form.keys
     if isinstance(form, ObjectForm):
-        return isinstance(value, ObjectValue) and value.type is form.type
+        return _is_built(value, form)
     return isinstance(value, ListValue)
 
 

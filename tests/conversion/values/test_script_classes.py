@@ -137,3 +137,27 @@ def test_context_managers() -> None:
         return y, outer.n, inner.n
 
     check(program, *CALLS, reference="script")
+
+
+@torch.jit.script
+class Rows:
+    """A list that grows."""
+
+    def __init__(self, row: Tensor):
+        self.rows = [row]
+
+
+def test_objects_whose_lists_are_of_different_lengths() -> None:
+    """The run picks one object or another that has more rows, twice in a row."""
+
+    def program(x, n: int):
+        found = Rows(x)
+        found.rows.append(x * 2)
+        for _ in range(2):
+            if x.numel() <= n:
+                row = found.rows[0] + 1
+                if row.sum() > 0:
+                    found = Rows(row)
+        return found.rows[0], len(found.rows)
+
+    check(program, (X, 2), (X, 9), (-X, 9), (X - 2, 9), dynamic=True)
