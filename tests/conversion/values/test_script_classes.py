@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from tests.conversion.harness import check
+from tests.conversion.random_classes import Holder
 
 X = torch.tensor([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
 CALLS = ((X, 2), (-X, 5))
@@ -139,25 +140,21 @@ def test_context_managers() -> None:
     check(program, *CALLS, reference="script")
 
 
-@torch.jit.script
-class Rows:
-    """A list that grows."""
-
-    def __init__(self, row: Tensor):
-        self.rows = [row]
-
-
 def test_objects_whose_lists_are_of_different_lengths() -> None:
-    """The run picks one object or another that has more rows, twice in a row."""
+    """The run picks one object or another that holds less, twice in a row."""
 
-    def program(x, n: int):
-        found = Rows(x)
-        found.rows.append(x * 2)
-        for _ in range(2):
-            if x.numel() <= n:
-                row = found.rows[0] + 1
-                if row.sum() > 0:
-                    found = Rows(row)
-        return found.rows[0], len(found.rows)
+    def program(x, y, n: int):
+        found = Holder(x, n)
+        found.items += [y]
+        for _ in [x, y]:
+            if x.numel() > n:
+                pass
+            else:
+                first = found.items[0].clone()
+                if first.size(0) > 1:
+                    found = Holder(first.clone(), 0)
+                    continue
+        return found.value, found.count, found.items, found.last is None
 
-    check(program, (X, 2), (X, 9), (-X, 9), (X - 2, 9), dynamic=True)
+    calls = [(X[0][:size], X[1][:1], n) for size in (3, 1, 0) for n in (0, 2, 9)]
+    check(program, *calls, dynamic=True)
