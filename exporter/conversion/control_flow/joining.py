@@ -7,7 +7,7 @@ a value apart by a form, and `rebuild` makes a value of that form from tensors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ from exporter.conversion.values.objects import (
     ObjectValue,
     OptionalValue,
     Value,
+    type_name,
 )
 from exporter.conversion.values.options import picked_from, renumbered
 from exporter.conversion.values.tensors import TensorRef
@@ -406,7 +407,9 @@ def _parts_of_choice(interpreter: Interpreter, value: Value, form: ChoiceForm) -
     g = interpreter.g
     held: dict[int, Value] = {}
     if isinstance(value, ChoiceValue):
-        places = [_place(g, form, option) for option in value.options]
+        places: list[int] = []
+        for option in value.options:
+            places.append(_place(g, form, option, places))
         held = dict(zip(places, value.options, strict=True))
         yield renumbered(g, value, places)
     else:
@@ -420,9 +423,12 @@ def _parts_of_choice(interpreter: Interpreter, value: Value, form: ChoiceForm) -
             yield from _placeholder(interpreter, option)
 
 
-def _place(g: Builder, form: ChoiceForm, value: Value) -> int:
-    """Which of the options a value is."""
-    return next(i for i, option in enumerate(form.options) if _is_of(g, value, option))
+def _place(g: Builder, form: ChoiceForm, value: Value, taken: Sequence[int] = ()) -> int:
+    """Which of the options a value is: none that another one is, if both may be picked."""
+    for i, option in enumerate(form.options):
+        if i not in taken and _is_of(g, value, option):
+            return i
+    raise UnsupportedError(f"more of {type_name(value)} to pick one of than the other path has")
 
 
 def _is_built(value: Value, form: Form) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.conversion.harness import check
+from tests.conversion.harness import check, refuses
 from tests.conversion.random_classes import Holder
 
 X = torch.tensor([[1.0, -2.0, 3.0], [4.0, 5.0, -6.0]])
@@ -158,3 +158,20 @@ def test_objects_whose_lists_are_of_different_lengths() -> None:
 
     calls = [(X[0][:size], X[1][:1], n) for size in (3, 1, 0) for n in (0, 2, 9)]
     check(program, *calls, dynamic=True)
+
+
+def test_more_objects_to_pick_from_than_there_is_room_for() -> None:
+    """An error, not one object in the place of another of its class."""
+
+    def program(x, n: int, flag: bool):
+        found = Holder(x, n)
+        k = 0
+        while k < 3:
+            k += 1
+            if bool(x.sum() > 0):
+                found = Holder(x.clone(), n)
+                if flag:
+                    break
+        return found.value
+
+    refuses(program, X, 1, True, match="to pick one of", unroll_trips=0)
