@@ -387,17 +387,21 @@ def _atom_with_values(atom: Atom, values: Mapping[Symbol, Dim], seen: dict[int, 
 
 def is_ge(left: Dim, right: Dim) -> bool | None:
     """Whether left >= right holds for all sizes (True), for none (False), or can't be told."""
-    difference = left - right
+    return _is_above(left - right, 1)
+
+
+def _is_above(difference: Dim, gap: int) -> bool | None:
+    """Whether a difference is 0 or more (True), or certainly less by the gap (False)."""
     if isinstance(difference, int):
         return difference >= 0
     low, high = difference.bounds()
     if low is not None and low >= 0:
         return True
-    if high is not None and high < 0:
+    if high is not None and high <= -gap:
         return False
     if _follows(difference, PROOF_DEPTH):
         return True
-    return False if _follows(-difference - 1, PROOF_DEPTH) else None
+    return False if _follows(-difference - gap, PROOF_DEPTH) else None
 
 
 def _is_not_negative(value: Dim, depth: int) -> bool:
@@ -460,17 +464,7 @@ def _extreme(operator: str, values: Iterable[Dim]) -> Dim:
 
 def _larger(left: Dim, right: Dim) -> bool | None:
     """Whether left >= right (True) or right >= left (False); where both hold, either will do."""
-    difference = left - right
-    if isinstance(difference, int):
-        return difference >= 0
-    low, high = difference.bounds()
-    if low is not None and low >= 0:
-        return True
-    if high is not None and high <= 0:
-        return False
-    if _follows(difference, PROOF_DEPTH):
-        return True
-    return False if _follows(-difference, PROOF_DEPTH) else None
+    return _is_above(left - right, 0)
 
 
 def _decide(left: Dim, right: Dim) -> bool:
