@@ -134,6 +134,56 @@ def test_cast_chains() -> None:
     assert ops(narrow)["Cast"] == 2
 
 
+@pytest.mark.parametrize(
+    ("op_type", "constant", "left", "gone"),
+    [
+        ("Add", np.zeros((), "i4"), False, True),
+        ("Add", np.zeros((1, 1), "i4"), True, True),
+        ("Add", np.zeros((), "f4"), False, False),
+        ("Sub", np.zeros(1, "f4"), False, True),
+        ("Sub", np.full(1, -0.0, "f4"), False, False),
+        ("Sub", np.zeros((), "i4"), True, False),
+        ("Mul", np.ones(1, "f4"), True, True),
+        ("Mul", np.ones((1, 1, 1), "f4"), False, False),
+        ("Mul", np.ones(3, "f4"), False, False),
+        ("Div", np.ones((), "i4"), False, True),
+        ("Div", np.ones((), "f4"), True, False),
+    ],
+)
+def test_neutral_operands(op_type: str, constant: np.ndarray, left: bool, gone: bool) -> None:
+    def build(g: Builder, x: Tensor) -> Tensor:
+        operand = g.constant(constant)
+        return g.Abs(g.native(op_type, *((operand, x) if left else (x, operand))))
+
+    x = np.array([[-0.0, 1, 2], [3, -4, 5]]).astype(constant.dtype)
+    for fold in (True, False):
+        model = model_of(build, x, fold_weights=fold)
+        assert ops(model)[op_type] == (0 if gone and fold else 1)
+    same = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.true_divide}[op_type]
+    with np.errstate(divide="ignore"):
+        expected = np.abs(same(constant, x) if left else same(x, constant))
+    np.testing.assert_array_equal(run(model_of(build, x), [x])[0], expected)
+
+
+def test_a_body_sees_through_casts_around_a_neutral_operand() -> None:
+    """onnxruntime takes all three nodes out, and left the body without its value."""
+
+    def build(g: Builder, x: Tensor) -> Tensor:
+        same = g.cast(g.Mul(g.cast(x, ir.DataType.DOUBLE), 1), ir.DataType.FLOAT)
+        condition = g.reshape(g.Greater(g.ReduceSum(x, keepdims=0), 0), [])
+        wide = ir.DataType.DOUBLE
+        return branches(
+            g,
+            condition,
+            lambda: g.Exp(same),
+            lambda: g.cast(g.Sin(g.cast(same, wide)), ir.DataType.FLOAT),
+        )
+
+    for x in (np.array([1, 2], "f4"), np.array([-1, -2], "f4")):
+        expected = np.exp(x) if x.sum() > 0 else np.sin(x)
+        np.testing.assert_allclose(run(model_of(build, x), [x])[0], expected, rtol=1e-5)
+
+
 def conv_bn(bias: bool, transposed: bool = False) -> tuple[Callable[..., Any], np.ndarray]:
     weight = floats(4, 3, 3, 3) if not transposed else floats(3, 4, 3, 3)
     statistics = [floats(4), floats(4), floats(4), floats(4) ** 2 + 0.1]

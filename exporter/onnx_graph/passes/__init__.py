@@ -1,5 +1,6 @@
 """What is done to a finished graph, in this order (`optimize`).
 
+    neutral            x + 0, x * 1 and their like
     casts              Cast of a Cast, where the first loses nothing
     batch_norm         Conv + BatchNormalization -> Conv
     identities         Identity nodes that nothing needs
@@ -19,6 +20,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from exporter.onnx_graph.passes.batch_norm import FoldBatchNormPass
 from exporter.onnx_graph.passes.casts import CastChainPass
 from exporter.onnx_graph.passes.identities import IdentityPass
+from exporter.onnx_graph.passes.neutral import NeutralOperandPass
 from exporter.onnx_graph.passes.subexpressions import CommonSubexpressionPass
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "CommonSubexpressionPass",
     "FoldBatchNormPass",
     "IdentityPass",
+    "NeutralOperandPass",
     "optimize",
 ]
 
@@ -33,11 +36,14 @@ __all__ = [
 def optimize(model: ir.Model, *, fold_weights: bool = True) -> None:
     """Run all passes over a model, in place.
 
-    `fold_weights` says whether weights may be changed (by a BatchNormalization behind them).
+    `fold_weights` says whether weights may be changed (by a BatchNormalization behind them), and
+    nodes go because of what they hold.
     """
-    passes: list[ir.passes.PassBase] = [RemoveUnusedNodesPass(), CastChainPass()]
+    passes: list[ir.passes.PassBase] = [RemoveUnusedNodesPass()]
     if fold_weights:
-        passes.append(FoldBatchNormPass())
+        passes += [NeutralOperandPass(), CastChainPass(), FoldBatchNormPass()]
+    else:
+        passes.append(CastChainPass())
     passes += [IdentityPass(), CommonSubexpressionPass()]
     changes = [each(model).modified for each in passes]
     if any(changes):
