@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ def functions_seen_into() -> Iterator[None]:
 
     `Function.apply` itself is not replaced: modules hold it as it was when they were imported
     (`ste = STE.apply`). What it calls is looked up on the class below. From PyTorch 2.14 on it
-    calls nothing that Python looks up, and only what finds it by name is seen.
+    calls nothing that Python looks up: only what finds it by name is seen, the rest stays in the
+    trace (`recorded_functions`).
     """
     apply = Function.__dict__["apply"]
     if isinstance(apply, classmethod):
@@ -48,6 +50,8 @@ def _applied(function: Any, *args: Any, **kwargs: Any) -> Any:
     state = torch._C._get_tracing_state()
     found: list[Any] = []
 
+    # PyTorch asks for the signature, to know the defaults.
+    @wraps(function.forward)
     def forward(*given: Any, **named: Any) -> Any:
         with _tracing(state):
             result = function.forward(*given, **named)

@@ -20,6 +20,7 @@ import torch
 from exporter.archive.source_ranges import SourceRange, traced_range
 from exporter.live.arrays import to_arrays
 from exporter.live.objects import LiveTensors, NotPlainError
+from exporter.live.recorded_functions import recorded_forward, recorded_results
 from exporter.torchscript.annotations import annotation
 from exporter.torchscript.graph import Block, Graph, Node, Parameter, Value
 from exporter.torchscript.schema import parse_schema
@@ -97,7 +98,7 @@ class GraphReader:
             value = self._values[given.unique()] = Value(argument, _type(given))
             self._block.inputs.append(value)
             parameters.append(Parameter(argument, value.type or ClassRef(owner)))
-        self._nodes()
+        self._nodes(self._graph)
         outputs = list(self._graph.outputs())
         self._block.outputs = [self._values[output.unique()] for output in outputs]
         if len(outputs) != 1:
@@ -122,16 +123,19 @@ class GraphReader:
             if given.uses():
                 self._values[given.unique()] = taken_from(place)
 
-    def _nodes(self) -> None:
-        """Read the nodes; those that ran in a module lie in a block of their own."""
-        scope, block = "", self._block
-        for node in self._graph.nodes():
+    def _nodes(self, graph: torch._C.Graph, inner: Block | None = None) -> None:
+        """Read the nodes; those that ran in a module lie in a block of their own.
+
+        The nodes of a function all go to the `inner` block, in which it was called.
+        """
+        scope, block = "", inner or self._block
+        for node in graph.nodes():
             kind = node.kind()
             if kind == "prim::Constant":
                 self._constant(node)
                 continue
             within = node.scopeName()
-            if within != scope:
+            if within != scope and inner is None:
                 scope, block = within, self._block
                 found = self._scopes.get(within.rpartition("/")[2])
                 if found is not None:
@@ -143,7 +147,31 @@ class GraphReader:
                     block = Block()
                     region.blocks.append(block)
                     self._block.nodes.append(region)
-            block.nodes.append(self._node(kind, node))
+            if kind == "prim::PythonOp":
+                self._function(node, block)
+            else:
+                block.nodes.append(self._node(kind, node))
+
+    def _function(self, call: torch._C.Node, block: Block) -> None:
+        """Read what a `torch.autograd.Function` ran, in place of its call."""
+        graph = recorded_forward(call)
+        given = [self._values[call.inputsAt(i).unique()] for i in range(call.inputsSize())]
+        outer = self._values, self._known
+        # Values of another graph, whose numbers are its own.
+        self._values, self._known = {}, {}
+        for value, taken in zip(graph.inputs(), given, strict=True):
+            self._values[value.unique()] = taken
+        self._nodes(graph, block)
+        results = [self._values[output.unique()] for output in graph.outputs()]
+        self._values, self._known = outer
+        places = recorded_results(call)
+        if places is not None:
+            found = iter(results)
+            several = [next(found) if place else self._scalar(None, call) for place in places]
+            together = Node("prim::TupleConstruct", several)
+            block.nodes.append(together)
+            results = [_output(together, call.pyname())]
+        (self._values[call.output().unique()],) = results
 
     def _node(self, kind: str, node: torch._C.Node) -> Node:
         # `inputs()` and `outputs()` are iterators that take ten times as long.
@@ -201,31 +229,38 @@ class GraphReader:
         return [given[i] for i in kept], keywords
 
     def _constant(self, node: torch._C.Node) -> None:
-        """A constant; equal scalars share a node, where 0, 0.0, -0.0 and False are not equal."""
         output = node.output()
         value: Any = output.toIValue()
-        key: object = output.unique()
         if type(value) in _SCALARS:
-            key = (type(value), repr(value) if type(value) in (float, complex) else value)
             self._known[output.unique()] = value
-        elif isinstance(value, torch.Tensor):
+            self._values[output.unique()] = self._scalar(value, node)
+            return
+        if isinstance(value, torch.Tensor):
             value = self._tensors.data(value)
         elif isinstance(value, torch.device):
             value = to_arrays(value)
         elif not (isinstance(value, list) and all(type(item) in _SCALARS for item in value)):
             raise NotPlainError(f"a constant of the type {type(value).__name__}")
+        self._values[output.unique()] = self._made_constant(value, node)
+
+    def _scalar(self, value: object, node: torch._C.Node) -> Value:
+        """A constant that equal ones share, where 0, 0.0, -0.0 and False are not equal."""
+        key = (type(value), repr(value) if type(value) in (float, complex) else value)
         found = self._constants.get(key)
         if found is None:
-            read = Node(
-                "prim::Constant",
-                attributes={"value": value},
-                record=self._trace,
-                offset=len(self._trace.nodes),
-            )
-            self._trace.nodes.append(node)
-            self._constant_nodes.append(read)
-            found = self._constants[key] = _output(read, "constant")
-        self._values[output.unique()] = found
+            found = self._constants[key] = self._made_constant(value, node)
+        return found
+
+    def _made_constant(self, value: object, node: torch._C.Node) -> Value:
+        read = Node(
+            "prim::Constant",
+            attributes={"value": value},
+            record=self._trace,
+            offset=len(self._trace.nodes),
+        )
+        self._trace.nodes.append(node)
+        self._constant_nodes.append(read)
+        return _output(read, "constant")
 
 
 def _output(node: Node, name: str) -> Value:
