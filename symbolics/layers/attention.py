@@ -15,7 +15,7 @@ import numpy as np
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.conditions import Flag
 from exporter.onnx_graph.ranges import consecutive
-from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import SymBool, Tensor
 from symbolics.elementwise.activation import gelu, safe_softmax
 from symbolics.layers.normalization import layer_norm
@@ -65,9 +65,9 @@ def hides_a_row(mask: Tensor) -> bool:
 def repeated_heads(g: Builder, x: Tensor, heads: Dim) -> Tensor:
     """[..., groups, length, width] with each group repeated, to `heads` in all."""
     *lead, groups, length, width = x.require_shape()
-    times = heads // groups
-    if isinstance(times, int) and times == 1:
+    if heads == groups:
         return x
+    times = heads // sym_max(groups, 1)
     spread = g.Expand(
         g.reshape(x, [*lead, groups, 1, length, width]), [*lead, groups, times, length, width]
     )

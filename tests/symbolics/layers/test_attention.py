@@ -56,6 +56,21 @@ def test_masks_of_run_time() -> None:
     check(F.scaled_dot_product_attention, Q, K, V, ADDED)
 
 
+def test_a_number_of_groups_of_run_time() -> None:
+    """As many heads as groups, several to each group, none at all."""
+
+    def function(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+
+    def call(heads: int, groups: int) -> tuple[Tensor, ...]:
+        return torch.randn(2, heads, 5, 8), *torch.randn(2, 2, groups, 6, 8).unbind()
+
+    calls = [call(2, 2), call(6, 2), call(3, 1), call(0, 0)]
+    for heads, groups in ((4, 2), (4, 4)):
+        check(function, *call(heads, groups), opsets=(20,), dynamic=True, calls=calls)
+    check(function, *call(0, 0), opsets=(20,))
+
+
 def test_a_dynamic_length() -> None:
     """The causal mask grows with the sequence."""
     more = tuple(torch.randn(1, 4, 9, 8) for _ in range(3))
