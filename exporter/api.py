@@ -101,9 +101,14 @@ def register_symbolic(
     return register if function is None else register(function)
 
 
-def load(source: str | os.PathLike[str] | bytes | BinaryIO) -> Archive:
-    """Open a TorchScript archive to look into."""
-    return open_archive(source)
+def load(
+    source: str | os.PathLike[str] | bytes | BinaryIO, *, script_module: int | None = None
+) -> Archive:
+    """Open a TorchScript archive, to look into or to convert.
+
+    Of a torch.package that has several ScriptModules, `script_module` is the number of one.
+    """
+    return open_archive(source, script_module)
 
 
 def export(
@@ -132,11 +137,11 @@ def export(
 ) -> Exported:
     """Convert a TorchScript program to ONNX, and write it to `path` if one is given.
 
-    `model` is a path, bytes or file object of an archive, or a live `nn.Module` (which is traced),
-    `ScriptModule` or `ScriptFunction`; `method` is the one that is converted. `args` and `kwargs`
-    are example arguments: tensors, arrays, numbers, nested tuples, lists and dicts of them, or
-    `TensorSpec`s; a traced archive brings its own. Numbers are inputs of the model: `constants`
-    binds arguments by name instead.
+    `model` is a path, bytes or file object of an archive, what `load` gave, or a live `nn.Module`
+    (which is traced), `ScriptModule` or `ScriptFunction`; `method` is the one that is converted.
+    `args` and `kwargs` are example arguments: tensors, arrays, numbers, nested tuples, lists and
+    dicts of them, or `TensorSpec`s; a traced archive brings its own. Numbers are inputs of the
+    model: `constants` binds arguments by name instead.
 
     As in `torch.onnx.export` are names, `dynamic_axes`, the opset (9 to 26), `export_params`,
     `keep_initializers_as_inputs`, `do_constant_folding`, `custom_opsets` and `training`, which is
@@ -247,12 +252,12 @@ def _source(
     *,
     bound: bool,
 ) -> _Source:
-    is_archive = isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview))
+    is_archive = isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview, Archive))
     # A module may have a method `read` of its own.
     is_file = hasattr(model, "read") and not _is_of_torch(model)
     if "torch" in sys.modules and not is_archive and not is_file:
         return _live_source(model, args, kwargs, training, method, constants, bound=bound)
-    archive = open_archive(model)
+    archive = model if isinstance(model, Archive) else open_archive(model)
     if _has_tensors((args, kwargs, constants)):
         from exporter import live  # noqa: PLC0415  imports torch, which is there already
 

@@ -379,6 +379,35 @@ def test_inspect_graph_and_code(run) -> None:
     assert "def forward(self: __torch__" in run("inspect", GATE, "--code").out
 
 
+def test_one_script_module_of_a_package(run, tmp_path) -> None:
+    """By number, where there are several; their Python code is not asked for."""
+    doubled = b"""
+class M(Module):
+  __parameters__ = []
+  training : bool
+  def forward(self: __torch__.M, x: Tensor) -> Tensor:
+    return torch.mul(x, 2)
+"""
+    one = handmade.records(**{"code/__torch__.py": doubled})
+    pickles = {name: one.pop(name) for name in ("data.pkl", "constants.pkl")}
+    parts = {
+        **{f".data/ts_code/{name}": data for name, data in one.items() if name.startswith("code/")},
+        **{f".data/ts_code/{n}/{name}": data for n in (0, 1) for name, data in pickles.items()},
+        ".data/version": b"6",
+        ".data/extern_modules": b"",
+    }
+    package = tmp_path / "package.pt"
+    package.write_bytes(handmade.zipped(parts))
+    for arguments in ([], ["inspect"]):
+        result = run(*arguments, package)
+        assert result.code == 2
+        assert "package of 2 ScriptModules" in result.err
+        assert "1: M" in result.err
+    assert run("inspect", package, "--script-module", 1).code == 0
+    assert run(package, "--script-module", 1, "-i", "x=float32[2]", "-o", "m.onnx").code == 0
+    assert onnx.load(tmp_path / "m.onnx").graph.input[0].name == "x"
+
+
 def test_inspect_of_a_method_that_is_not_there(run) -> None:
     result = run("inspect", GATE, "--method", "encode")
     assert result.code == 2

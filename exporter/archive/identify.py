@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from exporter.archive.records import Records
 
-__all__ = ["describe_content", "describe_records"]
+__all__ = ["SCRIPT_IT", "describe_content", "describe_records", "first_class"]
 
-_SCRIPT_IT = (
+SCRIPT_IT = (
     "save the model with torch.jit.script(model).save(...) "
     "or torch.jit.trace(model, args).save(...)"
 )
@@ -51,17 +51,17 @@ def describe_content(content: memoryview) -> str:
     if head.startswith(_LEGACY_MAGIC):
         return (
             "was saved by torch.save in the format of PyTorch before 1.6 and holds no program; "
-            f"load it in PyTorch and {_SCRIPT_IT}"
+            f"load it in PyTorch and {SCRIPT_IT}"
         )
     for offset, magic, what in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             return f"is {what}"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        return f"is a Python pickle, not a TorchScript archive; load it in PyTorch and {_SCRIPT_IT}"
+        return f"is a Python pickle, not a TorchScript archive; load it in PyTorch and {SCRIPT_IT}"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= len(content):
         return (
             "is a safetensors file: it holds tensors but no program; load them into their module "
-            f"and {_SCRIPT_IT}"
+            f"and {SCRIPT_IT}"
         )
     if _is_onnx(head):
         return "is an ONNX model already"
@@ -70,8 +70,8 @@ def describe_content(content: memoryview) -> str:
     if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
         return "is a web page, not a model; the download went wrong"
     if _is_text(head):
-        return f"is a text file, not a TorchScript archive; {_SCRIPT_IT}"
-    return f"is not a TorchScript archive, nor a file of any known kind; {_SCRIPT_IT}"
+        return f"is a text file, not a TorchScript archive; {SCRIPT_IT}"
+    return f"is not a TorchScript archive, nor a file of any known kind; {SCRIPT_IT}"
 
 
 def describe_records(records: Records) -> str | None:
@@ -89,18 +89,19 @@ def describe_records(records: Records) -> str | None:
     ):
         return (
             "is a torch.export program (.pt2), not TorchScript; use "
-            f"torch.onnx.export(..., dynamo=True) on it, or {_SCRIPT_IT}"
-        )
-    if ".data/extern_modules" in names:
-        return (
-            "is a torch.package, which holds Python code to run; load it with "
-            f"torch.package.PackageImporter and {_SCRIPT_IT}"
+            f"torch.onnx.export(..., dynamo=True) on it, or {SCRIPT_IT}"
         )
     if "data.pkl" in names and not records.outside:
         return _describe_saved(records)
     if any(name.endswith(".npy") for name in [*names, *records.outside]):
         return "is a NumPy .npz file, not a TorchScript archive"
-    return f"is a zip file, but not a TorchScript archive: it has no data.pkl; {_SCRIPT_IT}"
+    return f"is a zip file, but not a TorchScript archive: it has no data.pkl; {SCRIPT_IT}"
+
+
+def first_class(records: Records, name: str) -> str:
+    """The class of what a pickle holds; an empty text if it is of none."""
+    names = iter(_globals(bytes(records.read(name)[:_PICKLE_SCAN])))
+    return ".".join(next(names, ("", ""))).strip(".")
 
 
 def _describe_saved(records: Records) -> str:
@@ -112,11 +113,11 @@ def _describe_saved(records: Records) -> str:
             break
         return (
             f"is a Python object of class {module}.{name} saved by torch.save: its program is "
-            f"Python code that is not in the file; load it in PyTorch and {_SCRIPT_IT}"
+            f"Python code that is not in the file; load it in PyTorch and {SCRIPT_IT}"
         )
     return (
         "is a state dict (or other data) saved by torch.save: it holds tensors but no program; "
-        f"load it into its module and {_SCRIPT_IT}"
+        f"load it into its module and {SCRIPT_IT}"
     )
 
 

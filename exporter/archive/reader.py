@@ -19,6 +19,7 @@ import numpy as np
 
 from exporter.archive.dtypes import StorageType
 from exporter.archive.identify import describe_content, describe_records
+from exporter.archive.packages import is_package, plain_archive, script_module_of
 from exporter.archive.records import Records
 from exporter.archive.source_ranges import SourceRanges
 from exporter.archive.unpickler import unpickle
@@ -33,27 +34,31 @@ MAX_VERSION = 10
 
 def open_archive(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO,
+    script_module: int | None = None,
 ) -> Archive:
     """Open an archive from a path (mapped), bytes, or a binary file object (read whole).
+
+    Of a torch.package that has several ScriptModules, `script_module` is the number of one.
 
     Raises NotTorchScriptError for a file that is something else, ArchiveError for a damaged one,
     InputError for an object that is none of these.
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
-        return Archive(_mapped(path), str(path), path)
+        return Archive(_mapped(path), str(path), path, script_module)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return Archive(memoryview(source).toreadonly(), "the archive")
+        content = memoryview(source).toreadonly()
+        return Archive(content, "the archive", script_module=script_module)
     if not hasattr(source, "read"):
         raise InputError(
             f"an object of type {type(source).__name__} is no archive: "
             "give the path, bytes or file object of one"
         )
     name = str(getattr(source, "name", "the archive"))
-    content = None if isinstance(source, io.TextIOBase) else source.read()
-    if not isinstance(content, bytes):
+    read = None if isinstance(source, io.TextIOBase) else source.read()
+    if not isinstance(read, bytes):
         raise InputError(f"{name} is not opened in binary mode")
-    return Archive(memoryview(content), name)
+    return Archive(memoryview(read), name, script_module=script_module)
 
 
 def _mapped(path: Path) -> memoryview:
@@ -88,7 +93,13 @@ class Archive:
     code: Mapping[str, str]
     """Source text by module: "__torch__.programs" is the record code/__torch__/programs.py."""
 
-    def __init__(self, content: memoryview, source: str, path: Path | None = None) -> None:
+    def __init__(
+        self,
+        content: memoryview,
+        source: str,
+        path: Path | None = None,
+        script_module: int | None = None,
+    ) -> None:
         """Open `content`; `source` is what errors call it."""
         # A file cut off within its first bytes is still called a cut-off archive.
         if not content or bytes(content[:4]) != b"PK\x03\x04"[: len(content)]:
@@ -97,9 +108,13 @@ class Archive:
             raise NotTorchScriptError(f"{source} {describe_content(content)}")
         self._content = content
         self._records = Records(content, source)
-        other = describe_records(self._records)
-        if other is not None:
+        self._packaged = is_package(self._records)
+        if self._packaged:
+            self._records = script_module_of(self._records, script_module)
+        elif (other := describe_records(self._records)) is not None:
             raise NotTorchScriptError(f"{source} {other}")
+        elif script_module is not None:
+            raise InputError(f"{source} is no torch.package: it has no numbered ScriptModules")
         self._source = source
         self.path = path
         self._file = None if path is None else path.resolve()
@@ -117,8 +132,10 @@ class Archive:
         return f"<Archive {self._source}: version {self.version}, {len(self.code)} code records>"
 
     @property
-    def loadable(self) -> Path | memoryview:
+    def loadable(self) -> Path | memoryview | bytes:
         """What `torch.jit.load` can load it from: the file, else its content."""
+        if self._packaged:
+            return plain_archive(self._records)
         return self._content if self.path is None else self.path
 
     def release_memory(self) -> None:

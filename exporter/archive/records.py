@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -82,6 +83,12 @@ class Records:
                 record.size,
                 record.crc,
             )
+
+    def renamed(self, names: Mapping[str, str]) -> Records:
+        """Some of the records under other names: what each is called there, and here."""
+        chosen = copy(self)
+        chosen._records = {name: self[record] for name, record in names.items()}
+        return chosen
 
     def __contains__(self, name: str) -> bool:
         return name in self._records

@@ -45,6 +45,7 @@ def run(
     dynamic: tuple[str, ...],
     opset: int,
     method: str,
+    script_module: int | None,
     input_names: str | None,
     output_names: str | None,
     training: str,
@@ -86,14 +87,14 @@ def run(
     for file in symbolics:
         _run_symbolics(file)
 
-    archive = open_archive(model)
+    archive = open_archive(model, script_module)
     from exporter.api import export  # noqa: PLC0415  only here: what is no archive needs none of it
 
     with Progress(f"converting {model}", shown=not (quiet or as_json)) as progress:
         constants = _as_declared(archive, method, literals)
         args, kwargs = _examples(archive, method, specs, arrays)
         exported = export(
-            model,
+            archive,
             args,
             kwargs=kwargs or None,
             input_names=notation.names(input_names),

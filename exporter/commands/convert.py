@@ -48,6 +48,10 @@ Exit codes:
 )  # fmt: skip
 @click.option("--opset", type=click.IntRange(9, 26), default=20, show_default=True)
 @click.option("--method", default="forward", show_default=True, help="The method to convert.")
+@click.option(
+    "--script-module", type=click.IntRange(0), metavar="N",
+    help="Of a torch.package: the number of the ScriptModule, where it has several.",
+)  # fmt: skip
 @click.option("--input-names", metavar="A,B", help="Names for the model's inputs, in order.")
 @click.option("--output-names", metavar="A,B", help="Names for the model's outputs, in order.")
 @click.option(

@@ -19,10 +19,17 @@ __all__ = ["run"]
 
 
 def run(
-    model: str, method: str | None, *, graph: bool, code: bool, depth: int | None, as_json: bool
+    model: str,
+    method: str | None,
+    script_module: int | None,
+    *,
+    graph: bool,
+    code: bool,
+    depth: int | None,
+    as_json: bool,
 ) -> None:
     """Print what the options ask for of the archive `model`."""
-    archive = open_archive(model)
+    archive = open_archive(model, script_module)
     program = Program(archive.code, archive.constants, archive.source_ranges)
     root = program.class_type(archive.root.type_name)
     if method is not None and method not in root.methods:
