@@ -451,8 +451,15 @@ def gcd(g: Builder, self: Tensor, other: Tensor) -> Tensor:
 
 @symbolic("aten::lcm(Tensor self, Tensor other) -> Tensor")
 def lcm(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """The least common multiple: |self / gcd * other|, and 0 if one is 0."""
+    """The least common multiple: |self / gcd * other|, and 0 if one is 0.
+
+    As in C, integers of less than 32 bits are multiplied as int32.
+    """
     self, other = promote(g, self, other)
+    dtype = self.dtype
     divisor = gcd(g, self, other)
-    divisor = g.Where(g.Equal(divisor, 0), g.constant(1, self.dtype), divisor)
-    return g.Abs(g.Mul(g.Div(self, divisor), other))
+    divisor = g.Where(g.Equal(divisor, 0), g.constant(1, dtype), divisor)
+    factor = g.Div(self, divisor)
+    if dtype != INT64:
+        factor, other = g.cast(factor, ir.DataType.INT32), g.cast(other, ir.DataType.INT32)
+    return g.cast(g.Abs(g.Mul(factor, other)), dtype)

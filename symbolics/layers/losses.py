@@ -75,13 +75,15 @@ def smooth_l1_loss(
 def huber_loss(
     g: Builder, self: Tensor, target: Tensor, reduction: int = 1, delta: float = 1.0
 ) -> Tensor:
-    """`smooth_l1_loss` times delta."""
+    """`smooth_l1_loss` times delta, in the dtype of `self`."""
+    dtype = self.dtype
     self, target = floats(g, self, target)
     error = g.Abs(g.Sub(self, target))
     squared = g.Mul(g.Mul(error, error), 0.5)
     bound = g.constant(delta, error.dtype)
     linear = g.Mul(g.Sub(error, g.Mul(bound, 0.5)), bound)
-    return reduced(g, g.Where(g.LessOrEqual(error, bound), squared, linear), reduction)
+    loss = g.Where(g.LessOrEqual(error, bound), squared, linear)
+    return reduced(g, g.cast(loss, dtype), reduction)
 
 
 @symbolic(
@@ -140,10 +142,12 @@ def kl_div(
 
 @symbolic("aten::soft_margin_loss(Tensor self, Tensor target, int reduction=1) -> Tensor")
 def soft_margin_loss(g: Builder, self: Tensor, target: Tensor, reduction: int = 1) -> Tensor:
-    """log(1 + exp(-t x))."""
+    """log(1 + exp(-t x)), in the dtype of `self`."""
+    dtype = self.dtype
     self, target = floats(g, self, target)
     exponent = g.Mul(g.Neg(target), self)
-    return reduced(g, g.Log(g.Add(g.Exp(exponent), 1.0)), reduction)
+    loss = g.Log(g.Add(g.Exp(exponent), 1.0))
+    return reduced(g, g.cast(loss, dtype), reduction)
 
 
 @symbolic(

@@ -361,7 +361,9 @@ def instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise Unsupported("instance_norm with neither the input's statistics nor running ones")
-        return with_statistics(g, input, weight, bias, running_mean, running_var, eps)
+        # The statistics may have another dtype.
+        mean, variance = g.cast(running_mean, input.dtype), g.cast(running_var, input.dtype)
+        return with_statistics(g, input, weight, bias, mean, variance, eps)
     return normalized_rows(g, input, weight, bias, eps)
 
 

@@ -13,15 +13,19 @@ from symbolics.linear_algebra.decompositions import identity, linalg_inv
 from symbolics.reductions.cumulative import cumprod
 from symbolics.reductions.reduction import extreme, is_half, sum_dim
 from symbolics.registry import Raised, Unsupported, symbolic
-from symbolics.rules import DOUBLE, FLOAT, INT64, category, promote, wrapped_dim
+from symbolics.rules import DOUBLE, FLOAT, INT64, category, common_dtype, promote, wrapped_dim
 
 __all__ = ["cross", "kron", "matrix_power"]
 
 
 @symbolic("aten::kron(Tensor self, Tensor other) -> Tensor")
 def kron(g: Builder, self: Tensor, other: Tensor) -> Tensor:
-    """Each element of `self` times all of `other`; the shorter shape gets leading dims of 1."""
-    self, other = promote(g, self, other)
+    """Each element of `self` times all of `other`; the shorter shape gets leading dims of 1.
+
+    A 0-d tensor has dims by then, so its dtype counts in full.
+    """
+    dtype = common_dtype(self.dtype, other.dtype)
+    self, other = g.cast(self, dtype), g.cast(other, dtype)
     rank = max(self.require_rank(), other.require_rank())
     left: list[Dim] = [*[1] * (rank - self.require_rank()), *self.require_shape()]
     right: list[Dim] = [*[1] * (rank - other.require_rank()), *other.require_shape()]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, Shape, SymInt, is_ge
 from exporter.onnx_graph.values import Number, SymScalar, Tensor
-from symbolics.elementwise.arithmetic import scaled
+from symbolics.elementwise.arithmetic import mul, scaled
 from symbolics.elementwise.complex_numbers import conj
 from symbolics.linear_algebra.einsum import tensordot
 from symbolics.registry import Raised, symbolic
@@ -147,7 +147,7 @@ def vdot(g: Builder, self: Tensor, other: Tensor) -> Tensor:
 def inner(g: Builder, self: Tensor, other: Tensor) -> Tensor:
     """The product over the last dims of both; a 0-d tensor just multiplies."""
     if self.require_rank() == 0 or other.require_rank() == 0:
-        return g.Mul(self, other)
+        return mul(g, self, other)
     return tensordot(g, self, other, [-1], [-1])
 
 

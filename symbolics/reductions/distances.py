@@ -36,7 +36,15 @@ def cdist(
         return _euclidean_dist(g, x1, x2)
     left = g.Unsqueeze(x1, axes=[-2])
     right = g.Unsqueeze(x2, axes=[-3])
-    return vector_norm(g, g.Sub(left, right), p, -1, False)
+    return _norms(g, g.Sub(left, right), p)
+
+
+def _norms(g: Builder, differences: Tensor, p: float) -> Tensor:
+    """The p-norms over the last dim. Of no numbers the largest is 0, too."""
+    result = vector_norm(g, differences, p, -1, False)
+    if p == math.inf and not is_ge(g.size(differences, -1), 1):
+        result = g.Max(result, 0)
+    return result
 
 
 @symbolic("aten::_cdist_forward(Tensor x1, Tensor x2, float p, int? compute_mode) -> Tensor")
@@ -66,8 +74,4 @@ def pdist(g: Builder, self: Tensor, p: float = 2.0) -> Tensor:
     pairs = g.NonZero(g.cast(g.Trilu(every, 1, upper=1), BOOL))
     first, second = (g.Gather(pairs, i, axis=0) for i in (0, 1))
     difference = g.Sub(g.Gather(self, first, axis=0), g.Gather(self, second, axis=0))
-    result = vector_norm(g, difference, p, 1, False)
-    if p == math.inf and not is_ge(g.size(self, 1), 1):
-        # The largest of no differences.
-        result = g.Max(result, 0)
-    return result
+    return _norms(g, difference, p)

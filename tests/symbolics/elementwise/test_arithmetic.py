@@ -131,6 +131,12 @@ def test_common_divisors() -> None:
     big = torch.tensor([2**62, 7540113804746346429, 12, 0, -8])
     check(torch.gcd, big, torch.tensor([[0], [4660046610375530309], [18], [-4]]))
     check(torch.lcm, torch.tensor([4, 6, 0, -8]), torch.tensor([[6], [0], [5]]))
+    for dtype in (torch.int8, torch.uint8, torch.int16, torch.int32):
+        row = torch.tensor([3, 80, 79, 127, 0]).to(dtype)
+        check(torch.lcm, row, row.flip(0)[:, None], opsets=(20,))
+    check(
+        torch.lcm, torch.tensor([30000], dtype=torch.int16), torch.tensor([-7], dtype=torch.int16)
+    )
 
 
 def test_sizes_may_vary() -> None:

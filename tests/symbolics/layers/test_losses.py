@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -49,6 +51,14 @@ def test_losses(name: str, reduction: str) -> None:
 
 def test_sizes_may_vary() -> None:
     check(F.mse_loss, X, Y, dynamic=True, calls=[(X[:2], Y[:2]), (X[:0], Y[:0])])
+
+
+@pytest.mark.parametrize("loss", [F.huber_loss, F.soft_margin_loss])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_losses_of_the_dtype_of_the_input(loss: Any, reduction: str) -> None:
+    """A target of another dtype takes no part in the result's, as it does in other losses."""
+    for dtype in (torch.float16, torch.float64):
+        check(lambda a, b: loss(a, b, reduction=reduction), X, SIGNS.to(dtype), opsets=(20,))
 
 
 def test_triplets_of_bytes() -> None:

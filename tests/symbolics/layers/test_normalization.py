@@ -52,6 +52,11 @@ def test_agrees_with_pytorch(dtype: torch.dtype) -> None:
     check(everything, x, opsets=(20,), dynamic=True, rtol=tolerance, atol=tolerance)
 
 
+def test_statistics_of_another_dtype() -> None:
+    x = X.double()
+    check(lambda x: F.instance_norm(x, MEAN, VAR, use_input_stats=False), x, opsets=(13, 20))
+
+
 def test_nothing_normalized() -> None:
     """Dims without elements, of which runtimes know no mean."""
     x = torch.zeros(2, 0)

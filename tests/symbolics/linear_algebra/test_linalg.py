@@ -81,6 +81,8 @@ def test_eigenvalues() -> None:
 def test_products() -> None:
     x, y = torch.randn(2, 3), torch.randn(4)
     check(torch.kron, x, y, dynamic=True)
+    check(torch.kron, x, torch.tensor(2.0, dtype=torch.float64))
+    check(torch.kron, torch.tensor(2), torch.arange(3, dtype=torch.int8))
     check(lambda x, y: torch.linalg.cross(x, y), x.unsqueeze(0), torch.randn(4, 1, 3))
     check(lambda x: (x.matrix_power(5), x.matrix_power(0), x.matrix_power(-2)), regular(2, 3, 3))
     check(lambda x: torch.matrix_exp(x * 3), regular(2, 3, 3))

@@ -106,6 +106,13 @@ def test_vectors() -> None:
     )
 
 
+def test_inner_with_a_number() -> None:
+    for x in (torch.arange(3), torch.arange(3, dtype=torch.int32), torch.tensor([True, False])):
+        for other in (torch.tensor(1.5, dtype=torch.float64), torch.tensor(3), torch.tensor(True)):
+            check(torch.inner, x, other, opsets=(20,))
+            check(torch.inner, other, x, opsets=(20,))
+
+
 def test_transposed_times_vector() -> None:
     """onnxruntime fuses a Transpose with the product, and gets it wrong where that has a vector."""
     a, v = torch.randn(3, 4), torch.randn(3)

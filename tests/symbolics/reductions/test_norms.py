@@ -56,7 +56,8 @@ def test_nan_and_inf() -> None:
 @pytest.mark.parametrize("p", [0.0, 1.0, 1.5, 2.0, math.inf])
 def test_distances(p) -> None:
     x, y = torch.randn(2, 5, 3), torch.randn(4, 3)
-    check(lambda x, y: torch.cdist(x, y, p), x, y, opsets=(20,))
+    empty = torch.zeros(2, 5, 0), torch.zeros(4, 0)
+    check(lambda x, y: torch.cdist(x, y, p), x, y, opsets=(20,), dynamic=True, calls=[empty])
     calls = [(torch.randn(3, 0),), (torch.randn(1, 2),)]
     check(lambda x: torch.pdist(x, p), y, opsets=(20,), dynamic=True, calls=calls)
     check(lambda x, y: torch.nn.functional.pairwise_distance(x, y, p), x[0, :4], y, opsets=(20,))
