@@ -25,6 +25,7 @@ from symbolics.rules import (
     category,
     is_complex,
     is_float,
+    is_integral,
     onnx_dtype,
 )
 
@@ -397,18 +398,16 @@ def spaced(g: Builder, start: Number | Tensor, end: Number | Tensor, steps: Dim,
     """`steps` equally spaced numbers from start to end, both included, in doubles.
 
     The second half is counted from the end, as PyTorch does, so that the end is exact. To integers
-    PyTorch truncates, and computes the step in float32.
+    PyTorch truncates, the ends before all else.
     """
     low, high = g.constant(start, DOUBLE), g.constant(end, DOUBLE)
-    if isinstance(start, Tensor) or isinstance(end, Tensor):
+    if isinstance(start, Tensor) or isinstance(end, Tensor) or is_integral(target):
         low, high = g.cast(g.cast(low, target), DOUBLE), g.cast(g.cast(high, target), DOUBLE)
     last = steps - 1
     if isinstance(last, int) and last <= 0:
         return g.reshape(low, [1]) if last == 0 else g.constant(np.zeros(0))
     divisor = g.constant(sym_max(last, 1), DOUBLE)
     stride = g.Div(g.Sub(high, low), divisor)
-    if not is_float(target):
-        stride = g.cast(g.cast(stride, FLOAT), DOUBLE)
     index = consecutive(g, steps)
     forward = g.cast(index, DOUBLE)
     backward = g.cast(g.Sub(g.constant(last, INT64), index), DOUBLE)
@@ -456,9 +455,10 @@ def logspace(
     device: object = None,
     pin_memory: object = None,
 ) -> Tensor:
-    """base to the power of equally spaced numbers."""
+    """base to the power of equally spaced numbers; of one number start is not made an integer."""
     target = FLOAT if dtype is None else onnx_dtype(dtype)
     powers = spaced(g, start, end, steps, target)
     if not is_float(target):
-        powers = g.cast(g.cast(powers, FLOAT), DOUBLE)
+        alone = g.Equal(g.constant(steps, INT64), 1)
+        powers = g.Where(alone, g.constant(start, DOUBLE), powers)
     return g.cast(g.Pow(g.constant(base, DOUBLE), powers), target)

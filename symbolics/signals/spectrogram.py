@@ -196,7 +196,8 @@ def istft(
     taper = _wide_window(g, window, size, n_fft)
     if taper is None:
         taper = g.constant(np.ones(n_fft, np.float32))
-    taper = g.cast(taper, frames.dtype)
+    dtype = common_dtype(taper.dtype, frames.dtype)
+    taper, frames = g.cast(taper, dtype), g.cast(frames, dtype)
     count = g.size(frames, 1)
     signal = _overlapped(g, g.Mul(frames, taper), count, n_fft, hop)
     squares = g.Expand(g.Mul(taper, taper), [1, count, n_fft])

@@ -84,6 +84,9 @@ def test_linspace(arguments: tuple[float, float, int]) -> None:
     check(lambda x: (torch.linspace(*arguments), x), X)
     check(lambda x: (torch.linspace(*arguments, dtype=torch.int64), x), X)
     check(lambda x: (torch.logspace(-1, 2, arguments[2]), x), X)
+    for make in (torch.linspace, torch.logspace):
+        check(lambda x: (make(-1.5, 3.9, arguments[2], dtype=torch.int32), x), X)  # noqa: B023
+        check(lambda x: make(x, 3, arguments[2], dtype=torch.int64), torch.tensor(0.5))  # noqa: B023
 
 
 def test_linspace_of_run_time_numbers() -> None:

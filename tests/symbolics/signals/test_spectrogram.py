@@ -113,6 +113,16 @@ def test_istft(case):
     check(function, found[0], opsets=(20,), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "dtypes", [(torch.complex64, torch.float64), (torch.complex128, torch.float32)]
+)
+def test_istft_with_a_window_of_another_precision(dtypes):
+    """The wider of the two is the result's."""
+    shape = window(64).to(dtypes[1])
+    found = spectrum(64, window=window(64)).to(dtypes[0])
+    check(lambda z: torch.istft(z, 64, window=shape), found, opsets=(20,), rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("mode", ["trace", "script"])
 def test_masked_spectrum_and_back(mode):
     class Denoiser(torch.nn.Module):
