@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import loop
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.linear_algebra.decompositions import identity, linalg_inv
 from symbolics.reductions.cumulative import cumprod
 from symbolics.reductions.reduction import extreme, is_half, sum_dim
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import DOUBLE, FLOAT, INT64, category, common_dtype, promote, wrapped_dim
+from symbolics.views.rearranging import flip
 
 __all__ = ["cross", "kron", "matrix_power"]
 
@@ -140,15 +141,16 @@ def linalg_vander(g: Builder, x: Tensor, *, N: Dim | None = None) -> Tensor:
     x = g.reshape(x, [1]) if rank == 0 else x
     column = g.Unsqueeze(x, axes=[-1])
     if not isinstance(count, int):
-        factors = g.Expand(column, [*x.require_shape(), count - 1])
+        factors = g.Expand(column, [*x.require_shape(), sym_max(count - 1, 0)])
         one = g.Expand(g.constant(1, x.dtype), g.shape(column))
-        return cumprod(g, g.Concat(one, factors, axis=-1), -1)
+        powers = cumprod(g, g.Concat(one, factors, axis=-1), -1)
+        return powers if is_ge(count, 1) else g.Slice(powers, [0], [count], [-1])
     power = g.Expand(g.constant(1, x.dtype), g.shape(column))
-    powers = []
+    columns = []
     for _ in range(count):
-        powers.append(power)
+        columns.append(power)
         power = g.Mul(power, column)
-    return g.Concat(*powers, axis=-1)
+    return g.Concat(*columns, axis=-1)
 
 
 @symbolic("aten::vander(Tensor x, int? N=None, bool increasing=False) -> Tensor")
@@ -157,8 +159,4 @@ def vander(g: Builder, x: Tensor, N: int | None = None, increasing: bool = False
     if N == 0:
         return g.cast(g.Expand(g.constant(0, INT64), [g.size(x, 0), 0]), x.dtype)
     powers = linalg_vander(g, x, N=N)
-    if increasing:
-        return powers
-    count = g.size(powers, -1)
-    assert isinstance(count, int)
-    return g.Gather(powers, g.constant(list(range(count))[::-1], INT64), axis=-1)
+    return powers if increasing else flip(g, powers, [-1])

@@ -94,6 +94,7 @@ def test_vander_of_a_dynamic_size() -> None:
     x = torch.tensor([[3, -2, 0]])
     calls = [(torch.tensor([[2, 3, 5, 7, 60] * 2]),)]
     check(torch.linalg.vander, x, dynamic=True, calls=calls)
+    check(torch.vander, x[0], dynamic=True, calls=[(torch.arange(6),), (x[0, :0],), (x[0, :1],)])
 
 
 def test_solving_for_vectors_or_matrices() -> None:
