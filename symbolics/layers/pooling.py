@@ -14,7 +14,9 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.layers.adaptive_pooling import largest_of_all
 from symbolics.layers.windows import (
+    any_spatial,
     at_least_one,
     batched,
     gathered_windows,
@@ -89,8 +91,8 @@ def windows_along(
 def pool_windows(
     x: Tensor,
     dims: int,
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
+    kernel_size: Sequence[Dim],
+    stride: Sequence[Dim],
     padding: Sequence[int],
     dilation: Sequence[int],
     ceil_mode: bool,
@@ -105,6 +107,31 @@ def pool_windows(
         windows_along(n, k, s, p, d, bool(ceil_mode))
         for n, k, s, p, d in zip(sizes, kernel, strides, pads, dilations, strict=True)
     ]
+
+
+def whole_dims(
+    x: Tensor,
+    dims: int,
+    kernel_size: Sequence[Dim],
+    stride: Sequence[Dim],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[list[int], list[Dim], list[Dim]]:
+    """The axes that one window covers, its size being that of the input at run time.
+
+    They are to be reduced to 1; the kernel and the stride for what is left then come second and third.
+    """
+    kernel = any_spatial(kernel_size, dims, "kernel_size")
+    strides = any_spatial(stride, dims, "stride") if stride else list(kernel)
+    pads = any_spatial(padding, dims, "padding")
+    dilations = any_spatial(dilation, dims, "dilation")
+    axes = []
+    for i, size in enumerate(x.require_shape()[-dims:]):
+        covered = not isinstance(kernel[i], int) and kernel[i] == size
+        if covered and pads[i] == 0 and dilations[i] == 1:
+            kernel[i] = strides[i] = 1
+            axes.append(x.require_rank() - dims + i)
+    return axes, kernel, strides
 
 
 def without_surplus(g: Builder, pooled: Tensor, windows: Sequence[Windows]) -> Tensor:
@@ -139,8 +166,8 @@ def max_pool(
     g: Builder,
     self: Tensor,
     dims: int,
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
+    kernel_size: Sequence[Dim],
+    stride: Sequence[Dim],
     padding: Sequence[int],
     dilation: Sequence[int],
     ceil_mode: bool,
@@ -154,9 +181,16 @@ def max_pool(
     integers, which ONNX would take through floating point.
     """
     x, had_batch = batched(g, self, dims)
-    windows = pool_windows(x, dims, kernel_size, stride, padding, dilation, ceil_mode)
     values: Tensor
     positions: Tensor | None
+    axes, kernel, strides = whole_dims(x, dims, kernel_size, stride, padding, dilation)
+    if len(axes) == dims:
+        values, positions = largest_of_all(g, at_least_one(g, x, dims), dims)
+        return unbatched(g, values, had_batch), unbatched(g, positions, had_batch)
+    if axes and not indices:
+        x = g.ReduceMax(at_least_one(g, x, dims), axes=axes, keepdims=True)
+        kernel_size, stride = kernel, strides
+    windows = pool_windows(x, dims, kernel_size, stride, padding, dilation, ceil_mode)
     if not is_float(x.dtype) or any(w.wide for w in windows):
         values, positions = largest_in_windows(g, x, [inside_table(g, w) for w in windows])
     else:
@@ -305,8 +339,8 @@ def avg_pool(
     g: Builder,
     self: Tensor,
     dims: int,
-    kernel_size: Sequence[int],
-    stride: Sequence[int],
+    kernel_size: Sequence[Dim],
+    stride: Sequence[Dim],
     padding: Sequence[int],
     ceil_mode: bool,
     count_include_pad: bool,
@@ -320,6 +354,14 @@ def avg_pool(
     if divisor_override == 0:
         raise Unsupported("divisor_override=0: PyTorch refuses it")
     x, had_batch = batched(g, self, dims)
+    axes, kernel, strides = whole_dims(x, dims, kernel_size, stride, padding, [1])
+    if axes and is_float(x.dtype):
+        reduced = g.ReduceMean if divisor_override is None else g.ReduceSum
+        x = reduced(at_least_one(g, x, dims), axes=axes, keepdims=True)
+        if len(axes) == dims:
+            mean = x if divisor_override is None else g.Div(x, float(divisor_override))
+            return unbatched(g, mean, had_batch)
+        kernel_size, stride = kernel, strides
     windows = pool_windows(x, dims, kernel_size, stride, padding, [1], ceil_mode)
     overhang = any(w.end > w.pad for w in windows)
     whole = math.prod(w.kernel for w in windows)

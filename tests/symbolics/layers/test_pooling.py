@@ -95,3 +95,30 @@ def test_a_divisor_of_zero_is_refused() -> None:
 
 def _by_zero(x: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.avg_pool2d(x, [2, 2], divisor_override=0)
+
+
+def test_windows_as_large_as_the_input() -> None:
+    """Where its size is that of run time, too, one window is a reduction."""
+
+    def of_all(x: torch.Tensor) -> list[torch.Tensor]:
+        size = x.size()[2:]
+        values, positions = F.max_pool2d(x, size, return_indices=True)
+        return [F.avg_pool2d(x, size), F.max_pool2d(x, size), values, positions]
+
+    def of_rows(x: torch.Tensor) -> list[torch.Tensor]:
+        size = (x.size(2), 2)
+        return [
+            F.avg_pool2d(x, size, divisor_override=3),
+            F.avg_pool2d(x, size, stride=(1, 1), padding=(0, 1), ceil_mode=True),
+            F.max_pool2d(x, size, stride=(x.size(2), 1)),
+            F.avg_pool2d(x, x.size()[2:], divisor_override=3),
+        ]
+
+    def of_text(x: torch.Tensor) -> list[torch.Tensor]:
+        return [F.max_pool1d(x, x.size(2)).squeeze(2), F.avg_pool1d(x, x.size(-1))]
+
+    x, y = torch.randn(2, 3, 6, 5), torch.randn(1, 3, 4, 9)
+    check(of_all, x, mode="script", dynamic=True, calls=[(y,)])
+    check(of_rows, x, mode="script", dynamic=True, calls=[(y,)])
+    check(of_all, x, dynamic=True, calls=[(y,)])
+    check(of_text, x[0], mode="script", dynamic=True, calls=[(y[0, :, :2],)])
