@@ -330,10 +330,16 @@ def nonzero_static(g: Builder, self: Tensor, *, size: Dim, fill_value: int = -1)
 
 
 @symbolic("aten::one_hot(Tensor self, int num_classes=-1) -> Tensor")
-def one_hot(g: Builder, self: Tensor, num_classes: int = -1) -> Tensor:
+def one_hot(g: Builder, self: Tensor, num_classes: Dim = -1) -> Tensor:
     """A new last dim that is 1 at the class and 0 elsewhere; -1 classes: as many as are needed."""
-    classes: Dim = num_classes
-    if num_classes == -1:
+    classes = num_classes
+    if not isinstance(num_classes, int):
+        if not is_ge(num_classes, 0):
+            # What the largest class needs counts only where it is asked for: there may be none.
+            asked = g.constant(num_classes, INT64)
+            largest = g.ReduceMax(g.Concat(flat(g, self), [-1], axis=0), keepdims=False)
+            classes = g.integer(g.Where(g.Equal(asked, -1), g.Add(largest, 1), asked))
+    elif num_classes == -1:
         classes = g.integer(g.Add(g.ReduceMax(self, keepdims=False), 1))
     elif self.array is not None and not np.all((self.array >= 0) & (self.array < num_classes)):
         raise Raised(f"one_hot of a class that is not among {num_classes}")

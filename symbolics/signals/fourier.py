@@ -25,7 +25,7 @@ from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.elementwise.complex_numbers import conj
 from symbolics.registry import Raised, Unsupported, symbolic
-from symbolics.rules import DOUBLE, default_float, is_complex, wrapped_dim, wrapped_dims
+from symbolics.rules import DOUBLE, INT64, default_float, is_complex, wrapped_dim, wrapped_dims
 from symbolics.views.shape import move_dims
 
 __all__ = ["complex_to_complex", "complex_to_real", "real_to_complex"]
@@ -238,8 +238,18 @@ def _one(self: Tensor, dim: int) -> int:
     return wrapped_dim(dim, self.require_rank())
 
 
+def _length(g: Builder, asked: Dim, own: Dim) -> Dim:
+    """The size asked for, of which -1 means the dim's own."""
+    if isinstance(asked, int):
+        return own if asked == -1 else asked
+    if is_ge(asked, 0):
+        return asked
+    keeps = g.Equal(g.constant(asked, INT64), -1)
+    return g.integer(g.Where(keeps, g.constant(own, INT64), g.constant(asked, INT64)))
+
+
 def _many(
-    self: Tensor, s: Sequence[Dim] | None, dim: Sequence[int] | None
+    g: Builder, self: Tensor, s: Sequence[Dim] | None, dim: Sequence[int] | None
 ) -> tuple[list[int], list[Dim]]:
     """The dims and the sizes that they are given; None and -1 keep a size."""
     rank = self.require_rank()
@@ -253,14 +263,13 @@ def _many(
     sizes = [shape[d] for d in dims] if s is None else list(s)
     if len(sizes) != len(dims):
         raise Unsupported(f"{len(sizes)} sizes for {len(dims)} dims")
-    return dims, [shape[d] if n == -1 else n for d, n in zip(dims, sizes, strict=True)]
+    return dims, [_length(g, n, shape[d]) for d, n in zip(dims, sizes, strict=True)]
 
 
-def _real_size(self: Tensor, s: Sequence[Dim] | None, dim: int) -> Dim:
+def _real_size(g: Builder, self: Tensor, s: Sequence[Dim] | None, dim: int) -> Dim:
     """The length of a real signal whose transform's first half is given."""
-    if s is not None and s[-1] != -1:
-        return s[-1]
-    return 2 * (self.require_shape()[dim] - 1)
+    own = 2 * (self.require_shape()[dim] - 1)
+    return own if s is None else _length(g, s[-1], own)
 
 
 # ---------------------------------------------------------------- torch.fft, one dim
@@ -283,7 +292,7 @@ def _register_one(name: str, *, forward: bool) -> None:
             count = g.size(x, axis) if n is None else n
             return real_to_complex(g, x, axis, count, root, forward=forward)
         x = _operand(g, self, as_complex=True)
-        count = _real_size(x, None if n is None else [n], axis)
+        count = _real_size(g, x, None if n is None else [n], axis)
         return complex_to_real(g, x, axis, count, root, forward=forward)
 
 
@@ -321,7 +330,7 @@ def _transform_many(
 ) -> Tensor:
     forward = name in ("fft", "rfft", "hfft")
     root = _root(norm, forward=forward)
-    dims, sizes = _many(self, s, dim)
+    dims, sizes = _many(g, self, s, dim)
     if name in ("fft", "ifft"):
         x = _operand(g, self, as_complex=None if dims else True)
         return _over(g, x, dims, sizes, root, forward=forward)
@@ -334,7 +343,7 @@ def _transform_many(
         x = real_to_complex(g, x, dims[-1], sizes[-1], root, forward=forward)
         return _over(g, x, dims[:-1], sizes[:-1], root, forward=forward)
     x = _operand(g, self, as_complex=True)
-    last = _real_size(x, s, dims[-1])
+    last = _real_size(g, x, s, dims[-1])
     x = resized(g, x, dims[-1], last // 2 + 1)
     x = _over(g, x, dims[:-1], sizes[:-1], root, forward=forward)
     return complex_to_real(g, x, dims[-1], last, root, forward=forward)

@@ -41,6 +41,12 @@ ROWS: list[tuple[str, tuple[Any, ...], list[tuple[Any, ...]]]] = [
     ("torch.histc(x, 5, a, b)", (X, 0, 0), [(0, 1), (-1, 1)]),
     ("torch.unsqueeze_copy(x, a)", (X, 0), [(3,), (-1,), (-2,), (-4,)]),
     ("torch.softmax(x, a)", (torch.tensor(2.0), 0), [(-1,)]),
+    ("torch.diag_embed(x, 1, a, b)", (SQUARE, -1, 1), [(0, 1), (0, -1), (2, 0)]),
+    ("torch.movedim(x, a, b)", (X, 0, -1), [(1, 0), (-1, 1)]),
+    ("torch.fft.fft2(x, [a, b])", (X, -1, 4), [(4, -1), (-1, -1), (2, 9)]),
+    ("torch.fft.irfft2(x, [a, b])", (X, -1, 4), [(4, -1), (-1, -1), (2, 9)]),
+    ("torch.fft.rfftn(x, [a, b])", (X, -1, 4), [(4, -1), (-1, -1), (2, 9)]),
+    ("F.one_hot(x, a)", (torch.tensor([[1, 3, 0]]), -1), [(4,), (7,)]),
     ("torch.addmm(x, y, y, beta=a)", (SQUARE, SQUARE, 1), [(2,), (0,)]),
     # Times 0 what is not finite would stay.
     ("torch.addmm(x, y, y, beta=a)", (UNUSED, torch.randn(2, 2), 1.0), [(0.0,)]),

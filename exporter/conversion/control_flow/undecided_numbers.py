@@ -30,11 +30,17 @@ __all__ = ["each_number"]
 
 # ATen's names of arguments that count the dims of a tensor.
 _DIMS = frozenset(
-    ("dim", "dim0", "dim1", "dim2", "dims", "axis", "axis0", "axis1", "start_dim", "end_dim")
+    "dim dim0 dim1 dim2 dims axis axis0 axis1 start_dim end_dim source destination".split()
 )
 # Operators whose dim is one of the result, which has one more.
 _OF_RESULT = frozenset(
-    ("aten::unsqueeze", "aten::unsqueeze_", "aten::unsqueeze_copy", "aten::stack")
+    (
+        "aten::unsqueeze",
+        "aten::unsqueeze_",
+        "aten::unsqueeze_copy",
+        "aten::stack",
+        "aten::diag_embed",
+    )
 )
 # A number that may be one of more is none that names something.
 MOST_NUMBERS = 8
