@@ -30,7 +30,20 @@ __all__ = ["each_number"]
 
 # ATen's names of arguments that count the dims of a tensor.
 _DIMS = frozenset(
-    "dim dim0 dim1 dim2 dims axis axis0 axis1 start_dim end_dim source destination".split()
+    [
+        "dim",
+        "dim0",
+        "dim1",
+        "dim2",
+        "dims",
+        "axis",
+        "axis0",
+        "axis1",
+        "start_dim",
+        "end_dim",
+        "source",
+        "destination",
+    ]
 )
 # Operators whose dim is one of the result, which has one more.
 _OF_RESULT = frozenset(
