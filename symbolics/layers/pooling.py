@@ -39,27 +39,23 @@ class Windows:
     """
 
     size: Dim
-    kernel: int
-    stride: int
-    pad: int
+    kernel: Dim
+    stride: Dim
+    pad: Dim
     dilation: int
     outputs: Dim
-    end: int
+    end: Dim
     surplus: bool
 
     @property
-    def span(self) -> int:
-        """From the first element of a window to its last."""
-        return self.dilation * (self.kernel - 1) + 1
-
-    @property
-    def wide(self) -> bool:
-        """Whether the padding is too large for onnxruntime's pooling operators."""
-        return self.end >= self.kernel
+    def gathered(self) -> bool:
+        """Whether no operator has them: the run gives their size, or onnxruntime refuses the padding."""
+        known = all(isinstance(n, int) for n in (self.kernel, self.stride, self.pad))
+        return not known or self.end >= self.kernel
 
 
 def windows_along(
-    size: Dim, kernel: int, stride: int, pad: int, dilation: int, ceil_mode: bool
+    size: Dim, kernel: Dim, stride: Dim, pad: Dim, dilation: int, ceil_mode: bool
 ) -> Windows:
     """PyTorch's `pooling_output_shape`.
 
@@ -68,8 +64,10 @@ def windows_along(
     """
     span = dilation * (kernel - 1) + 1
     outputs = (size + 2 * pad - span) // stride + 1
-    end: int = pad
+    end = pad
     surplus = False
+    if ceil_mode and not isinstance(stride, int):
+        raise Unsupported("ceil_mode=True with a stride that is only known at run time")
     if ceil_mode and stride > 1:
         outputs = (size + 2 * pad - span + stride - 1) // stride + 1
         if isinstance(size, int):
@@ -98,9 +96,9 @@ def pool_windows(
     ceil_mode: bool,
 ) -> list[Windows]:
     """The windows along each spatial dim; no stride means the kernel's size."""
-    kernel = spatial(kernel_size, dims, "kernel_size")
-    strides = spatial(stride, dims, "stride") if stride else kernel
-    pads = spatial(padding, dims, "padding")
+    kernel = any_spatial(kernel_size, dims, "kernel_size")
+    strides = any_spatial(stride, dims, "stride") if stride else kernel
+    pads = any_spatial(padding, dims, "padding")
     dilations = spatial(dilation, dims, "dilation")
     sizes = x.require_shape()[-dims:]
     return [
@@ -148,7 +146,7 @@ def cut_windows(g: Builder, x: Tensor, windows: Sequence[Windows]) -> Tensor:
     """Every window as trailing dims, [N, C, outputs..., kernel...]; the padding is written out as 0."""
     lead = [0] * (x.require_rank() - len(windows))
     pads = [*lead, *(w.pad for w in windows), *lead, *(w.end for w in windows)]
-    if any(pads):
+    if any(pad != 0 for pad in pads):
         x = g.Pad(x, pads)
     tables = [window_indices(g, w.outputs, w.kernel, w.stride, w.dilation) for w in windows]
     return gathered_windows(g, x, tables)
@@ -177,8 +175,8 @@ def max_pool(
     """The largest element of each window, and its position in the plane.
 
     ONNX counts positions through batch and channels; the remainder by the plane's size is ours.
-    Windows are gathered where a pad is as large as the kernel, which onnxruntime refuses, and for
-    integers, which ONNX would take through floating point.
+    Windows are gathered where a pad is as large as the kernel, which onnxruntime refuses, where the
+    run gives their size, and for integers, which ONNX would take through floating point.
     """
     x, had_batch = batched(g, self, dims)
     values: Tensor
@@ -191,7 +189,7 @@ def max_pool(
         x = g.ReduceMax(at_least_one(g, x, dims), axes=axes, keepdims=True)
         kernel_size, stride = kernel, strides
     windows = pool_windows(x, dims, kernel_size, stride, padding, dilation, ceil_mode)
-    if not is_float(x.dtype) or any(w.wide for w in windows):
+    if not is_float(x.dtype) or any(w.gathered for w in windows):
         values, positions = largest_in_windows(g, x, [inside_table(g, w) for w in windows])
     else:
         result = g.MaxPool(
@@ -365,7 +363,7 @@ def avg_pool(
     windows = pool_windows(x, dims, kernel_size, stride, padding, [1], ceil_mode)
     overhang = any(w.end > w.pad for w in windows)
     whole = math.prod(w.kernel for w in windows)
-    if not is_float(x.dtype) or any(w.wide for w in windows):
+    if not is_float(x.dtype) or any(w.gathered for w in windows):
         result = gathered_average(g, x, windows, count_include_pad, divisor_override)
     elif divisor_override is not None:
         mean = mean_pool(g, x, windows, include_pad=True)

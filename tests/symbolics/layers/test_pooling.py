@@ -122,3 +122,28 @@ def test_windows_as_large_as_the_input() -> None:
     check(of_rows, x, mode="script", dynamic=True, calls=[(y,)])
     check(of_all, x, dynamic=True, calls=[(y,)])
     check(of_text, x[0], mode="script", dynamic=True, calls=[(y[0, :, :2],)])
+
+
+@pytest.mark.parametrize("pool", ["max_pool2d", "avg_pool2d"])
+def test_windows_whose_size_the_run_gives(pool: str) -> None:
+    """As in a spatial pyramid, whose windows are a part of the image."""
+    options = ", return_indices=True" if pool == "max_pool2d" else ""
+    calls = [
+        f"{pool}(x, (x.size(2) // 2, x.size(3) // 3){options})",
+        f"{pool}(x, [a, b], [b, a]{options})",
+        f"{pool}(x, [a, a], [1, b], [a // 2, 0], ceil_mode=False{options})",
+        f"{pool}(x, x.size(3), b{options})",
+    ]
+    for call in calls:
+        body = f"torch.nn.functional.{call}"
+        source = f"def f(x: Tensor, a: int, b: int):\n    return {body}\n"
+        function = torch.jit.CompilationUnit(source).f
+        x, y = torch.randn(2, 3, 6, 6), torch.randn(1, 3, 9, 7)
+        check(function, x, 2, 1, mode="script", opsets=(13, 20), dynamic=True, calls=[(y, 3, 2)])
+
+
+def test_windows_of_run_time_and_rounding_up() -> None:
+    def pooled(x: torch.Tensor, stride: int) -> torch.Tensor:
+        return F.avg_pool1d(x, 2, stride, ceil_mode=True)
+
+    refuses(pooled, torch.randn(1, 2, 5), 2, mode="script", match="ceil_mode")
