@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
-from symbolics.layers.windows import batched, spatial, unbatched
+from symbolics.layers.windows import any_spatial, batched, spatial, unbatched
 from symbolics.registry import symbolic
 from symbolics.rules import INT64
 
 __all__ = ["fractional_max_pool2d"]
 
 
-def window_starts(g: Builder, sample: Tensor, size: Dim, outputs: int, kernel: int) -> Tensor:
+def window_starts(g: Builder, sample: Tensor, size: Dim, outputs: Dim, kernel: int) -> Tensor:
     """Where the windows of each channel start: [N, C, outputs].
 
     Window i starts at int((i + u) * a) - int(u * a), a being (size - kernel) / (outputs - 1) and u
@@ -27,7 +27,7 @@ def window_starts(g: Builder, sample: Tensor, size: Dim, outputs: int, kernel: i
     last = g.Expand(room, g.constant([batch, channels, 1], INT64))
     if outputs == 1:
         return last
-    spread = g.Div(g.cast(room, sample.dtype), float(outputs - 1))
+    spread = g.Div(g.cast(room, sample.dtype), g.constant(sym_max(outputs - 1, 1), sample.dtype))
     index = consecutive(g, outputs - 1, sample.dtype)
     first = g.cast(g.Mul(g.Add(index, sample), spread), INT64)
     shift = g.cast(g.Mul(sample, spread), INT64)
@@ -38,7 +38,7 @@ def fractional_max_pool(
     g: Builder,
     self: Tensor,
     kernel_size: Sequence[int],
-    output_size: Sequence[int],
+    output_size: Sequence[Dim],
     random_samples: Tensor,
     order: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
@@ -55,7 +55,7 @@ def fractional_max_pool(
     x, had_batch = batched(g, self, dims)
     samples = random_samples
     kernel = spatial(kernel_size, dims, "kernel_size")
-    outputs = spatial(output_size, dims, "output_size")
+    outputs = any_spatial(output_size, dims, "output_size")
     batch, channels, *sizes = x.require_shape()
     if isinstance(batch, int) and samples.require_shape()[0] != batch:
         samples = g.Slice(samples, [0], [batch], [0])
@@ -87,7 +87,7 @@ def fractional_max_pool2d(
     g: Builder,
     self: Tensor,
     kernel_size: Sequence[int],
-    output_size: Sequence[int],
+    output_size: Sequence[Dim],
     random_samples: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """`fractional_max_pool` of images; the first sample is for the width."""
@@ -101,7 +101,7 @@ def fractional_max_pool3d(
     g: Builder,
     self: Tensor,
     kernel_size: Sequence[int],
-    output_size: Sequence[int],
+    output_size: Sequence[Dim],
     random_samples: Tensor,
 ) -> tuple[Tensor, Tensor]:
     """`fractional_max_pool` of volumes; the samples are in the order of the dims."""

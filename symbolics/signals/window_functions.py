@@ -1,45 +1,54 @@
 """Window functions of signal processing: Bartlett, Blackman, Hamming, Hann, Kaiser.
 
-Their lengths are known when a model is written, so each is a constant, computed in doubles.
+They are computed in doubles. One of a known length is a constant, for the builder folds what it is made of.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from exporter.onnx_graph.builder import Builder
+from exporter.onnx_graph.ranges import consecutive
+from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.creation.creation import LDP
 from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import FLOAT, is_float, onnx_dtype
+from symbolics.rules import DOUBLE, FLOAT, INT64, is_float, onnx_dtype
 
 __all__ = ["cosine_window", "window"]
 
-Shape = Callable[[np.ndarray, int], np.ndarray]
+Shape = Callable[[Builder, Tensor, Tensor], Tensor]
 
 
-def window(g: Builder, length: int, periodic: bool, dtype: int | None, shape: Shape) -> Tensor:
+def window(g: Builder, length: Dim, periodic: bool, dtype: int | None, shape: Shape) -> Tensor:
     """A window of `shape(positions, last position)`; a periodic one leaves out its last element."""
     target = FLOAT if dtype is None else onnx_dtype(dtype)
     if not is_float(target):
         raise Unsupported(f"a window function of dtype {target.name.lower()}")
-    length = int(length)
-    count = length + 1 if periodic else length
-    if length <= 1:
-        return g.constant(np.ones(length), target)
-    return g.constant(shape(np.arange(count, dtype=np.float64), count - 1)[:length], target)
+    last = length if periodic else length - 1
+    if isinstance(length, int):
+        if length <= 1:
+            return g.constant(np.ones(length), target)
+        return g.cast(
+            shape(g, g.constant(np.arange(length), DOUBLE), g.constant(last, DOUBLE)), target
+        )
+    g.at_least(length, 0)
+    values = shape(g, consecutive(g, length, DOUBLE), g.constant(sym_max(last, 1), DOUBLE))
+    alone = g.Equal(g.constant(length, INT64), 1)
+    return g.cast(g.Where(alone, g.constant(1.0, DOUBLE), values), target)
 
 
 def cosine_window(*weights: float) -> Shape:
     """An alternating sum of cosines of rising frequency."""
 
-    def shape(n: np.ndarray, last: int) -> np.ndarray:
-        angle = 2 * np.pi * n / last
-        total = np.zeros_like(n)
-        for k, weight in enumerate(weights):
-            total += (-1) ** k * weight * np.cos(k * angle)
+    def shape(g: Builder, n: Tensor, last: Tensor) -> Tensor:
+        angle = g.Div(g.Mul(n, 2 * math.pi), last)
+        total = g.constant(weights[0], DOUBLE)
+        for k, weight in enumerate(weights[1:], 1):
+            total = g.Add(total, g.Mul(g.Cos(g.Mul(angle, float(k))), (-1) ** k * weight))
         return total
 
     return shape
@@ -48,17 +57,19 @@ def cosine_window(*weights: float) -> Shape:
 def kaiser(beta: float) -> Shape:
     """The Kaiser window; a larger beta makes it narrower."""
 
-    def shape(n: np.ndarray, last: int) -> np.ndarray:
-        half = last / 2
-        inside = np.maximum(0.0, 1 - ((n - half) / half) ** 2)
-        return np.asarray(np.i0(beta * np.sqrt(inside)) / np.i0(beta))
+    def shape(g: Builder, n: Tensor, last: Tensor) -> Tensor:
+        if n.array is None or last.array is None:
+            raise Unsupported("a Kaiser window of a length that is only known at run time")
+        half = last.array / 2
+        inside = np.maximum(0.0, 1 - ((n.array - half) / half) ** 2)
+        return g.constant(np.i0(beta * np.sqrt(inside)) / np.i0(beta), DOUBLE)
 
     return shape
 
 
-def bartlett(n: np.ndarray, last: int) -> np.ndarray:
+def bartlett(g: Builder, n: Tensor, last: Tensor) -> Tensor:
     """A triangle."""
-    return 1 - np.abs(2 * n / last - 1)
+    return g.Sub(g.constant(1.0, DOUBLE), g.Abs(g.Sub(g.Div(g.Mul(n, 2.0), last), 1.0)))
 
 
 def _register(name: str, shape: Shape) -> None:
@@ -67,7 +78,7 @@ def _register(name: str, shape: Shape) -> None:
     @symbolic(f"aten::{name}(int window_length, *, ScalarType? dtype=None, {LDP}) -> Tensor")
     def plain(
         g: Builder,
-        window_length: int,
+        window_length: Dim,
         *,
         dtype: int | None = None,
         layout: object = None,
@@ -81,7 +92,7 @@ def _register(name: str, shape: Shape) -> None:
     )
     def either(
         g: Builder,
-        window_length: int,
+        window_length: Dim,
         periodic: bool,
         *,
         dtype: int | None = None,
@@ -107,7 +118,7 @@ for _name, _shape in (
 )
 def hamming_window_periodic_alpha(
     g: Builder,
-    window_length: int,
+    window_length: Dim,
     periodic: bool,
     alpha: float,
     *,
@@ -125,7 +136,7 @@ def hamming_window_periodic_alpha(
 )
 def hamming_window_periodic_alpha_beta(
     g: Builder,
-    window_length: int,
+    window_length: Dim,
     periodic: bool,
     alpha: float,
     beta: float,
@@ -144,7 +155,7 @@ def hamming_window_periodic_alpha_beta(
 )
 def kaiser_window_beta(
     g: Builder,
-    window_length: int,
+    window_length: Dim,
     periodic: bool,
     beta: float,
     *,

@@ -93,3 +93,15 @@ def test_fractional(dims: int) -> None:
         return pool(x, 2, outputs, return_indices=True, _random_samples=s)
 
     check(drawn, x, samples)
+
+
+def test_fractional_of_a_part_of_a_run_time_size() -> None:
+    def drawn(x: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return F.fractional_max_pool2d_with_indices(
+            x, 2, None, (0.5, 0.3), return_indices=True, _random_samples=s
+        )
+
+    x, y = torch.randn(2, 3, 8, 7), torch.randn(1, 3, 4, 12)
+    samples = torch.rand(2, 3, 2)
+    calls = [(y, samples[:1]), (x, samples * 0.99)]
+    check(drawn, x, samples, mode="script", opsets=(20,), dynamic=True, calls=calls)
