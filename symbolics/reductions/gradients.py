@@ -60,7 +60,7 @@ def _beyond(g: Builder, slope: Tensor, inner: Tensor) -> Tensor:
 def _dims(self: Tensor, dim: int | Sequence[int] | None) -> list[int]:
     if dim is None:
         return list(range(self.require_rank()))
-    return [dim] if isinstance(dim, int) else list(dim)
+    return list(dim) if isinstance(dim, Sequence) else [dim]
 
 
 @symbolic(

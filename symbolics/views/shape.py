@@ -79,6 +79,8 @@ def move_dims(
 
 def moved(rank: int, source: Sequence[int], destination: Sequence[int]) -> list[int]:
     """The permutation that moves dims to other places."""
+    if len(set(source)) != len(source) or len(set(destination)) != len(destination):
+        raise Raised(f"dims {list(source)} to {list(destination)}: a dim is there twice")
     perm = [-1] * rank
     for src, dst in zip(source, destination, strict=True):
         perm[dst] = src

@@ -55,6 +55,8 @@ _OF_RESULT = frozenset(
         "aten::diag_embed",
     )
 )
+# Operators whose dim is one of those that their tensors have together.
+_OF_ALL = frozenset(("aten::linalg_vecdot", "aten::cosine_similarity"))
 # A number that may be one of more is none that names something.
 MOST_NUMBERS = 8
 
@@ -123,15 +125,18 @@ def _known_values(number: SymInt) -> Sequence[int] | None:
 
 
 def _dim_count(interpreter: Interpreter, kind: str, given: Sequence[Value]) -> int | None:
-    """How many dims there are to pick from: those of the first tensor among the arguments."""
+    """How many dims there are to pick from: as a rule those of the first tensor there is."""
+    ranks = []
     for value in given:
         if isinstance(value, ListValue) and value.runtime is None and value.items:
             value = value.items[0]
         if isinstance(value, TensorRef):
-            rank = value.read(interpreter.g).rank
-            # A 0-d tensor has a dim 0 as well.
-            return None if rank is None else max(rank + (kind in _OF_RESULT), 1)
-    return None
+            ranks.append(value.read(interpreter.g).rank)
+    of = [rank for rank in (ranks if kind in _OF_ALL else ranks[:1]) if rank is not None]
+    if not of or (kind in _OF_ALL and len(of) < len(ranks)):
+        return None
+    # A 0-d tensor has a dim 0 as well.
+    return max(*of, 1) if kind not in _OF_RESULT else of[0] + 1
 
 
 def _with(value: Value, number: SymInt, known: Value) -> Value:
