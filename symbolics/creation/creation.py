@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import MOST_STORED, consecutive
-from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
+from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max
 from exporter.onnx_graph.values import Number, SymFloat, Tensor
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
@@ -272,11 +272,17 @@ def zero(g: Builder, self: Tensor) -> Tensor:
 
 
 def integer_range(g: Builder, start: Dim, end: Dim, step: Dim) -> Tensor:
-    """start, start + step, ... below end (above it, if the step is negative) as int64."""
-    known = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
-    if known and len(range(start, end, step)) <= MOST_STORED:
-        return g.constant(np.arange(start, end, step))  # type: ignore[arg-type]
-    return g.Range(*(g.constant(v, INT64) for v in (start, end, step)))
+    """start, start + step, ... below end (above it, if the step is negative) as int64.
+
+    onnxruntime (1.32) makes a Slice of a Gather by a Range, and in a Slice negative bounds count from
+    the end: a Range that may go below zero is the negative of another.
+    """
+    if isinstance(start, int) and isinstance(end, int) and isinstance(step, int):
+        if len(range(start, end, step)) <= MOST_STORED:
+            return g.constant(np.arange(start, end, step))
+    if is_ge(start, 0) and is_ge(step, 1):
+        return g.Range(*(g.constant(v, INT64) for v in (start, end, step)))
+    return g.Neg(g.Range(*(g.constant(-v, INT64) for v in (start, end, step))))
 
 
 @symbolic(f"aten::arange.start_step(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None, {LDP}) -> Tensor")  # fmt: skip

@@ -108,6 +108,25 @@ def test_picked(function: Callable[[Tensor], Any]) -> None:
     check(function, X, opsets=(11, 20), dynamic=True, calls=[(torch.rand(3, 3, 4) * 9,)])
 
 
+def test_picked_by_a_range_of_sizes() -> None:
+    """onnxruntime makes a Slice of it, where negative bounds mean something else."""
+
+    def function(x: Tensor, n: int) -> list[Tensor]:
+        size = x.size(0)
+        return [
+            x[torch.arange(size - 1, -1, -1)],
+            x.index_select(1, torch.arange(x.size(1) - 1, -1, -1)),
+            x[torch.arange(-size, 0)],
+            x[torch.arange(-1, -1 - size, -1)],
+            x[torch.arange(0, -size, -1)],
+            x[torch.arange(1, size)],
+            x[torch.arange(n, 2)],
+            x[torch.arange(n + 2, n, -1)],
+        ]
+
+    check_program(function, (X, -1), (X, -2), (X[:, :1], -1), (X[:, :0], -2), dynamic=True)
+
+
 @pytest.mark.parametrize("value", [0, 2.0, True, [0, NAN, 1], [[0, 2], [1, 0]], [[], []]])
 def test_nonzero(value: Any) -> None:
     check(lambda x: (x.nonzero(), *x.nonzero(as_tuple=True)), torch.tensor(value))
