@@ -33,6 +33,14 @@ _VIEW_OR_COPY = {
     "aten::flatten",
     "aten::ravel",
 }
+# The same elements in other dims, and never a copy: where strides don't allow it, it is an error.
+_OTHER_DIMS = {
+    "aten::view",
+    "aten::view_as",
+    "aten::unflatten",
+    "aten::atleast_2d",
+    "aten::atleast_3d",
+}
 # Views that are slices between any indices, so that two of them may overlap.
 _OVERLAPPING_PIECES = {
     "aten::tensor_split",
@@ -104,11 +112,16 @@ def aliased_result(
         return base
     strides: Shape | None = None
     if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
-        known, strides = _regrouped(g, base, value)
+        # `ravel` copies whatever is not contiguous.
+        known, strides = (
+            (base.is_contiguous(g) is False, None)
+            if kind == "aten::ravel"
+            else _regrouped(g, base, value)
+        )
         if strides is None:
             copy = TensorRef.fresh(value, dense=known)
             return possible_view(interpreter, base, copy, unsure=not known)
-    elif kind == "aten::view" and base.is_contiguous(g) is not True:
+    elif kind in _OTHER_DIMS and base.is_contiguous(g) is not True:
         strides = _regrouped(g, base, value)[1]
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):

@@ -130,9 +130,54 @@ def _expanded(view: _Taken) -> Shape:
     return (*([0] * extra), *kept)
 
 
+def _on_diagonal(view: _Taken) -> Shape:
+    """A step along the diagonal is one along both dims."""
+    return _of_diagonal(view, 0, 1)
+
+
+def _on_last_diagonal(view: _Taken) -> Shape:
+    return _of_diagonal(view, -2, -1)
+
+
+def _of_diagonal(view: _Taken, first: int, second: int) -> Shape:
+    pair = view.dims([view.arguments.get("dim1", first), view.arguments.get("dim2", second)])
+    others = (stride for i, stride in enumerate(view.strides) if i not in pair)
+    return (*others, view.strides[pair[0]] + view.strides[pair[1]])
+
+
+def _windows(view: _Taken) -> Shape:
+    """From window to window it is `step` elements, inside of one as many as in the tensor."""
+    if view.rank == 0:
+        return (1,)
+    dim = view.dim("dimension")
+    stride = view.strides[dim]
+    return (*view.strides[:dim], stride * view.arguments["step"], *view.strides[dim + 1 :], stride)
+
+
+def _given(view: _Taken) -> Shape:
+    return tuple(view.arguments["stride"])
+
+
+def _parts(view: _Taken) -> Shape:
+    """Of a complex number, which takes the place of two real ones."""
+    return tuple(stride * 2 for stride in view.strides)
+
+
+def _pairs(view: _Taken) -> Shape:
+    return (*_parts(view), 1)
+
+
+def _of_pairs(view: _Taken) -> Shape | None:
+    """The strides of real numbers, as far as they are known to be even, as those of pairs."""
+    outer = [stride for stride in view.strides[:-1] if isinstance(stride, int)]
+    known = len(outer) == len(view.strides) - 1
+    return tuple(stride // 2 for stride in outer) if known else None
+
+
 _RULES: dict[str, Callable[[_Taken], Shape | None]] = {
     **dict.fromkeys(("alias", "detach", "lift_fresh"), _same),
     **dict.fromkeys(("split", "split_with_sizes", "chunk", "narrow", "tensor_split"), _same),
+    **dict.fromkeys(("hsplit", "vsplit", "dsplit"), _same),
     **dict.fromkeys(("t", "numpy_T"), _reversed),
     **dict.fromkeys(("mT", "mH", "adjoint", "matrix_H"), _matrix_transposed),
     **dict.fromkeys(("transpose", "swapaxes", "swapdims"), _swapped),
@@ -143,4 +188,11 @@ _RULES: dict[str, Callable[[_Taken], Shape | None]] = {
     "squeeze": _squeezed,
     **dict.fromkeys(("movedim", "moveaxis"), _moved),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expanded),
+    "diagonal": _on_diagonal,
+    "linalg_diagonal": _on_last_diagonal,
+    "unfold": _windows,
+    "as_strided": _given,
+    "view_as_real": _pairs,
+    "view_as_complex": _of_pairs,
+    **dict.fromkeys(("real", "imag"), _parts),
 }
