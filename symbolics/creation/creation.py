@@ -277,9 +277,9 @@ def integer_range(g: Builder, start: Dim, end: Dim, step: Dim) -> Tensor:
     onnxruntime (1.32) makes a Slice of a Gather by a Range, and in a Slice negative bounds count from
     the end: a Range that may go below zero is the negative of another.
     """
-    if isinstance(start, int) and isinstance(end, int) and isinstance(step, int):
-        if len(range(start, end, step)) <= MOST_STORED:
-            return g.constant(np.arange(start, end, step))
+    known = isinstance(start, int) and isinstance(end, int) and isinstance(step, int)
+    if known and len(range(start, end, step)) <= MOST_STORED:
+        return g.constant(np.arange(start, end, step))  # type: ignore[arg-type]
     if is_ge(start, 0) and is_ge(step, 1):
         return g.Range(*(g.constant(v, INT64) for v in (start, end, step)))
     return g.Neg(g.Range(*(g.constant(-v, INT64) for v in (start, end, step))))
