@@ -14,7 +14,7 @@ from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.indexing.indexing import flat, in_range, is_mask, pick, require_fit
 from symbolics.indexing.scatter import accumulated
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.rules import BOOL, INT64
 from symbolics.views.shape import at_least, broadcast_tensors, expand_to, move_dims
 from symbolics.views.views import slice_tensor
@@ -186,7 +186,7 @@ def fill_diagonal(g: Builder, self: Tensor, fill_value: Number, wrap: bool = Fal
     shape = self.require_shape()
     rank = len(shape)
     if rank < 2:
-        raise Unsupported(f"fill_diagonal of a tensor with {rank} dims: it takes 2 or more")
+        raise Raised(f"fill_diagonal of a tensor with {rank} dims: it takes 2 or more")
     rows = consecutive(g, shape[0])
     if wrap and rank == 2:
         rows = g.Mod(rows, g.constant(shape[1] + 1, INT64))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, Shape
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.windows import (
     any_spatial,
@@ -16,7 +16,7 @@ from symbolics.layers.windows import (
     unbatched,
     window_indices,
 )
-from symbolics.registry import symbolic
+from symbolics.registry import Raised, symbolic
 from symbolics.rules import FLOAT
 
 __all__ = ["col2im", "im2col", "pixel_shuffle"]
@@ -80,11 +80,18 @@ def col2im(
     return unbatched(g, image, had_batch)
 
 
+def _image(self: Tensor) -> Shape:
+    """The shape of an image, which has channels, rows and columns."""
+    if len(shape := self.require_shape()) < 3:
+        raise Raised(f"channels and pixels of a tensor with {len(shape)} dims: it takes 3 or more")
+    return shape
+
+
 @symbolic("aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor")
 def pixel_shuffle(g: Builder, self: Tensor, upscale_factor: Dim) -> Tensor:
     """Channels in blocks of r * r become r rows by r columns of space."""
     r = upscale_factor
-    *lead, channels, height, width = self.require_shape()
+    *lead, channels, height, width = _image(self)
     if len(lead) == 1 and self.dtype == FLOAT and isinstance(r, int):
         return g.DepthToSpace(self, blocksize=r, mode="CRD")
     n = len(lead)
@@ -98,7 +105,7 @@ def pixel_shuffle(g: Builder, self: Tensor, upscale_factor: Dim) -> Tensor:
 def pixel_unshuffle(g: Builder, self: Tensor, downscale_factor: Dim) -> Tensor:
     """Undo `pixel_shuffle`. ONNX SpaceToDepth has another order of channels."""
     r = downscale_factor
-    *lead, channels, height, width = self.require_shape()
+    *lead, channels, height, width = _image(self)
     n = len(lead)
     split = g.reshape(self, [*lead, channels, height // r, r, width // r, r])
     mixed = g.Transpose(split, perm=[*range(n), n, n + 2, n + 4, n + 1, n + 3])
@@ -109,7 +116,7 @@ def pixel_unshuffle(g: Builder, self: Tensor, downscale_factor: Dim) -> Tensor:
 @symbolic("aten::channel_shuffle(Tensor self, SymInt groups) -> Tensor")
 def channel_shuffle(g: Builder, self: Tensor, groups: int) -> Tensor:
     """Channels, seen as [groups, rest], in the order of [rest, groups]."""
-    batch, channels, *sizes = self.require_shape()
+    batch, channels, *sizes = _image(self)
     rank = len(sizes)
     split = g.reshape(self, [batch, groups, channels // groups, *sizes])
     mixed = g.Transpose(split, perm=[0, 2, 1, *range(3, 3 + rank)])

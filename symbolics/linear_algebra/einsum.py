@@ -13,7 +13,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.reductions.reduction import sum_dim
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import promote, wrapped_dims
 
 __all__ = ["einsum", "tensordot"]
@@ -64,7 +64,10 @@ def _parsed(equation: str, ranks: Sequence[int]) -> tuple[list[str], str]:
     spare = [c for c in string.ascii_letters if c not in equation]
     widest = 0
     for labels, rank in zip(written, ranks, strict=True):
-        if "..." in labels:
+        any_more = "..." in labels
+        if (rank < len(labels) - 3) if any_more else (rank != len(labels)):
+            raise Raised(f"einsum {equation!r}: {labels!r} is a tensor with {rank} dims")
+        if any_more:
             widest = max(widest, rank - len(labels) + 3)
     if widest > len(spare):
         raise Unsupported(f"einsum {equation!r}: more than 52 labels")

@@ -183,15 +183,22 @@ def repeat_interleave_tensor(
 # ------------------------------------------------------------ triangles
 
 
+def _require_matrices(self: Tensor) -> None:
+    if self.rank in (0, 1):
+        raise Raised(f"a triangle of a tensor with {self.rank} dims: it takes 2 or more")
+
+
 @symbolic("aten::tril(Tensor self, SymInt diagonal=0) -> Tensor")
 def tril(g: Builder, self: Tensor, diagonal: Dim = 0) -> Tensor:
     """The elements on and below a diagonal of each matrix, the others 0."""
+    _require_matrices(self)
     return g.Trilu(self, g.constant(diagonal, INT64), upper=0)
 
 
 @symbolic("aten::triu(Tensor self, SymInt diagonal=0) -> Tensor")
 def triu(g: Builder, self: Tensor, diagonal: Dim = 0) -> Tensor:
     """The elements on and above a diagonal of each matrix, the others 0."""
+    _require_matrices(self)
     return g.Trilu(self, g.constant(diagonal, INT64), upper=1)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim, SymInt, sym_min
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, symbolic
+from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import element_count, wrapped_dim
 from symbolics.views.views import select, slice_tensor
 
@@ -61,6 +61,8 @@ def section_sizes(total: Dim, sections: int) -> list[Dim]:
 
 def pieces(g: Builder, self: Tensor, sizes: Sequence[Dim], dim: int) -> list[Tensor]:
     """Consecutive parts of a dim."""
+    if self.rank == 0:
+        raise Raised("pieces of a 0-d tensor")
     at = dim if self.rank is None and dim >= 0 else wrapped_dim(dim, self.require_rank())
     if len(sizes) == 1:
         return [self]

@@ -120,13 +120,14 @@ def _moved(view: _Taken) -> Shape:
     return tuple(view.strides[i] for i in order)
 
 
-def _expanded(view: _Taken) -> Shape:
-    """What is repeated lies in one place."""
+def _expanded(view: _Taken) -> Shape | None:
+    """What is repeated lies in one place; whether a size of run time is, only the run tells."""
     extra = len(view.shape) - view.rank
-    kept = [
-        0 if old != new else stride
-        for old, new, stride in zip(view.sizes, view.shape[extra:], view.strides, strict=True)
-    ]
+    kept: list[Dim] = []
+    for old, new, stride in zip(view.sizes, view.shape[extra:], view.strides, strict=True):
+        if old != new and old != 1:
+            return None
+        kept.append(stride if old == new else 0)
     return (*([0] * extra), *kept)
 
 

@@ -239,6 +239,25 @@ def program(x: Tensor, other: Tensor, flag: bool):
     check(program, (x, other, True))
 
 
+@pytest.mark.parametrize("opset", [11, 20])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "x.squeeze().split([1, 3])[1]",
+        "x.squeeze().split_with_sizes([1, 3])[1]",
+        "torch.einsum('i,i->', x.squeeze(), x.squeeze())",
+        "torch.einsum('...i->i...', x.squeeze())",
+        "torch.stack([x[0], x[0]]).squeeze(1).triu() + torch.stack([x[0], x[0]]).squeeze(1).tril(1)",
+        "torch.stack([x[0], x[0]]).squeeze(1).fill_diagonal_(7)",
+        "torch.pixel_shuffle(torch.stack([x, x, x, x]).squeeze(2), 2)",
+    ],
+)
+def test_what_takes_no_tensor_without_its_dims(call: str, opset: int) -> None:
+    """If the size were 1, `squeeze` left fewer dims than the operator takes, an error of the program."""
+    program = torch.jit.CompilationUnit(f"def program(x: Tensor):\n    return {call}\n").program
+    check(program, (torch.rand(1, 4),), dynamic_axes={"x": {1: "n"}}, opset_version=opset)
+
+
 def test_loops_over_elements_of_a_tensor_of_unknown_rank() -> None:
     def program(x: Tensor, flag: bool) -> tuple[Tensor, Tensor]:
         y = x if flag else x.unsqueeze(0)

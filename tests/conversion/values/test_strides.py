@@ -166,6 +166,19 @@ def test_of_an_unknown_order_a_copy_may_be_a_view(made: str) -> None:
     refuses(unit.program, M, match="strides that are not known")
 
 
+def test_whether_a_size_of_run_time_is_repeated() -> None:
+    """If it is 4 already, `expand` repeats nothing and `contiguous` has nothing to do."""
+
+    def program(x):
+        y = x.expand(2, 4).contiguous()
+        y[0] += 1
+        return x, y
+
+    refuses(program, M, match="strides that are not known", dynamic=True)
+    check(program, (M,))
+    check(program, (M[:, :1],))
+
+
 def test_whether_a_tensor_of_unknown_order_is_contiguous() -> None:
     """Which no program is told; whether dims that are swapped leave it so depends on their sizes."""
 
