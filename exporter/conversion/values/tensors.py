@@ -378,9 +378,16 @@ class TensorRef(Mutable):
         else:
             assert self.view is not None
             self.base.write(g, journal, self.view.put(g, self.base.read(g), value))
-            if self.view.overlaps:
-                return
-        self.seed(value)
+        if not self._overlaps():
+            self.seed(value)
+
+    def _overlaps(self) -> bool:
+        """Whether an element may be seen in several places, all of which a write changes."""
+        if self.choice is not None:
+            return self.choice.then._overlaps() or self.choice.other._overlaps()
+        if self.base is None or self.view is None:
+            return False
+        return self.view.overlaps or self.base._overlaps()
 
 
 def _is_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:

@@ -525,3 +525,20 @@ def test_a_known_part_of_a_dim_of_run_time_is_one_node() -> None:
             program(torch.rand(sizes))
         with pytest.raises(Exception, match="out of data bounds"):
             harness.run(session, (torch.rand(sizes),))
+
+
+def test_views_of_windows_that_overlap() -> None:
+    """An element that is written through a view of them is seen in the next window, too."""
+
+    def program(x, flag: bool):
+        y = x.clone()
+        windows = y.unfold(0, 2, 1).t()
+        windows[0, 1] = 7
+        places = x.as_strided((2, 2), (1, 1)).reshape(2, 1, 2)
+        places[1, 0, 0] = 8
+        either = windows if flag else y
+        either[1] = 9
+        return windows, places, either, y, x
+
+    x = torch.arange(4.0)
+    check(program, (x, True), (x, False))
