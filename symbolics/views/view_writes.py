@@ -18,10 +18,10 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import Tensor
-from symbolics.registry import Unsupported, view_write
+from symbolics.registry import view_write
 from symbolics.rules import INT64, element_count, wrapped_dim, wrapped_dims
 from symbolics.views.rearranging import diagonal_mask, on_diagonal
-from symbolics.views.shape import move_dims, moved, swapped
+from symbolics.views.shape import expand_to, move_dims, moved, swapped
 from symbolics.views.splitting import chunk_sizes, section_sizes, split_sizes
 from symbolics.views.views import (
     clamped,
@@ -91,15 +91,12 @@ def write_unsqueezed(g: Builder, base: Tensor, source: Tensor, /, dim: int) -> T
 
 @view_write("aten::expand", "aten::expand_as", "aten::broadcast_to")
 def write_expanded(g: Builder, base: Tensor, source: Tensor, /, **arguments: object) -> Tensor:
-    """Only where nothing was repeated; PyTorch refuses to write to overlapping elements, too."""
+    """The tensor as it is where nothing is repeated, else what has changed of its elements."""
     expanded, own = source.require_shape(), base.require_shape()
     extra = len(expanded) - len(own)
-    if any(d != 1 for d in expanded[:extra]) or expanded[extra:] != own:
-        raise Unsupported(
-            f"writing to a tensor of shape {list(own)} expanded to {list(expanded)}: "
-            "its elements may share memory"
-        )
-    return g.reshape(source, own)
+    if all(d == 1 for d in expanded[:extra]) and expanded[extra:] == own:
+        return g.reshape(source, own)
+    return _scattered_changes(g, base, source, expand_to(g, _numbers(g, base), expanded))
 
 
 # ------------------------------------------------------------ the whole tensor with its dims moved
@@ -406,9 +403,13 @@ def write_unfold(
     g: Builder, base: Tensor, source: Tensor, dimension: int, size: int, step: int
 ) -> Tensor:
     """The windows put back by the numbers of the elements that they are taken from."""
-    count = element_count(g, base)
-    numbers = g.reshape(consecutive(g, count), base.require_shape())
-    return _scattered_changes(g, base, source, unfold(g, numbers, dimension, size, step))
+    places = unfold(g, _numbers(g, base), dimension, size, step)
+    return _scattered_changes(g, base, source, places)
+
+
+def _numbers(g: Builder, base: Tensor) -> Tensor:
+    """The places of a tensor's elements, in its shape."""
+    return g.reshape(consecutive(g, element_count(g, base)), base.require_shape())
 
 
 def _scattered_changes(g: Builder, base: Tensor, source: Tensor, places: Tensor) -> Tensor:

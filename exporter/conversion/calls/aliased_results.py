@@ -6,6 +6,9 @@ Which results do is what the schema's alias annotations say; which of several th
 
 from __future__ import annotations
 
+import itertools
+import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +50,14 @@ _OVERLAPPING_PIECES = {
     "aten::hsplit",
     "aten::vsplit",
     "aten::dsplit",
+}
+# Views that may show an element in several places.
+_OVERLAPPING = {
+    "aten::unfold",
+    "aten::as_strided",
+    "aten::expand",
+    "aten::expand_as",
+    "aten::broadcast_to",
 }
 # The argument itself, where there is nothing to do.
 SELF_OR_COPY = {
@@ -111,18 +122,11 @@ def aliased_result(
     if kind in _SELF_OR_VIEW and value is current:
         return base
     strides: Shape | None = None
-    if kind in _VIEW_OR_COPY and base.is_contiguous(g) is not True:
-        # `ravel` copies whatever is not contiguous.
-        known, strides = (
-            (base.is_contiguous(g) is False, None)
-            if kind == "aten::ravel"
-            else _regrouped(g, base, value)
-        )
-        if strides is None:
-            copy = TensorRef.fresh(value, dense=known)
-            return possible_view(interpreter, base, copy, unsure=not known)
-    elif kind in _OTHER_DIMS and base.is_contiguous(g) is not True:
-        strides = _regrouped(g, base, value)[1]
+    if kind in _VIEW_OR_COPY | _OTHER_DIMS and base.is_contiguous(g) is not True:
+        is_view, strides = _regrouped(g, kind, base, value)
+        if kind in _VIEW_OR_COPY and not is_view:
+            copy = TensorRef.fresh(value, dense=is_view is False)
+            return possible_view(interpreter, base, copy, unsure=is_view is None)
     rest = {k: v for k, v in arguments.items() if k != source}
     if isinstance(value, list):
         pieces = Pieces(disjoint=kind not in _OVERLAPPING_PIECES)
@@ -150,16 +154,44 @@ def possible_view(
     return copy
 
 
-def _regrouped(g: Builder, base: TensorRef, value: Tensor) -> tuple[bool, Shape | None]:
-    """Whether it is known if `reshape` gives a view, and the view's strides if it does."""
-    shape, target = base.read(g).static_shape, value.static_shape
-    strides = base.strides
-    if shape is None or target is None or strides is None:
-        return False, None
-    steps = [s for s in strides if isinstance(s, int)]
-    if len(steps) != len(strides):
-        return False, None
-    return True, regrouped(shape, steps, target)
+def _regrouped(
+    g: Builder, kind: str, base: TensorRef, value: Tensor
+) -> tuple[bool | None, Shape | None]:
+    """Whether other dims of what is not certainly contiguous are a view, and the view's strides.
+
+    None is what is not known.
+    """
+    if kind == "aten::ravel":
+        return (False if base.is_contiguous(g) is False else None), None
+    shape, target, strides = base.read(g).shape, value.shape, base.strides
+    if shape is None or target is None:
+        return None, None
+    if shape == target:
+        return True, strides
+    if strides is None:
+        return None, None
+    # Dims that stay as they are hinder nothing, whatever their sizes.
+    first = _common(shape, target)
+    last = _common(shape[first:][::-1], target[first:][::-1])
+    middle, new = shape[first : len(shape) - last], target[first : len(target) - last]
+    sizes, wanted = _known(middle), _known(new)
+    if sizes is None or wanted is None or math.prod(sizes) != math.prod(wanted):
+        return None, None
+    steps = strides[first : len(shape) - last]
+    found = regrouped(sizes, steps, wanted)
+    if found is None:
+        return (None if _known(steps) is None else False), None
+    return True, (*strides[:first], *found, *strides[len(shape) - last :])
+
+
+def _known(dims: Shape) -> list[int] | None:
+    ints = [d for d in dims if isinstance(d, int)]
+    return ints if len(ints) == len(dims) else None
+
+
+def _common(one: Shape, other: Shape) -> int:
+    """How many dims are the same from the start."""
+    return len(list(itertools.takewhile(bool, map(operator.eq, one, other))))
 
 
 def _view(
@@ -201,7 +233,7 @@ def _view(
 
         view = View(take, put)
         view.operator = (overload.schema.qualified_name, index)
-        view.overlaps = kind in ("aten::unfold", "aten::as_strided")
+        view.overlaps = kind in _OVERLAPPING
         view.arguments, view.with_arguments = given, made
         return view
 

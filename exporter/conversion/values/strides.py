@@ -213,17 +213,17 @@ def _from_the_innermost(sizes: Sequence[int], strides: Sequence[int]) -> list[in
     return order
 
 
-def regrouped(
-    shape: Sequence[int], strides: Sequence[int], target: Sequence[int]
-) -> tuple[int, ...] | None:
+def regrouped(shape: Sequence[int], strides: Sequence[Dim], target: Sequence[int]) -> Shape | None:
     """The strides of the elements in another shape, in the same order; None if only a copy has it.
+
+    Where strides are of run time, None says no more than that they are not known to fit.
 
     Neighbouring dims that lie one in the other form a block. A dim of the new shape must lie in one
     block, so each block is cut up from the outside.
     """
     if 0 in shape:
-        return tuple(int(d) for d in dense_strides(tuple(target)))
-    blocks: list[tuple[int, int]] = []
+        return dense_strides(tuple(target))
+    blocks: list[tuple[int, Dim]] = []
     for size, stride in zip(shape, strides, strict=True):
         if size == 1:
             continue
@@ -231,13 +231,13 @@ def regrouped(
             blocks[-1] = (blocks[-1][0] * size, stride)
         else:
             blocks.append((size, stride))
-    result = []
-    left, stride = 1, 1
+    result: list[Dim] = []
+    left, step = 1, 1  # type: int, Dim
     for size in target:
         if size != 1 and left == 1:
-            left, stride = blocks.pop(0)
+            left, step = blocks.pop(0)
         if left % size:
             return None
         left //= size
-        result.append(stride * left)
+        result.append(step * left)
     return tuple(result)

@@ -166,6 +166,25 @@ def test_of_an_unknown_order_a_copy_may_be_a_view(made: str) -> None:
     refuses(unit.program, M, match="strides that are not known")
 
 
+@pytest.mark.parametrize(
+    ("made", "taken"),
+    [
+        ("x[:, 0]", "y.reshape(y.size(0), 2, 2, 2)"),
+        ("x[:, :, 0]", "y.flatten(2)"),
+        ("x.transpose(0, 2)", "y.reshape(2, 3, -1, 2, 2)"),
+        ("x.transpose(1, 3)", "y.reshape(x.size(0), 2, 2, 2, 3)"),
+        ("x[:, :, 0, :x.size(0)]", "y.reshape_as(y)"),
+        ("x[:, 1:, :, ::2]", "y.reshape(-1, 2, 2, 2)"),
+    ],
+)
+def test_other_dims_beside_a_size_of_run_time(made: str, taken: str) -> None:
+    """What stays as it is leaves the others to be told apart."""
+    unit = torch.jit.CompilationUnit(
+        f"def program(x):\n    y = {made}\n    z = {taken}\n    z.add_(1)\n    return y, z\n"
+    )
+    check(unit.program, *((X[:n],) for n in (2, 1, 0)), dynamic_axes={"x": {0: "n"}})
+
+
 def test_whether_a_size_of_run_time_is_repeated() -> None:
     """If it is 4 already, `expand` repeats nothing and `contiguous` has nothing to do."""
 

@@ -542,3 +542,36 @@ def test_views_of_windows_that_overlap() -> None:
 
     x = torch.arange(4.0)
     check(program, (x, True), (x, False))
+
+
+def test_writes_to_a_part_of_an_expanded_tensor() -> None:
+    """Which is seen wherever the tensor is repeated."""
+
+    def program(x, n: int):
+        y = x[:, :1].clone()
+        rows = y.expand(x.size(0), 4)
+        rows[:, 1] = rows[:, 0] * 2
+        rows[0, 1:2] += n
+        scalar = y[0, 0]
+        many = scalar.expand(3, 2)
+        many[n, n] = float("nan")
+        two = x[0].expand(2, -1)
+        two[1] -= 1
+        two[n - 1, 0] = 5
+        first, second = torch.broadcast_tensors(x[1], x[:, :1])
+        second[:, 2] = 7
+        return y, rows, scalar, many, two, first, second, x
+
+    rows = torch.arange(12.0).reshape(3, 4)
+    check(program, (rows, 1), (rows[:2], 1), dynamic_axes={"x": {0: "n"}})
+    check(program, (rows, 1))
+
+
+def test_a_size_of_run_time_that_may_be_repeated() -> None:
+    def program(x):
+        y = x.clone()
+        y.expand(3, 4)[:, 1] += 1
+        return y
+
+    rows = torch.arange(12.0).reshape(3, 4)
+    check(program, (rows,), (rows[:, :1],), dynamic=True)
