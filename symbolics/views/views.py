@@ -145,6 +145,8 @@ def slice_tensor(
     step: Dim = 1,
 ) -> Tensor:
     """A part of a dim with Python's rules for bounds, which are ONNX's too."""
+    if is_ge(0, step):
+        raise RaisedError(f"a slice with step {step}: it must be positive")
     if self.shape is not None:
         if not self.shape:
             raise RaisedError("a slice of a 0-d tensor")

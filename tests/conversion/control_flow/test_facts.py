@@ -256,3 +256,18 @@ def test_a_relation_takes_the_place_of_weaker_ones() -> None:
             facts.relate(product - index)
         assert n.relations == m.relations == (SymInt.of(n) - SymInt.of(m), product - 4)
     assert n.relations == (SymInt.of(n) - SymInt.of(m),)
+
+
+def test_a_step_that_a_branch_rules_out() -> None:
+    """The branch fails where it is taken, as the step is 0 there."""
+
+    def program(x, n: int):
+        if n == 0:
+            x[::n] = 1
+        elif n > 0:
+            x[::n] = 2
+        return x
+
+    x = torch.zeros(4)
+    result = converted(program, [(x, 1), (x, 3), (x, -1)])
+    assert "step" in result.report.preconditions[0]
