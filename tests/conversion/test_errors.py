@@ -34,11 +34,11 @@ def test_lists_of_lists_of_run_time() -> None:
     assert "test_errors.py:" in str(error)
 
     def rows(x, n: int):
-        found: list[list[float]] = x[:n].tolist()
-        return found[0]
+        found: list[list[list[float]]] = x[None, :n].tolist()
+        return found[0][0]
 
-    error = refuses(rows, X, 3, match="2 dims whose sizes are only known at run time")
-    assert "x[:n].tolist()" in str(error)
+    error = refuses(rows, X, 3, match="3 dims whose sizes are only known at run time")
+    assert "x[None, :n].tolist()" in str(error)
 
 
 def test_storage_changed_in_place() -> None:

@@ -19,6 +19,7 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    RuntimeLists,
     Value,
     type_name,
 )
@@ -96,7 +97,9 @@ def _tensor(g: Builder, name: str, value: Value) -> Tensor:
     if is_number(value):
         return as_tensor(g, value)
     if isinstance(value, ListValue) and value.runtime is not None:
-        return sequence(g, value.runtime).value
+        runtime = value.runtime
+        rows = runtime.rows if isinstance(runtime, RuntimeLists) else runtime
+        return sequence(g, rows).value
     if isinstance(value, ObjectValue):
         raise UnsupportedError(
             f"the output {name} is an object of the class "

@@ -447,7 +447,8 @@ def _portable(form: Form, *, whole: bool = False) -> Form:
         return TensorForm(form.dtype, shape, possible=possible, dense=form.dense)
     if isinstance(form, RuntimeForm):
         if form.columns:
-            raise UnsupportedError("a list of tuples whose length changes")
+            what = "tuples" if form.item_kind is None else "lists"
+            raise UnsupportedError(f"a list of {what} whose length changes")
         shape = None if form.shape is None else _open(form.shape)
         return replace(form, shape=shape, source=None, stacked=False)
     if isinstance(form, OptionalForm):

@@ -12,19 +12,22 @@ from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins import dicts, list_contents
 from exporter.conversion.builtins.builtin import builtin
+from exporter.conversion.builtins.list_changes import changes_list
 from exporter.conversion.builtins.list_contents import index_of
 from exporter.conversion.builtins.numbers import equal, logical_not
 from exporter.conversion.builtins.string_methods import as_bytes, as_text
 from exporter.conversion.builtins.strings import joined_text, unknown_text
 from exporter.conversion.control_flow import choices, either
-from exporter.conversion.runtime_lists import list_edits, runtime_lists
+from exporter.conversion.runtime_lists import kinds, list_edits, runtime_lists
 from exporter.conversion.values import options
 from exporter.conversion.values.objects import (
     DictValue,
+    Home,
     ListValue,
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    RuntimeLists,
     Value,
 )
 from exporter.conversion.values.tensors import TensorRef
@@ -74,9 +77,12 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
         self = self.values
     if isinstance(self, ListValue):
         if self.runtime is not None:
-            return runtime_lists.get(interpreter, self.runtime, key)
+            item = runtime_lists.get(interpreter, self.runtime, key)
+            if isinstance(self.runtime, RuntimeLists):
+                item.home = Home(self, key, self.runtime)
+            return item
         if isinstance(key, SymInt):
-            if runtime_lists.kind_of(self.items, self.element_type) is None:
+            if kinds.kind_of(self.items, self.element_type) is None:
                 return _any_item(interpreter, self.items, key)
             if _is_placed(interpreter, self):
                 return either.item_at(interpreter, self.items, key)
@@ -140,14 +146,14 @@ def _index(key: Value, count: int) -> int:
     return int(key)
 
 
-@builtin("aten::_set_item", "aten::__setitem__")
+@changes_list("aten::_set_item", "aten::__setitem__")
 def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) -> Value:
     """`self[key] = value` of a list or dict."""
     self = _refined(self)
     if isinstance(self, DictValue):
         dicts.set_entry(interpreter, self, key, value)
         return self
-    if isinstance(key, SymInt) and runtime_lists.kind_of([value], None) is None:
+    if self.runtime is None and isinstance(key, SymInt) and kinds.kind_of([value], None) is None:
         return _set_any_item(interpreter, self, key, value)
     interpreter.journal.touch(self)
     if isinstance(key, SymInt) and _is_placed(interpreter, self, value):
@@ -174,7 +180,7 @@ def _set_any_item(interpreter: Interpreter, self: ListValue, key: SymInt, value:
     return self
 
 
-@builtin("aten::append")
+@changes_list("aten::append")
 def append(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
     """Add an item at the end."""
     self = _refined(self)
@@ -188,7 +194,7 @@ def append(interpreter: Interpreter, self: ListValue, item: Value) -> Value:
     return self
 
 
-@builtin("aten::extend")
+@changes_list("aten::extend")
 def extend(interpreter: Interpreter, self: ListValue, other: Value) -> Value:
     """Add all items of another list."""
     interpreter.journal.touch(self)
@@ -214,7 +220,7 @@ def add_in_place(
     return self
 
 
-@builtin("aten::mul_")
+@changes_list("aten::mul_")
 def multiply_in_place(interpreter: Interpreter, self: Value, count: Value) -> Value:
     """`list *= n`."""
     if not isinstance(self, ListValue):
@@ -242,7 +248,7 @@ def repeated(interpreter: Interpreter, self: ListValue, count: Value) -> ListVal
     return ListValue(self.items * count, self.element_type)
 
 
-@builtin("aten::insert")
+@changes_list("aten::insert")
 def insert(interpreter: Interpreter, self: ListValue, index: Value, item: Value) -> Value:
     """Put an item before an index."""
     interpreter.journal.touch(self)
@@ -254,7 +260,7 @@ def insert(interpreter: Interpreter, self: ListValue, index: Value, item: Value)
     return None
 
 
-@builtin("aten::pop")
+@changes_list("aten::pop")
 def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Value) -> Value:
     """Remove and return an item of a list, or of a dict by key."""
     interpreter.journal.touch(self)
@@ -271,7 +277,7 @@ def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Valu
     return self.items.pop(_index(index, len(self.items)))
 
 
-@builtin("aten::clear")
+@changes_list("aten::clear")
 def clear(interpreter: Interpreter, self: Value) -> Value:
     """Remove all items."""
     interpreter.journal.touch(self)
@@ -282,7 +288,7 @@ def clear(interpreter: Interpreter, self: Value) -> Value:
     return None
 
 
-@builtin("aten::reverse")
+@changes_list("aten::reverse")
 def reverse(interpreter: Interpreter, self: ListValue) -> Value:
     """Reverse in place."""
     interpreter.journal.touch(self)

@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from exporter.conversion.builtins import dicts, numbers, string_methods
 from exporter.conversion.builtins.builtin import builtin
+from exporter.conversion.builtins.list_changes import changes_list
 from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.runtime_lists.list_edits import picked
 from exporter.conversion.runtime_lists.runtime_lists import convert, get, length, sequence, stacked
@@ -171,7 +172,7 @@ def equal(interpreter: Interpreter, a: ListValue, b: ListValue) -> Value:
 # ---------------------------------------------------------------- order
 
 
-@builtin("aten::sort")
+@changes_list("aten::sort")
 def sort(
     interpreter: Interpreter, self: Value, reverse: Value = False, *rest: Value, **kw: Value
 ) -> Value:

@@ -19,8 +19,16 @@ from exporter.conversion.calls.writes import stored_as, write
 from exporter.conversion.control_flow import choices
 from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.control_flow.facts import rank_of, size_of
+from exporter.conversion.runtime_lists import runtime_lists
 from exporter.conversion.values import options
-from exporter.conversion.values.objects import Device, ListValue, OptionalValue, RuntimeList, Value
+from exporter.conversion.values.objects import (
+    Device,
+    ListValue,
+    OptionalValue,
+    RuntimeList,
+    RuntimeLists,
+    Value,
+)
 from exporter.conversion.values.tensors import CONTIGUOUS, TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
@@ -317,13 +325,27 @@ def tensor_of(
         if wanted is None or wanted == tensor.dtype:
             return data
         return TensorRef.fresh(g.cast(tensor, wanted))
-    if isinstance(data, ListValue) and data.runtime is not None:
-        if data.runtime.kind == "tensor":
+    runtime = _runtime(interpreter, data) if isinstance(data, ListValue) else None
+    if runtime is not None:
+        if runtime.kind == "tensor":
             raise UnsupportedError("torch.tensor of a list of tensors of run-time length")
-        found = data.runtime.value
-        natural = ir.DataType.FLOAT if data.runtime.kind == "float" else found.dtype
+        if isinstance(runtime, RuntimeLists):
+            rows = ListValue.holding(runtime.rows)
+            found = interpreter.call("aten::stack", [rows, 0], {}).read(g)
+        else:
+            found = runtime.value
+        natural = ir.DataType.FLOAT if found.dtype == ir.DataType.DOUBLE else found.dtype
         return TensorRef.fresh(g.cast(found, wanted or natural))
     return TensorRef.fresh(_from_data(interpreter, data, wanted))
+
+
+def _runtime(interpreter: Interpreter, data: ListValue) -> RuntimeList | None:
+    """A list of run-time length, or one of such lists; None if all lengths are known."""
+    if data.runtime is not None:
+        return data.runtime
+    if any(isinstance(item, ListValue) and item.runtime is not None for item in data.items):
+        return runtime_lists.convert(interpreter, data)
+    return None
 
 
 def _nested(interpreter: Interpreter, data: Value) -> tuple[tuple[int, ...], list[Value]]:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.calls.operators import item
-from exporter.conversion.values.objects import ListValue, RuntimeList, Value
+from exporter.conversion.values.objects import (
+    ListValue,
+    RuntimeList,
+    RuntimeLists,
+    TensorRows,
+    Value,
+)
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.values import Tensor
@@ -32,12 +38,15 @@ def tolist(interpreter: Interpreter, self: TensorRef, declared: Type | None) -> 
         count = tensor.static_shape[0]
         rows = [interpreter.call("aten::select", [self, 0, i], {}) for i in range(count)]
         return ListValue([tolist(interpreter, row, element) for row in rows], element)
-    if len(shape) > 1:
+    if len(shape) > 2:
         raise UnsupportedError(
             f"tolist() of a tensor of {len(shape)} dims whose sizes are only known at run time: "
-            "ONNX has no lists of lists; index the tensor instead"
+            "ONNX has no lists of lists of lists; index the tensor instead"
         )
-    return ListValue.holding(_numbers(interpreter, tensor), element)
+    found = _numbers(interpreter, tensor)
+    if len(shape) == 2:
+        found = RuntimeLists(TensorRows(TensorRef.fresh(found.value), 0, found.value), found.kind)
+    return ListValue.holding(found, element)
 
 
 def _known(value: object, declared: Type | None) -> Value:

@@ -352,7 +352,7 @@ def _state_left(
                 raise UnsupportedError(OTHER_STORAGE)
             interpreter.journal.touch(handle)
             handle.restore(at_end.snapshot())
-        side.effects.tie_cells(interpreter.journal)
+        side.effects.tie(interpreter.journal)
         with interpreter.g.inside(side.scope):
             before = state_of(interpreter, mutable)
             form = _form_if(interpreter, before, condition, side)

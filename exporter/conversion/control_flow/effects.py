@@ -152,12 +152,6 @@ class Effects:
 
     def tie(self, journal: Journal) -> None:
         """Put back, after the block was undone, what may share memory or is lost."""
-        self.tie_cells(journal)
-        for container, loss in self.lost.items():
-            journal.lose(container, loss)
-
-    def tie_cells(self, journal: Journal) -> None:
-        """Put back which cells may share memory or are lost."""
         for cell, twin in self.twins:
             if twin not in cell.twins:
                 cell.pair(twin, journal)
@@ -165,3 +159,5 @@ class Effects:
             if cell.poison is None:
                 journal.touch(cell)
                 cell.poison = loss
+        for container, loss in self.lost.items():
+            journal.lose(container, loss)

@@ -28,6 +28,7 @@ from exporter.conversion.values.objects import (
     ObjectValue,
     OptionalValue,
     RuntimeList,
+    RuntimeLists,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -157,7 +158,8 @@ class RuntimeForm:
 
     `stacked` tensors, all of the shape, are the rows of one tensor; others are in a Sequence.
     Of tuples, `columns` has the form of what each place in them holds, and `names` the type and
-    the fields of named ones.
+    the fields of named ones; of lists, the form of the tensors that stand for them, and
+    `item_kind` what numbers they hold.
     """
 
     kind: str
@@ -169,6 +171,7 @@ class RuntimeForm:
     stacked: bool = False
     columns: tuple[RuntimeForm, ...] = ()
     names: tuple[str | None, tuple[str, ...]] = (None, ())
+    item_kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -291,12 +294,13 @@ def _runtime_form(runtime: RuntimeList, source: ListValue) -> RuntimeForm:
     element = source.element_type
     if isinstance(runtime, RuntimeTuples):
         return RuntimeForm(
-            "tuple",
+            runtime.kind,
             None,
             element_type=element,
             source=source,
             columns=tuple(_runtime_form(c, ListValue.holding(c)) for c in runtime.columns),
             names=(runtime.type_name, runtime.fields),
+            item_kind=runtime.item_kind if isinstance(runtime, RuntimeLists) else None,
         )
     dtype = runtime.value.dtype if runtime.kind == "tensor" else None
     stacked = isinstance(runtime, TensorRows) and runtime.ends is None

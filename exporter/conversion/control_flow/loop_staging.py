@@ -459,6 +459,9 @@ class StagedLoop:
             put_state(interpreter, mutable, held[mutable])
         longer: list[tuple[RuntimeList, ListValue]] = []
         for grown, items in zip(plan.growing, found.scans, strict=True):
+            if not items:
+                # It was extended by an empty list.
+                continue
             scans = [next(outputs) for _ in items]
             interpreter.journal.touch(grown)
             before = ListValue(list(grown.items))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from exporter.conversion.builtins import numbers
 from exporter.conversion.control_flow.forms import NumberForm, TensorForm, form_of
 from exporter.conversion.control_flow.joining import widen
-from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.runtime_lists import kinds, runtime_lists
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
     ListValue,
@@ -81,8 +81,8 @@ def _item_form(interpreter: Interpreter, item: Value, outer: Scope) -> TensorFor
             raise NotAppendOnlyError("a list that grows by items of a varying shape")
         return TensorForm(form.dtype, form.shape)
     if is_number(item) and not numbers.is_complex(item):
-        kinds = {bool: "bool", int: "int", float: "float"}
-        kind = form.kind if isinstance(form, NumberForm) else kinds[type(item)]
+        names = {bool: "bool", int: "int", float: "float"}
+        kind = form.kind if isinstance(form, NumberForm) else names[type(item)]
         return NumberForm(kind)
     raise NotAppendOnlyError("a list that grows by something other than tensors or numbers")
 
@@ -103,7 +103,7 @@ def finished(interpreter: Interpreter, before: ListValue, scans: Sequence[Tensor
     kind = before.runtime.kind if before.runtime is not None else None
     if kind is None:
         sample: Value = first_item
-        known = runtime_lists.kind_of([] if sample is None else [sample], before.element_type)
+        known = kinds.kind_of([] if sample is None else [sample], before.element_type)
         kind = known or "tensor"
     if kind != "tensor":
         return RuntimeList(kind, rows)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.calls.writes import retyped
-from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
+from exporter.conversion.runtime_lists import kinds, nested_lists, runtime_lists, tuple_lists
 from exporter.conversion.runtime_lists.runtime_lists import (
     common_shape,
     convert,
@@ -28,6 +28,7 @@ from exporter.conversion.runtime_lists.tuple_lists import by_column, with_item
 from exporter.conversion.values.objects import (
     ListValue,
     RuntimeList,
+    RuntimeLists,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -146,7 +147,7 @@ def repeat(interpreter: Interpreter, self: ListValue, count: Dim) -> RuntimeList
     """`self * count`."""
     g = interpreter.g
     times = g.reshape(g.Max(g.constant(count, _INT64), 0), [1])
-    rows = self.runtime is None and runtime_lists.kind_of(self.items, None) == "tensor"
+    rows = self.runtime is None and kinds.kind_of(self.items, None) == "tensor"
     one = (_of_one_shape(interpreter, [self]) if rows else None) or convert(interpreter, self)
     if isinstance(one, RuntimeTuples):
         return by_column(one, lambda c: repeat(interpreter, ListValue.holding(c), count))
@@ -188,7 +189,7 @@ def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Valu
     """The item at an index and the list without it."""
     if isinstance(self, RuntimeTuples):
         parts = [taken(interpreter, column, index) for column in self.columns]
-        item = tuple_lists.rejoined(self, [part for part, _ in parts])
+        item = tuple_lists.rejoined(interpreter, self, [part for part, _ in parts])
         return item, self.with_columns([left for _, left in parts])
     g = interpreter.g
     if self.kind != "tensor" or isinstance(self, TensorRows):
@@ -216,7 +217,7 @@ def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Valu
 def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeList:
     """With an item at the end."""
     if isinstance(self, RuntimeTuples):
-        return with_item(self, item, partial(append, interpreter))
+        return with_item(interpreter, self, item, partial(append, interpreter))
     g = interpreter.g
     if self.kind != "tensor":
         return RuntimeList(
@@ -228,7 +229,9 @@ def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeL
 def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
     """With an item before an index; what is out of range is the start or the end."""
     if isinstance(self, RuntimeTuples):
-        return with_item(self, item, lambda c, part: insert(interpreter, c, index, part))
+        return with_item(
+            interpreter, self, item, lambda c, part: insert(interpreter, c, index, part)
+        )
     g = interpreter.g
     if self.kind != "tensor":
         before = slice_of(interpreter, self, None, index, 1).value
@@ -257,7 +260,9 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
 def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:
     """With another item at an index."""
     if isinstance(self, RuntimeTuples):
-        return with_item(self, item, lambda c, part: set_at(interpreter, c, index, part))
+        return with_item(
+            interpreter, self, item, lambda c, part: set_at(interpreter, c, index, part)
+        )
     g = interpreter.g
     if self.kind != "tensor":
         where = g.reshape(g.constant(index, _INT64), [1])
@@ -291,9 +296,14 @@ def concatenate(interpreter: Interpreter, parts: Sequence[ListValue]) -> Runtime
     """The items of several lists, at least one of which is of run-time length."""
     g = interpreter.g
     first = next(p.runtime for p in parts if p.runtime is not None)
+    if isinstance(first, RuntimeLists):
+        kind = first.item_kind
+        return nested_lists.joined(
+            interpreter, parts, kind, lambda rows: concatenate(interpreter, rows)
+        )
     if isinstance(first, RuntimeTuples):
         columns = [
-            concatenate(interpreter, [tuple_lists.column(p, k, None) for p in parts])
+            concatenate(interpreter, [tuple_lists.column(interpreter, p, k, None) for p in parts])
             for k in range(len(first.columns))
         ]
         return first.with_columns(columns)

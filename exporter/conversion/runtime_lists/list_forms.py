@@ -27,17 +27,19 @@ from exporter.conversion.control_flow.forms import (
     OptionalForm,
     Plain,
     RuntimeForm,
+    TensorForm,
     TupleForm,
     described,
     number_kind,
     tensor_form,
 )
 from exporter.conversion.control_flow.visible import OpenShape
-from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
+from exporter.conversion.runtime_lists import kinds, nested_lists, runtime_lists, tuple_lists
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
     ListValue,
     RuntimeList,
+    RuntimeLists,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -59,16 +61,16 @@ __all__ = ["met", "output_types", "rebuilt", "tensors_of", "unstacked"]
 
 def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
     """The form of a list that has one of two forms."""
+    number = _of_lists(a) or _of_lists(b)
+    if number is not None:
+        return _lists_met(a, b, number)
     tuples = _of_tuples(a) or _of_tuples(b)
     if tuples is not None:
         return _tuples_met(a, b, tuples)
     element = a.element_type or b.element_type
-    kinds = {k for k in (_kind(a), _kind(b)) if k is not None}
-    if len(kinds) != 1 or not kinds <= {"tensor", "int", "float", "bool"}:
-        raise UnsupportedError(
-            f"a list of {_items(a, b)} whose length depends on the data; "
-            "ONNX has only lists of numbers, and of tensors of one dtype"
-        )
+    held = {k for k in (_kind(a), _kind(b)) if k is not None}
+    if len(held) != 1 or not held <= kinds.TYPES.keys():
+        raise _no_counterpart(a, b)
     dtypes = {d for f in (a, b) for d in _dtypes(f)}
     if len(dtypes) > 1:
         raise UnsupportedError("a list of run-time length with tensors of several dtypes")
@@ -78,7 +80,7 @@ def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
         shape = runtime_lists.common_shape(shape, other)
     stacked = shape is not None and None not in shape and _stacked(a) and _stacked(b)
     return RuntimeForm(
-        kinds.pop(),
+        held.pop(),
         dtypes.pop() if dtypes else None,
         shape,
         element,
@@ -98,7 +100,7 @@ class _Tuples:
 def _of_tuples(form: ListForm | RuntimeForm) -> _Tuples | None:
     """The tuples that a list holds, or is declared to hold; None if that is something else."""
     if isinstance(form, RuntimeForm):
-        return _Tuples(len(form.columns), form.names) if form.kind == "tuple" else None
+        return _Tuples(len(form.columns), form.names) if form.columns else None
     if form.items:
         first = form.items[0]
         if not isinstance(first, TupleForm) or not first.items:
@@ -110,16 +112,65 @@ def _of_tuples(form: ListForm | RuntimeForm) -> _Tuples | None:
     return _Tuples(len(element.elements), (None, ()))
 
 
+def _of_lists(form: ListForm | RuntimeForm) -> str | None:
+    """The numbers in the lists that a list holds, or is declared to; None if it holds no such."""
+    if isinstance(form, RuntimeForm):
+        return form.item_kind
+    if not all(isinstance(item, (ListForm, RuntimeForm)) for item in form.items):
+        return None
+    held = [_kind(item) for item in form.items if isinstance(item, (ListForm, RuntimeForm))]
+    return nested_lists.kind_of_lists(held, form.element_type)
+
+
+def _lists_met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, number: str) -> RuntimeForm:
+    """The form of a list of lists of numbers: that of the tensors which stand for them."""
+    rows = [_rows(form, number) for form in (a, b)]
+    if rows[0] is None or rows[1] is None:
+        raise _no_counterpart(a, b)
+    return RuntimeForm(
+        "list",
+        None,
+        element_type=a.element_type or b.element_type,
+        columns=(met(rows[0], rows[1]),),
+        item_kind=number,
+    )
+
+
+def _rows(form: ListForm | RuntimeForm, number: str) -> ListForm | RuntimeForm | None:
+    """The tensors for the lists in a list; None if it holds others."""
+    if isinstance(form, RuntimeForm):
+        return form.columns[0] if form.item_kind == number else None
+    if form.items and _of_lists(form) != number:
+        return None
+    dtype = kinds.DTYPES[number]
+    shapes = [(len(i.items) if isinstance(i, ListForm) else None,) for i in form.items]
+    tensors = tuple(TensorForm(dtype, shape) for shape in shapes)
+    return ListForm(tensors, kinds.TYPES["tensor"], shared=_may_be_one(form.items))
+
+
+def _may_be_one(items: Sequence[Form]) -> bool:
+    """Whether two of several lists may be the same one."""
+    sources = [getattr(item, "source", None) for item in items]
+    if len(items) > 1 and None in sources:
+        return True
+    families = [{source, *source.kin} for source in sources if source is not None]
+    return sum(map(len, families)) > len(set().union(*families))
+
+
+def _no_counterpart(*forms: ListForm | RuntimeForm) -> UnsupportedError:
+    return UnsupportedError(
+        f"a list of {_items(*forms)} whose length depends on the data; "
+        "ONNX has only lists of numbers, and of tensors of one dtype"
+    )
+
+
 def _tuples_met(
     a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, tuples: _Tuples
 ) -> RuntimeForm:
     """The form of a list of tuples: its columns meet one by one."""
     columns = [_columns(form, tuples.count) for form in (a, b)]
     if columns[0] is None or columns[1] is None:
-        raise UnsupportedError(
-            f"a list of {_items(a, b)} whose length depends on the data; "
-            "ONNX has only lists of numbers, and of tensors of one dtype"
-        )
+        raise _no_counterpart(a, b)
     named = next((t.names for t in map(_of_tuples, (a, b)) if t and t.names[0]), tuples.names)
     return RuntimeForm(
         "tuple",
@@ -149,8 +200,7 @@ def _columns(form: ListForm | RuntimeForm, count: int) -> Sequence[ListForm | Ru
 def unstacked(form: Form) -> Form:
     """The form with Sequences for rows, also in containers."""
     if isinstance(form, RuntimeForm):
-        columns = tuple(replace(c, stacked=False) for c in form.columns)
-        return replace(form, stacked=False, columns=columns)
+        return _unstacked_list(form)
     if isinstance(form, OptionalForm):
         return OptionalForm(unstacked(form.inner))
     if isinstance(form, ChoiceForm):
@@ -158,6 +208,10 @@ def unstacked(form: Form) -> Form:
     if isinstance(form, (TupleForm, ListForm, DictForm, ObjectForm)):
         return replace(form, items=tuple(map(unstacked, form.items)))
     return form
+
+
+def _unstacked_list(form: RuntimeForm) -> RuntimeForm:
+    return replace(form, stacked=False, columns=tuple(map(_unstacked_list, form.columns)))
 
 
 def _stacked(form: ListForm | RuntimeForm) -> bool:
@@ -176,7 +230,7 @@ def _kind(form: ListForm | RuntimeForm) -> str | None:
         return form.kind
     found = {"tensor" if _is_tensor(i) else number_kind(i) for i in form.items}
     if not found:
-        return runtime_lists.kind_of([], form.element_type)
+        return kinds.kind_of([], form.element_type)
     return found.pop() if len(found) == 1 else "mixed"
 
 
@@ -215,7 +269,7 @@ def _dtypes(form: ListForm | RuntimeForm) -> list[ir.DataType]:
 
 def output_types(form: RuntimeForm) -> Iterator[OutputType]:
     """The types of the ONNX values that stand for a list: one, or one for each place of tuples."""
-    if form.kind == "tuple":
+    if form.columns:
         for column in form.columns:
             yield from output_types(column)
     else:
@@ -224,7 +278,7 @@ def output_types(form: RuntimeForm) -> Iterator[OutputType]:
 
 def _output_type(form: RuntimeForm) -> OutputType:
     if form.kind != "tensor":
-        return OutputType(runtime_lists.DTYPES[form.kind], (None,))
+        return OutputType(kinds.DTYPES[form.kind], (None,))
     if form.stacked:
         return OutputType(_dtype(form), (None, *(form.shape or ())))
     return OutputType(_dtype(form), None, is_sequence=True)
@@ -236,13 +290,13 @@ def _dtype(form: RuntimeForm) -> ir.DataType:
 
 def tensors_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Iterator[Tensor]:
     """The ONNX values that stand for a list; empty ones where nobody reads it."""
-    if form.kind != "tuple":
+    if not form.columns:
         yield _tensor_of(interpreter, value, form)
         return
     for k, column in enumerate(form.columns):
         held = value
         if value is not UNINITIALIZED:
-            held = tuple_lists.column(value, k, column.element_type)
+            held = tuple_lists.column(interpreter, value, k, column.element_type, form.item_kind)
         yield from tensors_of(interpreter, held, column)
 
 
@@ -250,7 +304,7 @@ def _tensor_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Ten
     g = interpreter.g
     if value is UNINITIALIZED or (value.runtime is None and not value.items):
         if form.kind != "tensor":
-            return g.constant(np.zeros((0,), runtime_lists.DTYPES[form.kind].numpy()))
+            return g.constant(np.zeros((0,), kinds.DTYPES[form.kind].numpy()))
         if not form.stacked:
             return runtime_lists.empty(interpreter, _dtype(form)).value
         shape = [0, *(0 if d is None else d for d in form.shape or ())]
@@ -269,7 +323,9 @@ def rebuilt(form: RuntimeForm, tensors: Iterator[Tensor]) -> ListValue:
 
 
 def _rebuilt(form: RuntimeForm, tensors: Iterator[Tensor]) -> RuntimeList:
-    if form.kind == "tuple":
+    if form.item_kind is not None:
+        return RuntimeLists(_rebuilt(form.columns[0], tensors), form.item_kind)
+    if form.columns:
         return RuntimeTuples([_rebuilt(column, tensors) for column in form.columns], *form.names)
     tensor = next(tensors)
     if form.stacked:

@@ -1,10 +1,10 @@
 """Lists whose length is only known at run time: how they are held, made and read.
 
 A list of numbers is a 1-D tensor. A list of tensors is a set of views of one tensor where it has
-come from one (`TensorRows`), else an ONNX Sequence. Sequences hold one dtype; lists of lists or
-objects of run-time length do not exist in ONNX. Next door: `tuple_lists` has lists of tuples,
-`list_edits` changes lists, `list_contents` asks for items by value, `joined_lists` makes one tensor
-of all.
+come from one (`TensorRows`), else an ONNX Sequence. Sequences hold one dtype; lists of objects of
+run-time length do not exist in ONNX. Next door: `tuple_lists` has lists of tuples, `nested_lists`
+lists of lists, `list_edits` changes lists, `list_contents` asks for items by value, `joined_lists`
+makes one tensor of all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion.runtime_lists import tuple_lists
+from exporter.conversion.runtime_lists import nested_lists, tuple_lists
+from exporter.conversion.runtime_lists.kinds import DTYPES, kind_of
 from exporter.conversion.values.objects import (
     ListValue,
     NamedTuple,
@@ -28,49 +29,32 @@ from exporter.conversion.values.tensors import Cell, TensorRef, View
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.sequences import built
 from exporter.onnx_graph.shapes import PartialShape
-from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
+from exporter.onnx_graph.symbolic import Dim, is_ge
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor, is_number
-from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, TupleType, Type
+from exporter.torchscript.types import TensorType, TupleType
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "DTYPES", "common_shape", "convert", "descend", "element", "empty", "family", "frozen", "get",
-    "in_rows", "kind_of", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence",
+    "common_shape", "convert", "descend", "element", "empty", "family", "frozen", "get",
+    "in_rows", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence",
     "stacked",
     "tie_to_sources",
 ]  # fmt: skip
-
-DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
-_KINDS: dict[type, str] = {
-    TensorType: "tensor",
-    IntType: "int",
-    FloatType: "float",
-    BoolType: "bool",
-}
-
-
-def kind_of(items: Sequence[Value], element: Type | None) -> str | None:
-    """The kind of run-time list that can hold these items; None if there is none, or no telling."""
-    for item in items:
-        if isinstance(item, TensorRef):
-            return "tensor"
-        if isinstance(item, (bool, SymBool)):
-            return "bool"
-        if isinstance(item, (int, SymInt)):
-            return "int"
-        if isinstance(item, (float, SymFloat)):
-            return "float"
-        return None
-    return _KINDS.get(type(element))
 
 
 def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None) -> RuntimeList:
     """A list as a run-time list."""
     if values.runtime is not None:
         return values.runtime
+    number = nested_lists.item_kind(values)
+    if number is not None:
+        rows = empty(interpreter, DTYPES[number])
+        if values.items:
+            rows = convert(interpreter, nested_lists.rows_of(interpreter, values, number))
+        return nested_lists.held_as(values, rows, number)
     tuples = _tuples(interpreter, values)
     if tuples is not None:
         return tuples
@@ -105,7 +89,8 @@ def _tuples(interpreter: Interpreter, values: ListValue) -> RuntimeTuples | None
         return None
     types = tuple_lists.column_types(element, count)
     columns = [
-        convert(interpreter, tuple_lists.column(values, k, type_)) for k, type_ in enumerate(types)
+        convert(interpreter, tuple_lists.column(interpreter, values, k, type_))
+        for k, type_ in enumerate(types)
     ]
     if isinstance(first, NamedTuple):
         return RuntimeTuples(columns, first.type_name, list(first.fields))
@@ -122,7 +107,9 @@ def made(
 
 
 def descend(interpreter: Interpreter, self: RuntimeList, before: ListValue) -> None:
-    """Tie a list that has grown out of another to what that one holds."""
+    """Tie a list that has grown out of another to what that one holds; numbers share no memory."""
+    if self.kind != "tensor":
+        return
     tie_to_sources(interpreter, self, before.items if before.runtime is None else [before.runtime])
 
 
@@ -266,7 +253,8 @@ def length(g: Builder, self: RuntimeList) -> Dim:
 def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     """The item at an index, negative from the end."""
     if isinstance(self, RuntimeTuples):
-        return tuple_lists.rejoined(self, [get(interpreter, c, index) for c in self.columns])
+        parts = [get(interpreter, c, index) for c in self.columns]
+        return tuple_lists.rejoined(interpreter, self, parts)
     g = interpreter.g
     if self.kind != "tensor":
         found = g.Gather(self.value, index)

@@ -72,8 +72,8 @@ def _holders(value: Value) -> Iterator[_Holder]:
         yield value
     elif isinstance(value, ListValue) and value.growing is not None:
         return
-    elif isinstance(value, ListValue) and value.runtime is not None:
-        yield from value.runtime.columns_of_tensors()
+    elif isinstance(value, ListValue) and value.stored is not None:
+        yield from value.stored.columns_of_tensors()
     elif isinstance(value, OptionalValue):
         yield from _holders(value.value)
     elif isinstance(value, ChoiceValue):

@@ -33,12 +33,14 @@ __all__ = [
     "DictValue",
     "EnumMember",
     "FunctionValue",
+    "Home",
     "ListValue",
     "NamedTuple",
     "NotAppendOnlyError",
     "ObjectValue",
     "OptionalValue",
     "RuntimeList",
+    "RuntimeLists",
     "RuntimeTuples",
     "TensorRows",
     "Value",
@@ -74,9 +76,11 @@ class ListValue(Container):
 
     While `growing` is a list, this one stands in the body of a loop that only appends to it: what
     it held before is out of reach, and `growing` has what was appended in this trip.
+
+    `home` says of which list it is an item, where that is of run-time length.
     """
 
-    __slots__ = ("_items", "_runtime", "element_type", "growing")
+    __slots__ = ("_items", "_runtime", "element_type", "growing", "home")
 
     def __init__(self, items: list[Value], element_type: Type | None = None) -> None:
         super().__init__()
@@ -84,6 +88,7 @@ class ListValue(Container):
         self.element_type = element_type
         self._runtime: RuntimeList | None = None
         self.growing: list[Value] | None = None
+        self.home: Home | None = None
 
     @staticmethod
     def holding(runtime: RuntimeList, element_type: Type | None = None) -> ListValue:
@@ -112,6 +117,9 @@ class ListValue(Container):
         if self.growing is not None:
             raise NotAppendOnlyError("a list that grows in a loop is read in it", self)
         self.require()
+        if self._runtime is not None:
+            for member in self._runtime.members():
+                member.require()
         return self._runtime
 
     @runtime.setter
@@ -119,6 +127,11 @@ class ListValue(Container):
         if self.growing is not None:
             raise NotAppendOnlyError("a list that grows in a loop is replaced in it", self)
         self._runtime = runtime
+
+    @property
+    def stored(self) -> RuntimeList | None:
+        """`runtime`, also where it can't be told any more what the lists in it hold."""
+        return self._runtime
 
     def contents(self) -> Any:
         """Items, run-time contents, and what was appended in a trip."""
@@ -132,6 +145,15 @@ class ListValue(Container):
 
     def __repr__(self) -> str:
         return f"list({self._runtime or self._items})"
+
+
+@dataclass(frozen=True, eq=False)
+class Home:
+    """Where an item of a list was, and what that list held then."""
+
+    owner: ListValue
+    index: Value
+    contents: RuntimeLists
 
 
 class RuntimeList:
@@ -164,6 +186,10 @@ class RuntimeList:
         """The lists of tensors that it consists of."""
         if self.kind == "tensor":
             yield self
+
+    def members(self) -> Iterator[ListValue]:
+        """What stands for the lists in it."""
+        yield from ()
 
     def __repr__(self) -> str:
         return f"{self.kind}s of run-time length"
@@ -216,6 +242,49 @@ class RuntimeTuples(RuntimeList):
         """The lists of tensors that it consists of."""
         for column in self.columns:
             yield from column.columns_of_tensors()
+
+    def members(self) -> Iterator[ListValue]:
+        """What stands for the lists in it."""
+        for column in self.columns:
+            yield from column.members()
+
+
+class RuntimeLists(RuntimeTuples):
+    """Lists of numbers ("int", "float", "bool") of run-time number: one column of 1-D tensors.
+
+    `member` stands for any of them: it is kin of all that were put in or taken out.
+    """
+
+    def __init__(self, rows: RuntimeList, item_kind: str, member: ListValue | None = None) -> None:
+        super().__init__([rows])
+        self.kind = "list"
+        self.item_kind = item_kind
+        self.member = ListValue([]) if member is None else member
+
+    def with_columns(self, columns: Sequence[RuntimeList]) -> RuntimeLists:
+        """Some of these lists, or more of them."""
+        return RuntimeLists(columns[0], self.item_kind, self.member)
+
+    @property
+    def rows(self) -> RuntimeList:
+        """The tensors."""
+        return self.columns[0]
+
+    @property
+    def value(self) -> Tensor:
+        """There is no such tensor."""
+        raise UnsupportedError(
+            "a list of lists whose length is only known at run time, where ONNX has only lists of "
+            "tensors and numbers"
+        )
+
+    def columns_of_tensors(self) -> Iterator[RuntimeList]:
+        """None: its tensors are no tensors of the program."""
+        yield from ()
+
+    def members(self) -> Iterator[ListValue]:
+        """What stands for the lists in it."""
+        yield self.member
 
 
 class DictValue(Container):

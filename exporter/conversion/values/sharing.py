@@ -58,7 +58,9 @@ def _items(value: Value) -> Sequence[Value]:
     if isinstance(value, tuple):
         return value
     if isinstance(value, ListValue):
-        return () if value.growing is not None or value.runtime is not None else value.items
+        if value.growing is not None:
+            return ()
+        return value.items if value.stored is None else list(value.stored.members())
     if isinstance(value, DictValue):
         return list(value.items.values())
     if isinstance(value, ChoiceValue):

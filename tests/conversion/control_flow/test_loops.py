@@ -299,6 +299,21 @@ def test_lists_that_grow() -> None:
     check_loop(program, (X, 3), (X, 1), (X, 5))
 
 
+def test_lists_of_numbers_that_grow_from_some() -> None:
+    """Known numbers and those of run time stand in the lists before the loop."""
+
+    def program(x, n: int):
+        path = [7, n]
+        scores = [0.5, float(x[0])]
+        for i in range(n):
+            path.append(i * i)
+            scores.append(float(x[i]))
+        path.reverse()
+        return torch.tensor(path), torch.tensor(scores)
+
+    check_loop(program, (FLAT, 3), (FLAT, 0), (FLAT, 1))
+
+
 def test_lists_that_grow_by_several() -> None:
     def program(x, n: int):
         out: list[torch.Tensor] = [x]

@@ -97,7 +97,7 @@ def test_writes_to_what_it_holds() -> None:
     refuses(crossed, X, True, match="may share memory")
 
 
-def test_as_a_result_or_with_lists_in_them_they_are_refused() -> None:
+def test_as_a_result_or_with_lists_of_tensors_in_them_they_are_refused() -> None:
     def returned(x, c: bool):
         pairs = [(x, 1)]
         if c:
@@ -105,9 +105,9 @@ def test_as_a_result_or_with_lists_in_them_they_are_refused() -> None:
         return pairs
 
     def with_lists(x, c: bool):
-        pairs = [(x, [1])]
+        pairs = [(x, [x])]
         if c:
-            pairs.append((x, [2]))
+            pairs.append((x, [x]))
         return pairs[-1][1]
 
     refuses(returned, X, True, match="take its parts to lists of their own")

@@ -1,0 +1,40 @@
+"""What a list of run-time length can hold: tensors, or numbers of one kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx_ir as ir
+
+from exporter.conversion.values.objects import Value
+from exporter.conversion.values.tensors import TensorRef
+from exporter.onnx_graph.symbolic import SymInt
+from exporter.onnx_graph.values import SymBool, SymFloat
+from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
+
+__all__ = ["DTYPES", "TYPES", "kind_of"]
+
+DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
+"""The dtype of a list of numbers as a tensor."""
+TYPES: dict[str, Type] = {
+    "tensor": TensorType(),
+    "int": IntType(),
+    "float": FloatType(),
+    "bool": BoolType(),
+}
+_KINDS: dict[type, str] = {type(type_): kind for kind, type_ in TYPES.items()}
+
+
+def kind_of(items: Sequence[Value], element: Type | None) -> str | None:
+    """The kind of run-time list that can hold these items; None if there is none, or no telling."""
+    for item in items:
+        if isinstance(item, TensorRef):
+            return "tensor"
+        if isinstance(item, (bool, SymBool)):
+            return "bool"
+        if isinstance(item, (int, SymInt)):
+            return "int"
+        if isinstance(item, (float, SymFloat)):
+            return "float"
+        return None
+    return _KINDS.get(type(element))
