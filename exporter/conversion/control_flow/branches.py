@@ -36,9 +36,9 @@ from exporter.conversion.control_flow.forms import (
     form_of,
     freeze,
 )
+from exporter.conversion.control_flow.identities import grounded
 from exporter.conversion.control_flow.joining import (
     apart,
-    grounded,
     output_types,
     rebuild,
     tensors_of,

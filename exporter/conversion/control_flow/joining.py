@@ -55,6 +55,7 @@ from exporter.conversion.values.objects import (
 from exporter.conversion.values.options import picked_from, renumbered
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, SymInt
@@ -66,7 +67,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "apart",
-    "grounded",
     "output_types",
     "parts",
     "placed",
@@ -153,14 +153,19 @@ def apart(a: Form, b: Form) -> tuple[Form, Form]:
 
 
 def _choice(a: Form, b: Form, outer: Scope) -> ChoiceForm:
-    """One of the options of either; those that can travel as one are one option."""
+    """One of the options of either; those that can travel as one are one option.
+
+    Two options of one path are never one: each goes where `_place` puts its value.
+    """
     options = [_visible(option, outer) for option in _options(a)]
+    free = list(range(len(options)))
     for form in _options(b):
-        alike = [i for i, known in enumerate(options[: len(_options(a))]) if _alike(known, form)]
-        if alike:
-            options[alike[0]] = widen(options[alike[0]], form, outer)
-        else:
+        place = next((i for i in free if _alike(options[i], form)), None)
+        if place is None:
             options.append(_visible(form, outer))
+        else:
+            options[place] = widen(options[place], form, outer)
+            free.remove(place)
     if len(options) > MOST_OPTIONS:
         raise UnsupportedError(f"a value that is one of more than {MOST_OPTIONS} things")
     return ChoiceForm(tuple(options))
@@ -190,48 +195,6 @@ def _alike(a: Form, b: Form) -> bool:
         return a.type is b.type and a.keys == b.keys
     lists = (ListForm, RuntimeForm)
     return isinstance(a, lists) and isinstance(b, lists)
-
-
-def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
-    """The forms, with objects that are older than the paths as what they are.
-
-    A method called on the value afterwards changes the very object. `start` is when the paths
-    parted. An object made on one path that meets an older one of its class becomes a copy, as two
-    new ones do.
-    """
-    if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
-        left, right = grounded(_inner(a), _inner(b), start)
-        return (
-            OptionalForm(left) if isinstance(a, OptionalForm) else left,
-            OptionalForm(right) if isinstance(b, OptionalForm) else right,
-        )
-    of_a_class = isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type
-    if of_a_class and _is_older(a, start) != _is_older(b, start):
-        return a, b
-    a, b = _older_itself(a, start), _older_itself(b, start)
-    parts = (DictForm, TupleForm, ListForm, ObjectForm)
-    if isinstance(a, parts) and type(a) is type(b) and len(a.items) == len(b.items):
-        pairs = [grounded(x, y, start) for x, y in zip(a.items, b.items, strict=True)]
-        return (
-            replace(a, items=tuple(x for x, _ in pairs)),
-            replace(b, items=tuple(y for _, y in pairs)),
-        )
-    return a, b
-
-
-def _is_older(form: Form, start: int) -> bool:
-    if not isinstance(form, ObjectForm) or form.source is None:
-        return False
-    return form.source.born < start
-
-
-def _older_itself(form: Form, start: int) -> Form:
-    if _is_older(form, start):
-        assert isinstance(form, ObjectForm)
-        return Plain(form.source)
-    if isinstance(form, ChoiceForm):
-        return replace(form, options=tuple(_older_itself(o, start) for o in form.options))
-    return form
 
 
 def _inner(form: Form) -> Form:
@@ -385,6 +348,8 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
             yield from tensors_of(interpreter, value, form.inner)
     elif isinstance(form, ChoiceForm):
         yield from _parts_of_choice(interpreter, value, form)
+    elif isinstance(value, ChoiceValue):
+        yield from _of_picked(interpreter, value, form, value.left())
     elif isinstance(form, NumberForm):
         yield numbers.as_tensor(g, value, _DTYPES[form.kind])
     elif isinstance(form, TensorForm):
@@ -421,6 +386,24 @@ def _parts_of_choice(interpreter: Interpreter, value: Value, form: ChoiceForm) -
             yield from tensors_of(interpreter, held[i], option)
         else:
             yield from _placeholder(interpreter, option)
+
+
+def _of_picked(
+    interpreter: Interpreter, choice: ChoiceValue, form: Form, left: Sequence[int]
+) -> Sequence[Tensor]:
+    """The tensors of the option that the run picks of those left, where all have one form."""
+    g, (first, *others) = interpreter.g, left
+    if not others:
+        return list(tensors_of(interpreter, choice.options[first], form))
+    types = list(output_types(form))
+    sides = []
+    for name, numbered in (("then", [first]), ("else", others)):
+        with g.body(name) as scope:
+            given = _of_picked(interpreter, choice, form, numbered)
+            outputs = [branch_output(g, t, type_) for t, type_ in zip(given, types, strict=True)]
+        sides.append((scope, outputs))
+    number = renumbered(g, choice, range(len(choice.options)))
+    return emit_if(g, g.Equal(number, first), sides[0], sides[1], types)
 
 
 def _place(g: Builder, form: ChoiceForm, value: Value, taken: Sequence[int] = ()) -> int:

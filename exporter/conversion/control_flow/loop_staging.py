@@ -24,9 +24,9 @@ from exporter.conversion.control_flow.branches import precondition
 from exporter.conversion.control_flow.effects import Effects, put_state, state_of
 from exporter.conversion.control_flow.either import Outside
 from exporter.conversion.control_flow.forms import Form, form_of, open_ranks
+from exporter.conversion.control_flow.identities import grounded, settled
 from exporter.conversion.control_flow.joining import (
     apart,
-    grounded,
     output_types,
     placed,
     rebuild,
@@ -225,7 +225,9 @@ class StagedLoop:
         """The form of what is carried, from those at the start and at the end of a trip."""
         if union:
             before, after = apart(before, after)
-        form = widen(*grounded(before, after, self.ties.start), self.outer)
+        start = self.ties.start
+        after = settled(after, start, self.outer)
+        form = widen(*grounded(before, after, start), self.outer)
         return unstacked(form) if takes_sequences(self.g) else form
 
     def _tell_apart(self, before: Form, after: Form) -> None:

@@ -363,6 +363,66 @@ def test_an_absent_object() -> None:
     check(program, (1.0, 0), (1.0, 1), (1.0, 2))
 
 
+@torch.jit.script
+class Path:
+    """Steps and what they are worth."""
+
+    def __init__(self, steps: Tensor, worth: Tensor) -> None:
+        self.steps = steps
+        self.worth = worth
+
+    def along(self, step: int, worth: Tensor) -> "Path":
+        return Path(torch.cat([self.steps, torch.tensor([step])]), self.worth + worth)
+
+    def __lt__(self, other: "Path") -> bool:
+        return bool(self.worth < other.worth)
+
+
+ROWS = torch.tensor([[1.0, -2.0], [0.5, 4.0], [3.0, -1.0], [-2.0, -0.5]])
+SOME_ROWS = [(ROWS,), (ROWS[:1],), (ROWS[1:3],), (ROWS[:0],)]
+
+
+@pytest.mark.parametrize("opset", [13, 20])
+def test_a_loop_keeps_the_best_of_the_objects_that_it_makes(opset: int) -> None:
+    """In a variable, in a list and in what may be None; the kept one is made longer, too."""
+
+    def program(x: Tensor):
+        best = Path(torch.tensor([0]), torch.tensor(0.0))
+        kept = [best]
+        first: Path | None = None
+        for t in range(x.size(0)):
+            new = Path(torch.tensor([t]), x[t].sum())
+            if best < new:
+                best = new
+            left, right = kept[0].along(t, x[t][0]), kept[0].along(-t, x[t][1])
+            if left < right:
+                kept[0] = right
+            else:
+                kept[0] = left
+            if first is None or new < first:
+                first = new
+        lowest = torch.tensor(0.0) if first is None else first.worth
+        return best.steps, best.worth, kept[0].steps, kept[0].worth, lowest
+
+    check(program, *SOME_ROWS, dynamic=True, opset_version=opset)
+
+
+def test_the_best_of_a_loop_under_another_name() -> None:
+    """What is kept may be `other`: changing it and asking that one is refused."""
+
+    def program(x: Tensor):
+        best = Path(torch.tensor([0]), torch.tensor(0.0))
+        other = best
+        for t in range(x.size(0)):
+            left, right = best.along(t, x[t][0]), best.along(-t, x[t][1])
+            other = left
+            best = right if left < right else left
+        best.worth = best.worth + 100.0
+        return best.worth, other.worth
+
+    refuses(program, ROWS, match="may be another one, which was changed", unroll_trips=0)
+
+
 # ---------------------------------------------------------------- unions
 
 

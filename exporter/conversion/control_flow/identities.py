@@ -1,0 +1,100 @@
+"""Which objects stay themselves where paths of the program meet, and which become a copy.
+
+Two that are older than the branches stay what they are: a choice of the two. Of those that a trip
+of a loop has made, the run keeps one, and that is one object:
+
+    for t in range(n):
+        new = Hypothesis(t)
+        if best < new:
+            best = new
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from exporter.conversion.control_flow.forms import (
+    ChoiceForm,
+    DictForm,
+    Form,
+    ListForm,
+    ObjectForm,
+    OptionalForm,
+    Plain,
+    TupleForm,
+)
+from exporter.conversion.control_flow.joining import widen
+from exporter.onnx_graph.scope import Scope
+
+__all__ = ["grounded", "settled"]
+
+_Parts = (DictForm, TupleForm, ListForm, ObjectForm)
+
+
+def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
+    """The forms, with objects that are older than the paths as what they are.
+
+    A method called on the value afterwards changes the very object. `start` is when the paths
+    parted. An object made on one path that meets an older one of its class becomes a copy, as two
+    new ones do.
+    """
+    if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
+        left, right = grounded(_inner(a), _inner(b), start)
+        return (
+            OptionalForm(left) if isinstance(a, OptionalForm) else left,
+            OptionalForm(right) if isinstance(b, OptionalForm) else right,
+        )
+    of_a_class = isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type
+    if of_a_class and _is_older(a, start) != _is_older(b, start):
+        return a, b
+    a, b = _older_itself(a, start), _older_itself(b, start)
+    if isinstance(a, _Parts) and type(a) is type(b) and len(a.items) == len(b.items):
+        pairs = [grounded(x, y, start) for x, y in zip(a.items, b.items, strict=True)]
+        return (
+            replace(a, items=tuple(x for x, _ in pairs)),
+            replace(b, items=tuple(y for _, y in pairs)),
+        )
+    return a, b
+
+
+def _is_older(form: Form, start: int) -> bool:
+    if not isinstance(form, ObjectForm) or form.source is None:
+        return False
+    return form.source.born < start
+
+
+def _older_itself(form: Form, start: int) -> Form:
+    if _is_older(form, start):
+        assert isinstance(form, ObjectForm)
+        return Plain(form.source)
+    if isinstance(form, ChoiceForm):
+        return replace(form, options=tuple(_older_itself(o, start) for o in form.options))
+    return form
+
+
+def settled(form: Form, start: int, outer: Scope) -> Form:
+    """What a trip leaves of objects of one class that it made, and of which the run picks one.
+
+    They are as good as one: the next trip, or what is behind the loop, knows none of them by
+    another name, or as its kin (`sharing`). Else each trip would add an option.
+    """
+    if isinstance(form, OptionalForm):
+        return OptionalForm(settled(form.inner, start, outer))
+    if isinstance(form, _Parts):
+        return replace(form, items=tuple(settled(item, start, outer) for item in form.items))
+    if not isinstance(form, ChoiceForm):
+        return form
+    options = [option for option in form.options if isinstance(option, ObjectForm)]
+    alike = {(option.type, option.keys) for option in options}
+    if len(options) < len(form.options) or len(alike) > 1:
+        return form
+    if any(_is_older(option, start) for option in options):
+        return form
+    one: Form = options[0]
+    for option in options[1:]:
+        one = widen(one, option, outer)
+    return one
+
+
+def _inner(form: Form) -> Form:
+    return form.inner if isinstance(form, OptionalForm) else form
