@@ -323,7 +323,8 @@ class Interpreter:
         if isinstance(key, (SymInt, SymScalar, ChoiceValue, RunTimeText)):
             raise UnsupportedError(
                 "a dict key that is only known at run time; ONNX has no dicts, so which keys "
-                "there are must be known when the model is made"
+                "there are must be known when the model is made",
+                ("try  enter all keys first, and ask `key in d` before one is set",),
             )
         return key
 

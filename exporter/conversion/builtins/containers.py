@@ -7,7 +7,7 @@ operators or operators on 1-D tensors (`runtime_lists`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins import dicts, list_contents
@@ -171,13 +171,31 @@ def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) ->
 def _set_any_item(interpreter: Interpreter, self: ListValue, key: SymInt, value: Value) -> Value:
     """`self[key] = value` of a list that is no run-time list."""
 
-    def set_at(index: Value) -> Sequence[Value]:
-        interpreter.journal.touch(self)
+    def set_at(index: int) -> None:
         self.items[index] = value
-        return []
 
-    choices.each_way(interpreter, options.item_at(interpreter, key, range(len(self.items))), set_at)
+    position = options.item_at(interpreter, key, range(len(self.items)))
+    _with_each(interpreter, self, position, set_at)
     return self
+
+
+def _needs_each_way(self: ListValue, index: Value) -> bool:
+    """Whether an index is of the run, and the items are nothing that a run-time list can hold."""
+    if not isinstance(index, SymInt) or self.growing is not None:
+        return False
+    return bool(self.items) and not runtime_lists.is_convertible(self)
+
+
+def _with_each(
+    interpreter: Interpreter, self: ListValue, position: Value, change: Callable[[int], Value]
+) -> Value:
+    """Change a list at the place that the run picks; what the change gives."""
+
+    def run(index: Value) -> Sequence[Value]:
+        interpreter.journal.touch(self)
+        return [change(index)]
+
+    return choices.each_way(interpreter, position, run)[0]
 
 
 @changes_list("aten::append")
@@ -251,6 +269,10 @@ def repeated(interpreter: Interpreter, self: ListValue, count: Value) -> ListVal
 @changes_list("aten::insert")
 def insert(interpreter: Interpreter, self: ListValue, index: Value, item: Value) -> Value:
     """Put an item before an index."""
+    if _needs_each_way(self, index):
+        position = list_edits.insertion_point(interpreter, index, len(self.items))
+        _with_each(interpreter, self, position, lambda known: self.items.insert(known, item))
+        return None
     interpreter.journal.touch(self)
     if self.runtime is not None or isinstance(index, SymInt):
         runtime = runtime_lists.convert(interpreter, self)
@@ -263,6 +285,9 @@ def insert(interpreter: Interpreter, self: ListValue, index: Value, item: Value)
 @changes_list("aten::pop")
 def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Value) -> Value:
     """Remove and return an item of a list, or of a dict by key."""
+    if isinstance(self, ListValue) and _needs_each_way(self, index):
+        position = options.item_at(interpreter, index, range(len(self.items)))
+        return _with_each(interpreter, self, position, lambda known: self.items.pop(known))
     interpreter.journal.touch(self)
     if isinstance(self, DictValue):
         key = interpreter.dict_key(index)

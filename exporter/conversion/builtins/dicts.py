@@ -5,6 +5,7 @@ Their keys are known; which of them is asked for may be up to the run.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from exporter.conversion.control_flow import branches, choices
 from exporter.conversion.values import options
 from exporter.conversion.values.objects import DictValue, ListValue, Value
 from exporter.errors import RaisedError
-from exporter.onnx_graph.symbolic import Dim, SymInt
+from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge
 from exporter.onnx_graph.values import SymBool, SymScalar, is_number
 
 if TYPE_CHECKING:
@@ -43,7 +44,11 @@ def entry(interpreter: Interpreter, self: DictValue, key: Value) -> Value:
         if not self.items:
             raise RaisedError("the dict is empty")
         picked = options.picked_from(_place(interpreter, self, key), list(self.items.values()))
-        return choices.each_way(interpreter, picked, lambda option: [option])[0]
+        item = choices.each_way(interpreter, picked, lambda option: [option])[0]
+        found = has_key(interpreter, self, key)
+        if isinstance(found, SymBool):
+            interpreter.facts.assume(found.condition, holds=True)
+        return item
     key = interpreter.dict_key(key)
     if key not in self.items:
         raise RaisedError(f"the dict has no key {key!r}")
@@ -54,16 +59,53 @@ def has_key(interpreter: Interpreter, self: DictValue, key: Value) -> bool | Sym
     """`key in self`."""
     if not _is_of_run_time(self, key):
         return interpreter.dict_key(key) in self.items
+    if _is_in_range(self, key):
+        return True
     found: Value = False
     for known in self.items:
         found = interpreter.builtin("aten::__or__", found, equal(interpreter, known, key))
     return found  # type: ignore[no-any-return]
 
 
+def _is_in_range(self: DictValue, key: Value) -> bool:
+    """Whether a key of the run lies between two integers with all between them among the keys."""
+    keys = [known for known in self.items if type(known) is int]
+    if not isinstance(key, SymInt) or not keys or len(keys) < len(self.items):
+        return False
+    low, high = min(keys), max(keys)
+    if high - low + 1 > len(keys):
+        return False
+    return is_ge(key, low) is True and is_ge(high, key) is True
+
+
+def _is_entered(interpreter: Interpreter, self: DictValue, key: Value) -> bool:
+    """Whether a key of the run is one of the dict's, by what the program asked before."""
+    if not _is_of_run_time(self, key):
+        return False
+    found = has_key(interpreter, self, key)
+    if isinstance(found, SymBool):
+        return interpreter.facts.assumed(found.condition) is True
+    return found
+
+
 def set_entry(interpreter: Interpreter, self: DictValue, key: Value, value: Value) -> None:
-    """`self[key] = value`."""
+    """`self[key] = value`. A key of the run must be known to be there, so that none is new."""
+    if not _is_entered(interpreter, self, key):
+        interpreter.journal.touch(self)
+        self.items[interpreter.dict_key(key)] = value
+        return
+    written = {}
+    for known, before in self.items.items():
+        chosen = equal(interpreter, known, key)
+        written[known] = branches.stage_runs(
+            interpreter, chosen, lambda: [value], partial(_alone, before)
+        )[0]
     interpreter.journal.touch(self)
-    self.items[interpreter.dict_key(key)] = value
+    self.items.update(written)
+
+
+def _alone(item: Value) -> list[Value]:
+    return [item]
 
 
 @builtin("aten::dict")

@@ -25,6 +25,7 @@ from exporter.conversion.runtime_lists.runtime_lists import (
     sequence,
 )
 from exporter.conversion.runtime_lists.tuple_lists import by_column, with_item
+from exporter.conversion.values import options
 from exporter.conversion.values.objects import (
     ListValue,
     RuntimeList,
@@ -47,6 +48,7 @@ __all__ = [
     "append",
     "concatenate",
     "insert",
+    "insertion_point",
     "picked",
     "repeat",
     "reverse",
@@ -255,6 +257,15 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
     position = g.Min(g.Max(position, 0), count)
     shape = common_shape(self.shape, tensor.shape)
     return made(interpreter, g.SequenceInsert(held, tensor, position), shape, self, item)
+
+
+def insertion_point(interpreter: Interpreter, index: SymInt, count: int) -> Value:
+    """Before which of so many items `insert` puts one: a choice of their numbers and `count`."""
+    g = interpreter.g
+    number = g.scalar(index)
+    from_start = g.Where(g.Less(number, 0), g.Add(number, count), number)
+    position = g.integer(g.Min(g.Max(from_start, 0), count))
+    return options.picked_from(position, range(count + 1))
 
 
 def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value) -> RuntimeList:

@@ -38,11 +38,21 @@ if TYPE_CHECKING:
     from exporter.onnx_graph.builder import Builder
 
 __all__ = [
-    "common_shape", "convert", "descend", "element", "empty", "family", "frozen", "get",
-    "in_rows", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence",
-    "stacked",
-    "tie_to_sources",
+    "common_shape", "convert", "descend", "element", "empty", "family", "frozen", "get", "in_rows",
+    "is_convertible", "length", "made", "overlap", "read_item", "replaced", "rows", "sequence",
+    "stacked", "tie_to_sources",
 ]  # fmt: skip
+
+
+def is_convertible(values: ListValue) -> bool:
+    """Whether a run-time list can hold the items of a list, or does."""
+    if values.runtime is not None:
+        return True
+    places = [tuple_lists.places_of(item) for item in values.items]
+    if not places or places[0] is None:
+        return kind_of(values.items, values.element_type) is not None
+    columns = zip(*[parts for parts in places if parts is not None], strict=True)
+    return all(is_convertible(ListValue(list(column))) for column in columns)
 
 
 def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None) -> RuntimeList:

@@ -456,6 +456,27 @@ def test_lists_of_lists_and_tuples() -> None:
     check(program, (X,))
 
 
+def test_lists_of_lists_changed_at_a_run_time_index() -> None:
+    """Their length stays known: no run-time list could hold the items."""
+
+    def program(x, i: int):
+        hyps = [([0], x.sum()), ([1], x.max()), ([2, 3], x.min())]
+        groups = [[1, 2], [3, 4], [5, i]]
+        seq, score = hyps.pop(i)
+        scores = [s for _, s in hyps]
+        groups.insert(i, [7, 8])
+        first = groups[0][0] + 10 * groups[1][0]
+        del groups[i]
+        groups.insert(i - 5, [9, 9])
+        groups.insert(i + 7, [6, 0])
+        digits = 0
+        for group in groups:
+            digits = 10 * digits + group[0]
+        return score, torch.stack(scores), len(hyps), first, digits, seq[0]
+
+    check(program, (X, 0), (X, 1), (X, 2), (X, -1), (X, -3))
+
+
 def test_modules_as_an_interface_by_name_and_by_index() -> None:
     @torch.jit.interface
     class Step(torch.nn.Module):

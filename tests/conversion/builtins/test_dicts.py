@@ -50,6 +50,43 @@ def test_a_key_that_may_be_new() -> None:
     refuses(program, X, 3, match="a dict key that is only known at run time")
 
 
+def test_an_entry_that_is_known_to_be_there_is_set() -> None:
+    """The program has read it, has asked for it, or the key is in a range that is all entered."""
+
+    def program(x: Tensor, n: int) -> tuple[int, Tensor, list[int], float]:
+        counts = {k: 0 for k in range(4)}
+        sums = {1: x, 7: x * 2}
+        for i in range(x.size(0)):
+            counts[int(x[i].abs())] += i + 1
+        if n in sums:
+            sums[n] = sums[n] + 1
+        last = {0: 0, 1: 0, 2: 0}
+        for i in range(n):
+            last[i % 3] = i
+        weights = {1: 0.5, 2: 1.5}
+        if n in weights:
+            weights[n] *= 2.0
+        return counts[1], sums[1] + sums[7], list(last.values()), weights[1] + weights[2]
+
+    calls = [(X[:size], n) for size in (3, 1, 0) for n in (1, 7, 2, 0)]
+    check(program, *calls, dynamic=True)
+    check(program, *calls, dynamic=True, unroll_trips=0)
+
+
+def test_a_tensor_that_is_set_for_one_of_several_keys() -> None:
+    """What is written to it afterwards is in the dict, too."""
+
+    def program(x: Tensor, n: int) -> list[Tensor]:
+        entries = {1: x + 1, 2: x + 2}
+        if n in entries:
+            new = x * 3
+            entries[n] = new
+            new += 10
+        return list(entries.values())
+
+    check(program, (X, 1), (X, 2), (X, 3))
+
+
 def test_the_first_item_is_popped() -> None:
     def program(x: Tensor, n: int) -> tuple[tuple[str, int], int]:
         entries = {"a": n, "b": 2}
