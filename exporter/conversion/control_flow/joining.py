@@ -93,13 +93,13 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
     identical = _identical(a, b)
     if identical is not None:
         return identical
-    for one, other in ((a, b), (b, a)):
-        if isinstance(one, Plain):
-            if one.value is UNINITIALIZED:
-                return _visible(other, outer)
-            if one.value is None:
-                inner = other.inner if isinstance(other, OptionalForm) else other
-                return OptionalForm(_visible(inner, outer))
+    ways = ((a, b), (b, a))
+    for one, other in ways:
+        if isinstance(one, Plain) and one.value is UNINITIALIZED:
+            return _visible(other, outer)
+    for one, other in ways:
+        if isinstance(one, Plain) and one.value is None:
+            return OptionalForm(_visible(_inner(other), outer))
     if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
         return OptionalForm(widen(_inner(a), _inner(b), outer))
     if isinstance(a, (TensorForm, HandleForm)) and isinstance(b, (TensorForm, HandleForm)):

@@ -400,6 +400,27 @@ def test_none_that_becomes_a_tensor() -> None:
     check_loop(program, (X, 3), (X, 0), (X, 1), (-X, 4))
 
 
+def test_none_that_stays_none_where_the_loop_returns() -> None:
+    """What is None on the paths that go on, and not set where the loop is left for good."""
+
+    def program(x, n: int):
+        kept: torch.Tensor | None = None
+        for _ in range(n):
+            for _ in range(n):
+                if n == 4:
+                    if kept is not None:
+                        kept = kept
+                else:
+                    return x, 2
+        if kept is not None:
+            x = x + 1
+        else:
+            return x, 1
+        return torch.cat([x, x if kept is None else kept]), 3
+
+    check(program, (FLAT, 2), (FLAT, 4), (FLAT, 0))
+
+
 def test_nested_loops_with_carried_values() -> None:
     def program(x, n: int, m: int):
         total = 0
