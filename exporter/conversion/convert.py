@@ -24,6 +24,7 @@ from exporter.conversion.calls.operators import MissingSymbolicError
 from exporter.conversion.calls.overloads import method_for
 from exporter.conversion.interpreter import Interpreter, Options
 from exporter.conversion.values.aliasing import cells_of
+from exporter.conversion.values.journal import SharedContainerError
 from exporter.conversion.values.module_tree import ModuleTree
 from exporter.conversion.values.objects import ObjectValue, Value, type_name
 from exporter.conversion.values.tensors import SharedMemoryError, TensorRef
@@ -80,22 +81,32 @@ class Conversion:
 def convert(request: Request) -> Conversion:
     """Stage a method; where it writes to what may share memory, again and more exactly.
 
-    To tell which of several tensors a name stands for (see `either`) costs nodes in the graph, and
-    few programs need it.
+    To tell which of several tensors, lists or dicts a name stands for (see `either`, `identities`)
+    costs nodes in the graph, and few programs need it.
     """
-    try:
-        return _converted(request, places=False)
-    except SharedMemoryError as error:
+    told: dict[str, bool] = {"places": False, "containers": False}
+    refusal: UnsupportedError | None = None
+    while True:
         try:
-            return _converted(request, places=True)
+            return _converted(request, **told)
+        except (SharedMemoryError, SharedContainerError) as error:
+            refusal = refusal or error
+            kind = "places" if isinstance(error, SharedMemoryError) else "containers"
+            if told[kind]:
+                raise refusal from None
+            told[kind] = True
         except UnsupportedError:
-            raise error from None
-    except RecursionError:
-        # Not TorchScript, which knows no recursion: a damaged archive.
-        raise UnsupportedError("a function that calls itself, or calls nested too deeply") from None
+            if refusal is None:
+                raise
+            raise refusal from None
+        except RecursionError:
+            # Not TorchScript, which knows no recursion: a damaged archive.
+            raise UnsupportedError(
+                "a function that calls itself, or calls nested too deeply"
+            ) from None
 
 
-def _converted(request: Request, *, places: bool) -> Conversion:
+def _converted(request: Request, *, places: bool, containers: bool) -> Conversion:
     """Stage a method, again where it turns out to have state; see `state`."""
     loaded = request.loaded
     program = loaded.program
@@ -106,7 +117,9 @@ def _converted(request: Request, *, places: bool) -> Conversion:
     shared: dict[str, str] = {}
     ties = StateTies()
     for _ in range(STATE_ROUNDS):
-        attempt = _Attempt(request, program, function, types, shared, ties, places=places)
+        attempt = _Attempt(
+            request, program, function, types, shared, ties, places=places, containers=containers
+        )
         attempt.run()
         if request.freeze_state:
             return attempt.finish()
@@ -135,6 +148,7 @@ class _Attempt:
         ties: StateTies,
         *,
         places: bool,
+        containers: bool,
     ) -> None:
         self.request = request
         self.function = function
@@ -147,6 +161,7 @@ class _Attempt:
             program,
             request.options,
             places=places,
+            containers=containers,
             earlier=earlier_meanings(request.loaded.version),
         )
         self.inputs = Inputs(self.g, request.input_names, request.dynamic_axes)

@@ -98,6 +98,8 @@ class Interpreter:
     warnings: list[str] = field(default_factory=list)
     # Whether names that stand for one of several tensors are told apart; see `either`.
     places: bool = False
+    # Whether names that stand for one of several lists or dicts are; see `identities`.
+    containers: bool = False
     # The operators that meant something else when the archive was written.
     earlier: Mapping[str, Meaning] = field(default_factory=dict)
 

@@ -62,8 +62,8 @@ def test_what_was_changed_under_another_name() -> None:
         return xs
 
     def container(x, flag: bool):
-        xs, ys = [x], [x + 1]
-        zs = xs if flag else ys
+        xs = [x]
+        zs = xs if flag else [x * 2]
         zs.append(x)
         return torch.stack(xs)
 

@@ -282,7 +282,7 @@ def _join(
     forms = []
     for sides in side_forms:
         known = _without_empty(interpreter, condition, then, other, *sides)
-        forms.append(widen(*grounded(*known, start), g.scope))
+        forms.append(widen(*grounded(*known, start, apart=interpreter.containers), g.scope))
     hidden = [(s, c) for s in (then, other) for c in s.effects.choices(g.scope)]
     for side, choice in hidden:
         flag = choice.condition

@@ -18,6 +18,7 @@ from exporter.conversion.control_flow.either import OWN, Home, Outside, home_of,
 from exporter.conversion.control_flow.quantized_forms import QuantizedForm, quantized_form
 from exporter.conversion.control_flow.visible import OpenShape, PossibleShapes
 from exporter.conversion.runtime_lists import runtime_lists, tuple_lists
+from exporter.conversion.values.journal import Container
 from exporter.conversion.values.objects import (
     BoundMethod,
     ChoiceValue,
@@ -68,9 +69,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Plain:
-    """The same value on all paths: a plain one, or an object by its identity."""
+    """The same value on all paths: a plain one, or an object by its identity.
+
+    `tensor` is the form of a tensor that was the same, for where it meets another one later.
+    """
 
     value: Value
+    tensor: TensorForm | None = field(default=None, compare=False)
 
     def same(self, other: Plain) -> bool:
         """Whether the other value is this one."""
@@ -90,7 +95,7 @@ class Plain:
             return a.owner is b.owner and a.name == b.name
         if isinstance(a, FunctionValue):
             return a.function is b.function
-        if isinstance(a, ObjectValue):
+        if isinstance(a, Container):
             return a.origin is b.origin
         immutable = (bool, int, str, complex, SymInt)
         return (isinstance(a, immutable) or _is_record(a)) and bool(a == b)
@@ -334,9 +339,12 @@ def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = Non
         )
         if value.runtime is not None:
             frozen.runtime = runtime_lists.frozen(interpreter.g, value.runtime)
+        frozen.origin = value.origin
         return frozen
     if isinstance(value, DictValue):
-        return DictValue({k: freeze(interpreter, v, outside) for k, v in value.items.items()})
+        copy_ = DictValue({k: freeze(interpreter, v, outside) for k, v in value.items.items()})
+        copy_.origin = value.origin
+        return copy_
     if isinstance(value, ObjectValue) and value.type.kind != "module":
         attributes = {k: freeze(interpreter, v, outside) for k, v in value.attributes.items()}
         frozen_object = ObjectValue(value.type, attributes)

@@ -21,6 +21,7 @@ from exporter.conversion.control_flow.forms import (
     ObjectForm,
     OptionalForm,
     Plain,
+    RuntimeForm,
     TupleForm,
 )
 from exporter.conversion.control_flow.joining import widen
@@ -29,27 +30,27 @@ from exporter.onnx_graph.scope import Scope
 __all__ = ["grounded", "settled"]
 
 _Parts = (DictForm, TupleForm, ListForm, ObjectForm)
+_Lists = (ListForm, RuntimeForm)
 
 
-def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
+def grounded(a: Form, b: Form, start: int, *, apart: bool) -> tuple[Form, Form]:
     """The forms, with objects that are older than the paths as what they are.
 
     A method called on the value afterwards changes the very object. `start` is when the paths
     parted. An object made on one path that meets an older one of its class becomes a copy, as two
-    new ones do.
+    new ones do. With `apart` the same holds for lists and dicts, which are copies else.
     """
     if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
-        left, right = grounded(_inner(a), _inner(b), start)
+        left, right = grounded(_inner(a), _inner(b), start, apart=apart)
         return (
             OptionalForm(left) if isinstance(a, OptionalForm) else left,
             OptionalForm(right) if isinstance(b, OptionalForm) else right,
         )
-    of_a_class = isinstance(a, ObjectForm) and isinstance(b, ObjectForm) and a.type is b.type
-    if of_a_class and _is_older(a, start) != _is_older(b, start):
+    if _are_of_a_kind(a, b) and _is_older(a, start, apart) != _is_older(b, start, apart):
         return a, b
-    a, b = _older_itself(a, start), _older_itself(b, start)
+    a, b = _older_itself(a, start, apart), _older_itself(b, start, apart)
     if isinstance(a, _Parts) and type(a) is type(b) and len(a.items) == len(b.items):
-        pairs = [grounded(x, y, start) for x, y in zip(a.items, b.items, strict=True)]
+        pairs = [grounded(x, y, start, apart=apart) for x, y in zip(a.items, b.items, strict=True)]
         return (
             replace(a, items=tuple(x for x, _ in pairs)),
             replace(b, items=tuple(y for _, y in pairs)),
@@ -57,19 +58,23 @@ def grounded(a: Form, b: Form, start: int) -> tuple[Form, Form]:
     return a, b
 
 
-def _is_older(form: Form, start: int) -> bool:
-    if not isinstance(form, ObjectForm) or form.source is None:
+def _are_of_a_kind(a: Form, b: Form) -> bool:
+    if isinstance(a, ObjectForm) and isinstance(b, ObjectForm):
+        return a.type is b.type
+    return any(isinstance(a, kind) and isinstance(b, kind) for kind in (_Lists, DictForm))
+
+
+def _is_older(form: Form, start: int, apart: bool) -> bool:
+    kinds = (ObjectForm, *_Lists, DictForm) if apart else (ObjectForm,)
+    if not isinstance(form, kinds) or form.source is None:
         return False
     return form.source.born < start
 
 
-def _older_itself(form: Form, start: int) -> Form:
-    if _is_older(form, start):
-        assert isinstance(form, ObjectForm)
-        return Plain(form.source)
+def _older_itself(form: Form, start: int, apart: bool) -> Form:
     if isinstance(form, ChoiceForm):
-        return replace(form, options=tuple(_older_itself(o, start) for o in form.options))
-    return form
+        return replace(form, options=tuple(_older_itself(o, start, apart) for o in form.options))
+    return Plain(getattr(form, "source", None)) if _is_older(form, start, apart) else form
 
 
 def settled(form: Form, start: int, outer: Scope) -> Form:
@@ -88,7 +93,7 @@ def settled(form: Form, start: int, outer: Scope) -> Form:
     alike = {(option.type, option.keys) for option in options}
     if len(options) < len(form.options) or len(alike) > 1:
         return form
-    if any(_is_older(option, start) for option in options):
+    if any(_is_older(option, start, apart=False) for option in options):
         return form
     one: Form = options[0]
     for option in options[1:]:

@@ -102,6 +102,7 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
             return OptionalForm(_visible(_inner(other), outer))
     if isinstance(a, OptionalForm) or isinstance(b, OptionalForm):
         return OptionalForm(widen(_inner(a), _inner(b), outer))
+    a, b = _with_others(a, b), _with_others(b, a)
     if isinstance(a, (TensorForm, HandleForm)) and isinstance(b, (TensorForm, HandleForm)):
         return _widen_handles(a, b, outer)
     if isinstance(a, QuantizedForm) and isinstance(b, QuantizedForm) and a.fits(b):
@@ -207,7 +208,8 @@ def _identical(a: Form, b: Form) -> Form | None:
         return a
     source = getattr(a, "source", None)
     if source is not None and source is getattr(b, "source", None):
-        return None if _has_home(a) and _has_home(b) else Plain(source)
+        tensor = a if isinstance(a, TensorForm) else None
+        return None if _has_home(a) and _has_home(b) else Plain(source, tensor)
     for one, other in ((a, b), (b, a)):
         source = getattr(other, "source", None)
         if isinstance(one, Plain) and source is not None and one.value is source:
@@ -271,6 +273,13 @@ def _either(a: TensorForm, b: TensorForm, outer: Scope) -> PossibleShapes:
                 visible_dim(x, outer) if x == y else None for x, y in zip(met, shape, strict=True)
             )
     return tuple(shapes.values()) if len(shapes) <= MOST_SHAPES else None
+
+
+def _with_others(form: Form, other: Form) -> Form:
+    """A tensor that was the same on all paths so far as one of several, where it meets another."""
+    if isinstance(form, Plain) and form.tensor is not None and tensor_form(other) is not None:
+        return form.tensor
+    return form
 
 
 def _has_home(form: Form) -> bool:

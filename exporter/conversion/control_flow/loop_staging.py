@@ -227,7 +227,7 @@ class StagedLoop:
             before, after = apart(before, after)
         start = self.ties.start
         after = settled(after, start, self.outer)
-        form = widen(*grounded(before, after, start), self.outer)
+        form = widen(*grounded(before, after, start, apart=self.interpreter.containers), self.outer)
         return unstacked(form) if takes_sequences(self.g) else form
 
     def _tell_apart(self, before: Form, after: Form) -> None:

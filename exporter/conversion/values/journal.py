@@ -16,7 +16,7 @@ from exporter.errors import UnsupportedError
 if TYPE_CHECKING:
     from exporter.torchscript.graph import Node
 
-__all__ = ["Container", "Frame", "Journal", "Loss", "Mutable"]
+__all__ = ["Container", "Frame", "Journal", "Loss", "Mutable", "SharedContainerError"]
 
 _serial = itertools.count()
 
@@ -51,18 +51,24 @@ class Loss:
         return () if self.node is None else (f"changed at {self.node.place}",)
 
 
+class SharedContainerError(UnsupportedError):
+    """A container is asked after one was changed that it may be."""
+
+
 class Container(Mutable):
     """A list, dict or object; `kin` are those that it may be, as the run decides (`sharing`).
 
     `lost` says that one of those was changed since: what this one holds can't be told any more.
+    A frozen copy knows the one that it was taken of as its `origin`.
     """
 
-    __slots__ = ("kin", "lost")
+    __slots__ = ("kin", "lost", "origin")
 
     def __init__(self) -> None:
         super().__init__()
         self.kin: tuple[Container, ...] = ()
         self.lost: Loss | None = None
+        self.origin: Container = self
 
     def contents(self) -> Any:
         """What it holds, as a value that later changes don't reach."""
@@ -90,7 +96,7 @@ class Container(Mutable):
     def require(self) -> None:
         """Raise if what it holds can't be told."""
         if self.lost is not None:
-            raise UnsupportedError(
+            raise SharedContainerError(
                 "a list, dict or object that may be another one, which was changed since; "
                 "which one it is depends on the data: change a copy",
                 self.lost.notes(),

@@ -320,19 +320,15 @@ class DictValue(Container):
 
 
 class ObjectValue(Container):
-    """A module or an instance of a script class; `path` is its name in the module tree.
+    """A module or an instance of a script class; `path` is its name in the module tree."""
 
-    A frozen copy knows the object that it was taken of as its `origin`.
-    """
-
-    __slots__ = ("_attributes", "origin", "path", "type")
+    __slots__ = ("_attributes", "path", "type")
 
     def __init__(self, type: ClassType, attributes: dict[str, Value], path: str = "") -> None:  # noqa: A002
         super().__init__()
         self.type = type
         self._attributes = attributes
         self.path = path
-        self.origin: ObjectValue = self
 
     @property
     def attributes(self) -> dict[str, Value]:

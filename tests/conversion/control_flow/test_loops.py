@@ -421,6 +421,23 @@ def test_none_that_stays_none_where_the_loop_returns() -> None:
     check(program, (FLAT, 2), (FLAT, 4), (FLAT, 0))
 
 
+def test_a_tensor_that_stays_the_same_in_the_first_trip() -> None:
+    """The list starts with `x` itself; a later trip puts another one in its place."""
+
+    def program(x, y, n: int):
+        rows = [x, torch.relu(y)]
+        for i, row in enumerate(rows):
+            if n > 4:
+                return x, i
+            x = row
+        return torch.cat([x, x[:1]]), 7
+
+    calls = [(FLAT[:a], FLAT[:b], n) for a, b in ((3, 2), (1, 4)) for n in (2, 5)]
+    names = {"x": {0: "a"}, "y": {0: "b"}}
+    check(program, *calls, dynamic_axes=names)
+    check(program, *calls, dynamic_axes=names, unroll_trips=0)
+
+
 def test_nested_loops_with_carried_values() -> None:
     def program(x, n: int, m: int):
         total = 0

@@ -174,9 +174,40 @@ def swapped_in_a_loop(x: Tensor, c: bool) -> int:
 
 @pytest.mark.parametrize(
     "program",
-    [list_of_two, other_way_round, dict_of_two, object_or_new, in_a_tuple, changed_in_a_branch,
-     by_way_of_another, in_zero_trips, two_names_in_one_branch, two_entries_in_one_branch,
-     an_attribute_of_another, in_one_of_two_dicts, in_a_dict_that_is_copied, by_way_of_a_new_one, two_names_after_a_trip, swapped_in_a_loop],
+    [list_of_two, other_way_round, dict_of_two, in_a_tuple, changed_in_a_branch, in_one_of_two_dicts],
+)  # fmt: skip
+def test_one_of_several_that_are_older_than_the_branch(program: Program) -> None:
+    """The very one that is picked is changed, and the others are not."""
+    check(program, *[(x, c) for x in (X, -X) for c in (True, False)])
+
+
+def test_a_list_in_a_list_at_a_run_time_index() -> None:
+    def table(x: Tensor, n: int) -> tuple[int, int, int]:
+        """Rows by turns, as in dynamic programming."""
+        rows = [[0, 0, 0], [n, 1, 2], [3, 4, 5]]
+        for i in range(x.size(0)):
+            for j in range(1, 3):
+                rows[i % 3][j] = rows[(i + 2) % 3][j - 1] + int(x[i]) + rows[i % 3][0]
+            rows[(i + n) % 3].append(i)
+        return sum(rows[0]), len(rows[1]), sum(rows[2])
+
+    def ragged(x: Tensor, n: int) -> tuple[int, int]:
+        held = {"a": [1], "b": [2, 3]}
+        names = ["a", "b"]
+        for i in range(n):
+            held[names[i % 2]].append(i)
+        return sum(held["a"]) + len(held["a"]), sum(held["b"])
+
+    calls = [(X[:size], n) for size in (3, 1, 0) for n in (0, 1, 5)]
+    for trips in (64, 0):
+        check(table, *calls, dynamic=True, unroll_trips=trips)
+        check(ragged, *calls[:3], unroll_trips=trips)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [object_or_new, by_way_of_another, in_zero_trips, two_names_in_one_branch, two_entries_in_one_branch,
+     an_attribute_of_another, in_a_dict_that_is_copied, by_way_of_a_new_one, two_names_after_a_trip, swapped_in_a_loop],
 )  # fmt: skip
 def test_asking_one_after_another_was_changed(program: Program) -> None:
     refuses(program, X, True, match=MAY_BE_ANOTHER)
