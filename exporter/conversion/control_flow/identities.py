@@ -78,7 +78,7 @@ def _older_itself(form: Form, start: int, apart: bool) -> Form:
 
 
 def settled(form: Form, start: int, outer: Scope) -> Form:
-    """What a trip leaves of objects of one class that it made, and of which the run picks one.
+    """What a trip leaves of objects of a class, or lists, that it made and the run picks one of.
 
     They are as good as one: the next trip, or what is behind the loop, knows none of them by
     another name, or as its kin (`sharing`). Else each trip would add an option.
@@ -89,14 +89,15 @@ def settled(form: Form, start: int, outer: Scope) -> Form:
         return replace(form, items=tuple(settled(item, start, outer) for item in form.items))
     if not isinstance(form, ChoiceForm):
         return form
-    options = [option for option in form.options if isinstance(option, ObjectForm)]
-    alike = {(option.type, option.keys) for option in options}
-    if len(options) < len(form.options) or len(alike) > 1:
+    first, *others = form.options
+    if not isinstance(first, (ObjectForm, *_Lists)):
         return form
-    if any(_is_older(option, start, apart=False) for option in options):
+    if any(not _are_of_a_kind(first, option) for option in others):
         return form
-    one: Form = options[0]
-    for option in options[1:]:
+    if any(_is_older(option, start, apart=True) for option in form.options):
+        return form
+    one: Form = first
+    for option in others:
         one = widen(one, option, outer)
     return one
 
