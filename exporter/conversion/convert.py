@@ -27,7 +27,7 @@ from exporter.conversion.values.aliasing import cells_of
 from exporter.conversion.values.journal import SharedContainerError
 from exporter.conversion.values.module_tree import ModuleTree
 from exporter.conversion.values.objects import ObjectValue, Value, type_name
-from exporter.conversion.values.tensors import SharedMemoryError, TensorRef
+from exporter.conversion.values.tensors import Cell, SharedMemoryError, TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.torchscript.graph import Function, Node
@@ -184,6 +184,11 @@ class _Attempt:
             }
             ties.apply(self.interpreter.journal, held)
         self.before = self.after = self._attributes()
+        # Who holds which tensor when the call starts.
+        self.holders: dict[Cell, set[str]] = {}
+        for qualified, (value, _) in self.before.items():
+            for cell in cells_of(value):
+                self.holders.setdefault(cell, set()).add(qualified)
         self.result: Value = None
 
     def _bound(self, program: Program) -> tuple[list[Value], list[str]]:
@@ -245,7 +250,9 @@ class _Attempt:
                         (FREEZE,),
                     )
                 continue
-            found = self.states.left(qualified, before, value)
+            found = self.states.left(
+                qualified, before, value, moved=self._is_of_others(qualified, holds)
+            )
             if found is None:
                 continue
             first = holders.setdefault((id(held), id(holds)), qualified)
@@ -254,6 +261,12 @@ class _Attempt:
             else:
                 shared[qualified] = first
         return types, shared
+
+    def _is_of_others(self, qualified: str, value: Value) -> bool:
+        """Whether an attribute is left with a tensor that only others had when the call started."""
+        return any(
+            qualified not in self.holders.get(cell, (qualified,)) for cell in cells_of(value)
+        )
 
     def note_ties(self, names: Collection[str]) -> bool:
         """Note which of these attributes may hold the same; whether any of that is new.

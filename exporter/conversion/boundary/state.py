@@ -266,17 +266,23 @@ class States:
 
     # ------------------------------------------------------------ the way out
 
-    def left(self, qualified: str, before: Value, after: Value) -> StateType | None:
-        """The type that fits an attribute before and after the run; None if it is no state."""
+    def left(
+        self, qualified: str, before: Value, after: Value, *, moved: bool = False
+    ) -> StateType | None:
+        """The type that fits an attribute before and after the run; None if it is no state.
+
+        One that has `moved` to a tensor of another attribute is state also where that is equal:
+        what the next call writes there, it writes to the other one.
+        """
         known = self._types.get(qualified)
-        unchanged = before is after or _is_same_tensor(before, after)
+        unchanged = not moved and (before is after or _is_same_tensor(before, after))
         if unchanged and known is None and not self._is_declared(qualified):
             return None
         try:
             form = _portable(
                 widen(
                     self._form(before),
-                    self._form(_with_equal_constants(before, after)),
+                    self._form(after if moved else _with_equal_constants(before, after)),
                     self._interpreter.g.scope,
                 )
             )

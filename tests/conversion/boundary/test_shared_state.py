@@ -317,3 +317,21 @@ def test_state_that_is_an_attribute_that_stays() -> None:
     """What is written to one would be written to the other, which is a constant of the model."""
     check_state(Adopting(in_place=False), *[(torch.ones(3) * i,) for i in (1, 2, 3)])
     refuses(script(Adopting(in_place=True)), torch.ones(3), match="may share memory")
+
+
+@pytest.mark.parametrize("value", [1.0, 2.0])
+def test_an_item_that_becomes_another_attribute_of_equal_value(value: float) -> None:
+    """From the second call on, what is written to the item is written to the other one."""
+
+    class Module(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kept = torch.ones(2)
+            self.items_ = [torch.full((2,), value)]
+
+        def forward(self, x):
+            self.items_[0].add_(1)
+            self.items_[0] = self.kept
+            return x + self.kept
+
+    refuses(Module(), torch.ones(2), match="may share memory")
