@@ -54,6 +54,7 @@ __all__ = [
     "is_integral",
     "is_known",
     "logical_not",
+    "one_element",
     "truth",
     "wrapped",
 ]
@@ -100,6 +101,14 @@ def float_of(g: Builder, tensor: Tensor) -> float | SymFloat:
 def complex_of(tensor: Tensor) -> complex | SymComplex:
     """A 0-d complex128 tensor as a number."""
     return complex(tensor.array.item()) if tensor.array is not None else SymComplex(tensor)
+
+
+def one_element(g: Builder, ref: TensorRef) -> Tensor:
+    """A tensor that is to become a number; an error if it is known to hold none or several."""
+    tensor = ref.read(g)
+    if any(isinstance(d, int) and d != 1 for d in tensor.shape or ()):
+        raise RaisedError(f"a tensor of shape {list(tensor.require_shape())} as a number")
+    return tensor
 
 
 def is_complex(*values: Value) -> bool:
@@ -270,10 +279,7 @@ def truth(interpreter: Interpreter, value: Value) -> bool | SymBool:
         return False
     g = interpreter.g
     if isinstance(value, TensorRef):
-        tensor = value.read(g)
-        if tensor.array is not None:
-            return bool(tensor.array.item())
-        return boolean(g.reshape(g.cast(tensor, BOOL), []))
+        return boolean(g.reshape(g.cast(one_element(g, value), BOOL), []))
     if isinstance(value, SymBool):
         known = decide(value.condition, {})
         return value if known is None else known
@@ -518,7 +524,7 @@ def to_int(interpreter: Interpreter, a: Value) -> Value:
         a = a.value
     g = interpreter.g
     if isinstance(a, TensorRef):
-        tensor = a.read(g)
+        tensor = one_element(g, a)
         if tensor.array is None:
             return g.integer(tensor)
         number = tensor.array.item()
@@ -541,7 +547,7 @@ def to_float(interpreter: Interpreter, a: Value) -> Value:
         a = a.value
     g = interpreter.g
     if isinstance(a, TensorRef):
-        return float_of(g, g.cast(g.reshape(a.read(g), []), DOUBLE))
+        return float_of(g, g.cast(g.reshape(one_element(g, a), []), DOUBLE))
     if isinstance(a, SymFloat):
         return a
     return _parsed(float, a) if is_known(a) else float_of(g, double(g, a))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import onnx_ir as ir
 
-from exporter.conversion.builtins.numbers import boolean, complex_of
+from exporter.conversion.builtins.numbers import boolean, complex_of, one_element
 from exporter.conversion.calls.aliased_results import SELF_OR_COPY, aliased_result, possible_view
 from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.foreach import call_for_each, single_operator
@@ -218,8 +218,8 @@ def _argument(interpreter: Interpreter, type: Type, value: Value) -> Any:  # noq
 
 def item(interpreter: Interpreter, ref: TensorRef, type: Type | None = None) -> Value:  # noqa: A002
     """The one element of a tensor as a Python number."""
-    tensor = ref.read(interpreter.g)
     g = interpreter.g
+    tensor = one_element(g, ref)
     if tensor.quantization is not None:
         tensor = quantized.dequantized(g, tensor)
     if isinstance(type, BoolType) or (type is None and tensor.dtype == ir.DataType.BOOL):

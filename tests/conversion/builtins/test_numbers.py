@@ -231,3 +231,37 @@ def test_numbers_in_text() -> None:
         return int(" 12"), int("-7"), float("1e3"), float("-inf"), float(" .5")
 
     check(program, (X,), reference="script")
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (0,), (1, 3)])
+@pytest.mark.parametrize("kind", ["int", "float", "bool", "item"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_tensor_that_is_no_number(shape: tuple[int, ...], kind: str, known: bool) -> None:
+    """An error of the program: a branch that fails so is one that is not taken."""
+    given = torch.ones(shape)
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kept = given
+
+        def forward(self, x, other, c: bool):
+            return x
+
+    text = {
+        "int": "int({})",
+        "float": "float({})",
+        "bool": "int(bool({}))",
+        "item": "int({}.item())",
+    }
+    name = "self.kept" if known else "other"
+    code = f"def forward(self, x, other, c: bool):\n    if c:\n        x = x + {text[kind].format(name)}\n    return x\n"
+    scripted = torch.jit.script(Module())
+    scripted.define(code.replace("forward", "program"))
+    inputs = (X, given, False)
+    result = exporter.export(scripted, inputs, method="program", constants={"c": False})
+    assert result.model is not None
+    with pytest.raises(RaisedError, match="as a number"):
+        exporter.export(scripted, (X, given), method="program", constants={"c": True})
+    report = exporter.export(scripted, inputs, method="program").report
+    assert any("as a number" in note for note in report.preconditions)
