@@ -86,6 +86,15 @@ def windows_along(
     return Windows(size, kernel, stride, pad, dilation, outputs, end, surplus)
 
 
+def _steps(
+    dims: int, kernel_size: Sequence[Dim], stride: Sequence[Dim], padding: Sequence[Dim]
+) -> tuple[list[Dim], list[Dim], list[Dim]]:
+    """Kernel, stride and padding along each spatial dim; no stride means the kernel's size."""
+    kernel = any_spatial(kernel_size, dims, "kernel_size")
+    strides = any_spatial(stride, dims, "stride") if stride else list(kernel)
+    return kernel, strides, any_spatial(padding, dims, "padding")
+
+
 def pool_windows(
     x: Tensor,
     dims: int,
@@ -95,10 +104,8 @@ def pool_windows(
     dilation: Sequence[int],
     ceil_mode: bool,
 ) -> list[Windows]:
-    """The windows along each spatial dim; no stride means the kernel's size."""
-    kernel = any_spatial(kernel_size, dims, "kernel_size")
-    strides = any_spatial(stride, dims, "stride") if stride else kernel
-    pads = any_spatial(padding, dims, "padding")
+    """The windows along each spatial dim."""
+    kernel, strides, pads = _steps(dims, kernel_size, stride, padding)
     dilations = spatial(dilation, dims, "dilation")
     sizes = x.require_shape()[-dims:]
     return [
@@ -119,9 +126,7 @@ def whole_dims(
 
     They are to be reduced to 1; the kernel and the stride for what is left then come second and third.
     """
-    kernel = any_spatial(kernel_size, dims, "kernel_size")
-    strides = any_spatial(stride, dims, "stride") if stride else list(kernel)
-    pads = any_spatial(padding, dims, "padding")
+    kernel, strides, pads = _steps(dims, kernel_size, stride, padding)
     dilations = any_spatial(dilation, dims, "dilation")
     axes = []
     for i, size in enumerate(x.require_shape()[-dims:]):

@@ -22,6 +22,7 @@ from exporter.conversion.boundary.arguments import (
     RecordNode,
 )
 from exporter.conversion.boundary.specs import SequenceSpec, TensorSpec
+from exporter.conversion.runtime_lists.kinds import DTYPES, TYPES
 from exporter.conversion.values.objects import (
     DictValue,
     ListValue,
@@ -38,21 +39,12 @@ from exporter.onnx_graph.optionals import opened
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, SymInt
 from exporter.onnx_graph.values import SymBool, SymFloat, Tensor
-from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
 
 __all__ = ["DynamicAxes", "Inputs", "mark_complex"]
 
 DynamicAxes = Mapping[str, Mapping[int, str]]
 
 _Dims: TypeAlias = "list[int | str] | None"
-
-_NUMBERS = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
-_ELEMENTS: dict[str, Type] = {
-    "int": IntType(),
-    "float": FloatType(),
-    "bool": BoolType(),
-    "tensor": TensorType(),
-}
 
 
 def mark_complex(value: ir.Value, dtype: ir.DataType) -> None:
@@ -128,24 +120,24 @@ class Inputs:
         """The tensor or sequence as the kind of value that the program is declared to get."""
         g, kind = self._g, leaf.kind
         if isinstance(leaf.content, SequenceSpec):
-            made = ListValue([], _ELEMENTS[kind])
+            made = ListValue([], TYPES[kind])
             if kind == "tensor":
                 shape = None
                 if dims is not None:
                     shape = tuple(d if isinstance(d, int) else None for d in dims)
                 made.runtime = RuntimeList(kind, tensor, shape)
                 return made
-            tensor = g.cast(tensor, _NUMBERS[kind])
+            tensor = g.cast(tensor, DTYPES[kind])
             length = tensor.require_shape()[0]
             if not isinstance(length, int):
                 made.runtime = RuntimeList(kind, tensor)
                 return made
             return ListValue(
-                [self._number(kind, g.Gather(tensor, i)) for i in range(length)], _ELEMENTS[kind]
+                [self._number(kind, g.Gather(tensor, i)) for i in range(length)], TYPES[kind]
             )
         if kind == "tensor":
             return TensorRef.fresh(tensor)
-        return self._number(kind, g.cast(tensor, _NUMBERS[kind]))
+        return self._number(kind, g.cast(tensor, DTYPES[kind]))
 
     def _number(self, kind: str, tensor: Tensor) -> Value:
         if kind == "int":

@@ -33,11 +33,12 @@ from exporter.conversion.values.objects import (
     RuntimeTuples,
     TensorRows,
     Value,
+    kind_of_number,
     type_name,
 )
 from exporter.conversion.values.tensors import TensorRef
 from exporter.onnx_graph.symbolic import SymInt
-from exporter.onnx_graph.values import SymBool, SymComplex, SymFloat, SymScalar, Tensor
+from exporter.onnx_graph.values import SymScalar, Tensor
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -362,14 +363,7 @@ def number_kind(form: Form) -> str | None:
     """The kind of number that a form stands for, as a `NumberForm` has it; None if it is none."""
     if isinstance(form, NumberForm):
         return form.kind
-    value = form.value if isinstance(form, Plain) else None
-    if isinstance(value, (bool, SymBool)):
-        return "bool"
-    if isinstance(value, (int, SymInt)):
-        return "int"
-    if isinstance(value, (complex, SymComplex)):
-        return "complex"
-    return "float" if isinstance(value, (float, SymFloat)) else None
+    return kind_of_number(form.value) if isinstance(form, Plain) else None
 
 
 def described(form: Form) -> str:

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from exporter.conversion.values.objects import Value
+from exporter.conversion.values.objects import Value, kind_of_number
 from exporter.conversion.values.tensors import TensorRef
-from exporter.onnx_graph.symbolic import SymInt
-from exporter.onnx_graph.values import SymBool, SymFloat
 from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
 
 __all__ = ["DTYPES", "TYPES", "kind_of"]
@@ -30,11 +28,6 @@ def kind_of(items: Sequence[Value], element: Type | None) -> str | None:
     for item in items:
         if isinstance(item, TensorRef):
             return "tensor"
-        if isinstance(item, (bool, SymBool)):
-            return "bool"
-        if isinstance(item, (int, SymInt)):
-            return "int"
-        if isinstance(item, (float, SymFloat)):
-            return "float"
-        return None
+        kind = kind_of_number(item)
+        return kind if kind in DTYPES else None
     return _KINDS.get(type(element))

@@ -19,7 +19,7 @@ from exporter.errors import UnsupportedError
 from exporter.onnx_graph.conditions import Zero, decide
 from exporter.onnx_graph.shapes import PartialShape
 from exporter.onnx_graph.symbolic import SymInt
-from exporter.onnx_graph.values import SymBool, SymComplex, SymScalar, Tensor
+from exporter.onnx_graph.values import SymBool, SymComplex, SymFloat, Tensor
 
 if TYPE_CHECKING:
     from exporter.torchscript.graph import ClassType, Function
@@ -44,6 +44,7 @@ __all__ = [
     "RuntimeTuples",
     "TensorRows",
     "Value",
+    "kind_of_number",
     "type_name",
 ]
 
@@ -469,20 +470,26 @@ class BoundMethod:
     name: str
 
 
-def type_name(value: Value) -> str:
-    """What TorchScript calls the type of a value, for messages."""
-    if value is None:
-        return "None"
-    if isinstance(value, (TensorRef, Tensor)):
-        return "Tensor"
+def kind_of_number(value: Value) -> str | None:
+    """What TorchScript calls the type of a number; None if it is none."""
     if isinstance(value, (bool, SymBool)):
         return "bool"
     if isinstance(value, (int, SymInt)):
         return "int"
     if isinstance(value, (complex, SymComplex)):
         return "complex"
-    if isinstance(value, (float, SymScalar)):
-        return "float"
+    return "float" if isinstance(value, (float, SymFloat)) else None
+
+
+def type_name(value: Value) -> str:
+    """What TorchScript calls the type of a value, for messages."""
+    if value is None:
+        return "None"
+    if isinstance(value, (TensorRef, Tensor)):
+        return "Tensor"
+    number = kind_of_number(value)
+    if number is not None:
+        return number
     if isinstance(value, str):
         return "str"
     if isinstance(value, ListValue):
