@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from exporter.onnx_graph.signatures import Signature
 
-__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "kernel_dtypes", "kernel_of"]
+__all__ = ["LETTERS", "LOSSY", "WIDER", "detour", "holds_all", "kernel_dtypes", "kernel_of"]
 
 D = ir.DataType
 
@@ -49,7 +49,32 @@ LETTERS = {
 }
 _DTYPES = {letter: ir.DataType[name.upper()] for name, letter in LETTERS.items()}
 
-# Every value of the dtype is a value of each of these, so nothing is lost on the way.
+# The bits of the integers that a float holds, each of them and none above left out.
+_SIGNIFICAND = {D.FLOAT16: 11, D.BFLOAT16: 8, D.FLOAT: 24, D.DOUBLE: 53}
+
+
+def holds_all(source: D, target: D) -> bool:
+    """Whether every value of a dtype (bool, integer or float) is a value of another."""
+    if source == target:
+        return True
+    if target in _SIGNIFICAND:
+        if source in _SIGNIFICAND:
+            return target == D.DOUBLE or (target == D.FLOAT and source != D.DOUBLE)
+        return source == D.BOOL or _digits(source) <= _SIGNIFICAND[target]
+    if source in _SIGNIFICAND or not target.is_integer():
+        return False
+    if source == D.BOOL:
+        return True
+    fits = source.is_integer() and _digits(source) <= _digits(target)
+    return fits and (target.is_signed() or not source.is_signed())
+
+
+def _digits(dtype: D) -> int:
+    """The bits of an integer without its sign; more than any float has for what is none."""
+    return dtype.bitwidth - dtype.is_signed() if dtype.is_integer() else 64
+
+
+# Such dtypes, those that most operators have kernels for first.
 WIDER: dict[D, tuple[D, ...]] = {
     D.BOOL: (D.UINT8, D.INT32, D.INT64, D.FLOAT, D.DOUBLE),
     D.UINT8: (D.INT32, D.INT64, D.INT16, D.FLOAT, D.DOUBLE),

@@ -15,7 +15,7 @@ from onnx import defs
 
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.kernels import LOSSY, WIDER, detour, kernel_dtypes, kernel_of
+from exporter.onnx_graph.kernels import LOSSY, WIDER, detour, holds_all, kernel_dtypes, kernel_of
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.signatures import signature
 from tests.onnx_graph.running import graph_input, run
@@ -216,3 +216,34 @@ def test_axes_from_the_end_of_an_empty_tensor(opset: int, keepdims: int) -> None
     found = run(reductions, np.zeros((0, 2, 3), "f4"), opset=opset)
     one = (1,) * keepdims
     assert [a.shape for a in found] == [(0, 2, *one), (0, *one, *one), (0, *one, 3)]
+
+
+def extremes(dtype: D) -> np.ndarray:
+    """Values of a dtype that others may not hold: the limits, and the finest steps."""
+    kind = dtype.numpy()
+    if dtype == D.BOOL:
+        return np.array([False, True])
+    if dtype.is_integer():
+        limits = np.iinfo(kind)
+        return np.array([limits.min, limits.max, limits.max - 1], kind)
+    limits = ml_dtypes.finfo(kind)
+    return np.array([limits.max, limits.tiny, 1 + limits.eps, -0.0], kind)
+
+
+HELD = ("BOOL", "UINT16", "UINT32", "UINT64", "FLOAT16", "BFLOAT16", "FLOAT", "DOUBLE")
+
+
+@pytest.mark.parametrize("source", [*HELD, *(name.upper() for name in INTEGERS)])
+def test_dtypes_that_hold_all_of_another(source: str) -> None:
+    """There and back is the same for exactly these; those that values go through are among them."""
+    dtype = D[source]
+    for other in (D[name] for name in (*HELD, *(name.upper() for name in INTEGERS))):
+        values = extremes(dtype)
+        with np.errstate(all="ignore"):
+            back = values.astype(other.numpy()).astype(dtype.numpy())
+            exact = np.array_equal(
+                values.astype(object).astype(float), values.astype(other.numpy()).astype(float)
+            )
+        same = values.tobytes() == back.tobytes() and exact
+        assert holds_all(dtype, other) == same, other
+    assert all(holds_all(dtype, other) for other in WIDER.get(dtype, ()))

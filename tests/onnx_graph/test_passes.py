@@ -134,6 +134,23 @@ def test_cast_chains() -> None:
     assert ops(narrow)["Cast"] == 2
 
 
+@pytest.mark.parametrize("middle", ["FLOAT16", "BFLOAT16", "UINT16", "INT16", "INT64", "FLOAT"])
+def test_a_body_sees_through_casts_that_change_nothing(middle: str) -> None:
+    """onnxruntime takes both out, and left the body without its value."""
+    wide, byte, single = ir.DataType[middle], ir.DataType.UINT8, ir.DataType.FLOAT
+
+    def build(g: Builder, x: Tensor) -> Tensor:
+        same = g.native("Cast", g.native("Cast", x, to=wide), to=byte)
+        condition = g.Greater(g.ReduceSum(g.cast(x, single), keepdims=0), 9.0)
+        return branches(
+            g, condition, lambda: g.cast(same, single), lambda: g.Neg(g.cast(same, single))
+        )
+
+    for x in (np.array([0, 255], "u1"), np.array([1, 2], "u1")):
+        expected = x.astype("f4") * (1 if x.sum() > 9 else -1)
+        np.testing.assert_array_equal(run(model_of(build, x), [x])[0], expected)
+
+
 @pytest.mark.parametrize(
     ("op_type", "constant", "left", "gone"),
     [
