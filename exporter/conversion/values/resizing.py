@@ -2,9 +2,9 @@
 
     y.resize_([2])      # the first elements of y's storage, row by row
 
-A resized tensor is a strided view of its storage, so a smaller tensor can grow back. What memory
-holds that was never written is undefined: a tensor that grows past its storage is refused, unless
-nothing was in it.
+A resized tensor is a strided view of its storage, so a smaller tensor can grow back. One that grows
+past the end of its storage makes that longer. What the new memory holds is undefined in PyTorch;
+here it is zeros, as `torch.empty` gives.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from exporter.conversion.values.objects import ListValue, Value
 from exporter.conversion.values.storage import offset_of, owner_of
 from exporter.conversion.values.tensors import TensorRef, dense_strides
 from exporter.errors import UnsupportedError
-from exporter.onnx_graph.symbolic import Dim, Shape, is_ge
+from exporter.onnx_graph.symbolic import Dim, Shape, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 
 if TYPE_CHECKING:
@@ -52,12 +52,13 @@ def resize(interpreter: Interpreter, ref: TensorRef, size: Shape) -> None:
         )
     if contiguous and prod(shape) == prod(size):
         view = interpreter.builtin("aten::view", ref.origin(), ListValue(list(size)))
-    elif prod(owner_of(ref).read(g).require_shape()) == 0:
-        _renew(interpreter, ref, interpreter.builtin("aten::new_zeros", ref, ListValue(list(size))))
-        return
     else:
         view = _first_of_storage(interpreter, ref, shape, size)
+    before = ref.cell
     ref.become(view, interpreter.journal)
+    if ref.cell is not before:
+        # A handle that a block left behind may still stand for the storage as it was.
+        ref.cell.descend(before, interpreter.journal)
 
 
 def _equal(interpreter: Interpreter, shape: Shape, size: Sequence[Dim]) -> Value:
@@ -69,44 +70,55 @@ def _first_of_storage(
 ) -> TensorRef:
     """The view of the elements of the storage from the tensor's first one on."""
     origin = ref.origin()
+    owner = owner_of(origin)
     offset = offset_of(interpreter, origin)
     fits = is_ge(prod(shape), prod(size)) is True and origin.is_contiguous(interpreter.g) is True
-    room = prod(owner_of(origin).read(interpreter.g).require_shape()) - offset
+    room = prod(owner.read(interpreter.g).require_shape()) - offset
     if not fits and (enough := is_ge(room, prod(size))) is not True:
-        if enough is False:
-            raise UnsupportedError(
-                "resize_ to more elements than the tensor's storage holds: the contents of the new "
-                "ones are undefined in PyTorch, too"
+        if enough is False or owner.cell.born >= interpreter.journal.frames[-1].start:
+            _lengthen(interpreter, owner, sym_max(prod(size) - room, 0))
+        else:
+            # A block can't give a tensor from outside another storage. Reading past the end of
+            # this one fails at run time.
+            interpreter.preconditions.append(
+                "resize_ in a branch or loop to more elements than the tensor's storage holds"
             )
-        # Reading past the end fails at run time, then.
-        interpreter.preconditions.append("resize_ to more elements than the tensor's storage holds")
+    return _strided(interpreter, origin, size, offset)
+
+
+def _strided(
+    interpreter: Interpreter, ref: TensorRef, size: Shape, storage_offset: Dim
+) -> TensorRef:
+    """The elements of the storage from an offset on, row by row."""
     strides = list(dense_strides(size))
-    view = interpreter.builtin("aten::as_strided", origin, list(size), strides, offset)
+    view = interpreter.builtin("aten::as_strided", ref, list(size), strides, storage_offset)
     assert isinstance(view, TensorRef)
     view.strides = tuple(strides)
     return view
 
 
-def _renew(interpreter: Interpreter, ref: TensorRef, new: TensorRef) -> None:
-    """Give a tensor a new storage, of which other views of the old one may be a part, too."""
-    old = ref.cell
-    become(interpreter, ref, new)
-    ref.cell.descend(old, interpreter.journal)
+def _lengthen(interpreter: Interpreter, owner: TensorRef, more: Dim) -> None:
+    """Put a storage of that many more elements in the place of the one that a tensor owns.
+
+    The tensor is a view of it from then on, and so are the views that hang on the tensor.
+    """
+    shape = owner.read(interpreter.g).require_shape()
+    parts = [
+        interpreter.builtin("aten::flatten", owner),
+        interpreter.builtin("aten::new_zeros", owner, ListValue([more])),
+    ]
+    longer = interpreter.builtin("aten::cat", ListValue(parts))
+    owner.move_to(_strided(interpreter, longer, shape, 0), interpreter.journal)
 
 
 def replace_contents(interpreter: Interpreter, target: TensorRef, value: Tensor) -> None:
-    """Write a result to `out`, which takes on its shape.
-
-    A view of a storage is resized in it; where the result doesn't fit it has a new one, and what
-    else sees the old one can't be read any more, for in PyTorch that has grown with it.
-    """
+    """Write a result to `out`, which takes on its shape in its storage."""
     g = interpreter.g
     old = target.read(g).shape
-    if target.base is not None and old is not None and value.shape is not None:
-        other_shape = _equal(interpreter, old, value.shape) is False
-        if other_shape and is_ge(prod(old), prod(value.shape)) is not True:
-            _renew(interpreter, target, TensorRef.fresh(value))
-        elif other_shape:
+    alone = target.base is None and not target.has_views
+    if not alone and old is not None and value.shape is not None:
+        same = _equal(interpreter, old, value.shape)
+        if same is False or (same is not True and target.is_contiguous(g) is True):
             resize(interpreter, target, value.shape)
     target.write(g, interpreter.journal, value)
     if target.base is None and value.shape is not None:

@@ -254,6 +254,21 @@ class TensorRef(Mutable):
         self.cell.lose_twins(journal)
         self.restore(other.snapshot())
 
+    @property
+    def has_views(self) -> bool:
+        """Whether views were taken from this one, which may not be in use any more."""
+        return bool(self._views)
+
+    def move_to(self, place: TensorRef, journal: Journal) -> None:
+        """Become a view in another storage, and all the views that hang on this one with it."""
+        self.become(place, journal)
+        pending = list(self._views)
+        while pending:
+            view = pending.pop()
+            journal.touch(view)
+            view.cell = place.cell
+            pending += view._views
+
     def become_one_of(self, choice: Choice, journal: Journal) -> None:
         """Point to one of two handles onto the same storage."""
         journal.touch(self)

@@ -186,32 +186,125 @@ def test_resized_in_a_loop() -> None:
     refuses(counted, X, 3, match="place in memory is not known")
 
 
-def test_grown_past_the_storage() -> None:
-    """What was never written is undefined; whether it is read may only show at run time."""
+def grown(x: Tensor):
+    """The storage grows, and what else sees it goes on to."""
+    y = x + 0
+    v, w = y[0], y.t()[1:]
+    y.resize_([2, y.size(0) + 3])
+    y.view(-1)[x.numel() :] = 7
+    v += 10
+    w *= 2
+    y[1, 0] -= 1
+    return y, v, w, y.stride(0)
+
+
+def grown_from_a_part(x: Tensor):
+    """A view grows past the end of the storage of the tensor that it is a view of."""
+    y = x + 0
+    v = y.view(-1)[2:]
+    u = y[:, 0]
+    v.resize_([y.numel() + 1])
+    v[y.numel() - 2 :] = 4
+    v[0] += 5
+    y[0] += 1
+    return y, v, u, y.shape
+
+
+def grown_maybe(x: Tensor):
+    """Whether it grows may only show at run time."""
+    y = x + 0
+    v = y[:1]
+    y.resize_([y.size(1), 3])
+    y[x.size(0) :] = 2
+    y += 1
+    return y, v
+
+
+def grown_by_results(x: Tensor):
+    """Results that are larger or smaller than the tensor of which there are views."""
+    y = x + 0
+    v = y[0]
+    torch.cat([x, x], out=y)
+    z = x * 2
+    w = z.t()
+    torch.add(x[:2, :2], 1, out=z)
+    v += 1
+    w[0] *= 3
+    return y, v, z, w
+
+
+def grown_twice(x: Tensor):
+    """Also of integers and complex numbers."""
+    y = x.to(torch.int64)
+    z = torch.complex(x, x + 1)
+    for _ in range(2):
+        n = y.numel()
+        v = y.view(-1)[1:3]
+        y.resize_([n + 2])
+        y[n:] = 5
+        v += 1
+        z.resize_([n + 2])[n:] = 1
+    return y, torch.view_as_real(z)
+
+
+@pytest.mark.parametrize("dynamic", [False, True], ids=["fixed", "dynamic"])
+@pytest.mark.parametrize(
+    "program", [grown, grown_from_a_part, grown_maybe, grown_by_results, grown_twice]
+)
+def test_grown_past_the_storage(program: object, dynamic: bool) -> None:
+    """What is written to the new elements is there, for all that sees them."""
+    inputs = [(X,), (X - 8,)]
+    if dynamic:
+        inputs += [(torch.rand(2, 3),), (torch.rand(5, 3),)]
+    check(program, *inputs, dynamic=dynamic)
+
+
+def test_grown_from_nothing_at_run_time() -> None:
+    """An empty tensor of run-time size grows where the sizes are swapped, and only then."""
 
     def program(x: Tensor):
         y = x + 0
-        return y.resize_([4])
+        v = y.t()
+        y.resize_([y.size(1), 1])
+        y.fill_(3)
+        return y, v
 
-    check(program, (X[0, :1].expand(4).clone(),), (torch.rand(5),), dynamic=True)
-    refuses(program, torch.rand(3), match="undefined in PyTorch, too")
-    result = converted(script(program), (torch.rand(5),), dynamic=True)
-    assert "resize_ to more elements" in result.report.preconditions[0]
+    check(
+        program, (X,), (torch.rand(0, 2),), (torch.rand(2, 0),), (torch.rand(0, 0),), dynamic=True
+    )
+
+
+def test_grown_in_a_block() -> None:
+    """A block can't give an outer tensor another storage: what grows there fails at run time."""
+
+    def maybe(x: Tensor, c: bool):
+        y = x + 0
+        if c:
+            y.resize_([4])
+        return y.sum()
+
+    def certainly(x: Tensor, c: bool):
+        y = x + 0
+        if c:
+            y.resize_([4, 4])
+        return y.sum()
+
+    def inner(x: Tensor, c: bool):
+        z = x.clone()
+        if c:
+            y = x + 0
+            y.resize_([4])
+            y[-1] = 1
+            z = y * 2
+        return z.sum()
+
+    check(inner, (torch.rand(3), True), (torch.rand(5), True), (torch.rand(2), False), dynamic=True)
+    refuses(certainly, X, True, match="another storage")
+    check(maybe, (torch.rand(5), True), (torch.rand(5), False), dynamic=True)
+    result = converted(script(maybe), (torch.rand(5), True), dynamic=True)
+    assert "to more elements" in result.report.preconditions[0]
     with pytest.raises(Exception, match="out of data bounds|indices element"):
-        run(loaded(result), {"x": torch.rand(3)})
-
-
-def test_a_new_storage_and_the_old_views() -> None:
-    """In PyTorch the storage has grown, and the views still see it."""
-
-    def program(x: Tensor):
-        y = x + 0
-        v = y[0]
-        y.resize_(0)
-        torch.cat([x, x], out=y)
-        return v + 1
-
-    refuses(program, X, match="may share memory")
+        run(loaded(result), {"x": torch.rand(3), "c": True})
 
 
 def test_another_storage_in_a_loop() -> None:
