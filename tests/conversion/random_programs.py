@@ -67,6 +67,9 @@ RETURNED = {
     "mode": "{0} == Mode.SUM, {0} == Mode.MAX",
     "maybe": "-9 if {0} is None else {0}",
     "text": "{0} == 'ab', len({0})",
+    "tally": "torch.tensor(list({0}.keys()), dtype=torch.int64), torch.tensor(list({0}.values()), dtype=torch.int64)",
+    "memo": "list({0}.values()), len({0})",
+    "words": "torch.tensor([len(w) for w in {0}], dtype=torch.int64)",
 }
 """By the kind of a variable: how it is returned."""
 
