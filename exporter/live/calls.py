@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -200,18 +200,22 @@ def _traceable(value: Any) -> bool:
 def _recordable(result: Any) -> Any:
     """The result as a trace can return it: None and strings dropped, fields as a dict's entries.
 
-    A dict whose values differ in type becomes a tuple: TorchScript has no such dict.
+    Lists and dicts of anything but tensors become tuples: the tracer knows no others.
     """
     if isinstance(result, (bool, int, float)):
         return torch.tensor(result)
     result = _as_dict(result)
     if isinstance(result, Mapping):
         kept = {k: _recordable(v) for k, v in result.items() if not _is_absent(v)}
-        return kept if _traceable(kept) else tuple(kept.values())
+        return kept if _are_tensors(kept.values()) and _traceable(kept) else tuple(kept.values())
     if isinstance(result, (list, tuple)):
         items = [_recordable(item) for item in result if not _is_absent(item)]
-        return items if isinstance(result, list) and _traceable(items) else tuple(items)
+        return items if isinstance(result, list) and _are_tensors(items) else tuple(items)
     return result
+
+
+def _are_tensors(values: Collection[Any]) -> bool:
+    return bool(values) and all(isinstance(value, torch.Tensor) for value in values)
 
 
 def _is_data(value: Any) -> bool:

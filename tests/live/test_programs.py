@@ -167,6 +167,25 @@ def test_control_flow_of_scripted_code_stays_in_a_trace() -> None:
     assert "Loop" in export(CallsScript(), (X,)).report.operators
 
 
+class Detections(nn.Module):
+    """Results in containers that no trace returns as they are, as detectors give them."""
+
+    def forward(self, x: Tensor):
+        found = [{"boxes": x * 2, "count": x.size(0), "label": "a"}, {"boxes": x[:1]}]
+        return found, {"rows": [x, x + 1], "pair": (x, {"last": x[-1]})}, [[x, None], (x - 1,)]
+
+
+@pytest.mark.parametrize("size", [3, 1])
+def test_results_in_containers_of_containers(size: int) -> None:
+    exported = export(Detections(), (X[:size],), verify=True)
+    assert [name for name, _, _ in exported.report.outputs] == [
+        "output_0.0.boxes", "output_0.0.count", "output_0.1.boxes",
+        "output_1.rows.0", "output_1.rows.1", "output_1.pair.0", "output_1.pair.1.last",
+        "output_2.0.0", "output_2.1.0",
+    ]  # fmt: skip
+    assert exported.verification is not None
+
+
 def test_sparse_buffers_are_named() -> None:
     module = nn.Sequential(nn.ReLU())
     module.register_buffer("mask", torch.eye(2).to_sparse())
