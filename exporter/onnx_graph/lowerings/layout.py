@@ -245,10 +245,13 @@ def _reshaped_unless_empty(
     g: Builder, data: Tensor, sizes: Tensor, target: Sequence[Dim] | None
 ) -> Tensor:
     """A Reshape, or an empty tensor of the shape where there is nothing to reshape."""
-    made = OutputType(data.dtype, None if target is None else tuple(target))
+    # A number of run time may be the -1 that leaves the size open, too.
+    found = None if target is None else tuple(d if is_ge(d, 0) is True else None for d in target)
+    made = OutputType(data.dtype, found)
     with g.body("empty") as empty:
+        # A dim of -1 can but be 0 then.
         fill = np.zeros(1, data.dtype.numpy())
-        nothing = branch_output(g, g.ConstantOfShape(sizes, value=fill), made)
+        nothing = branch_output(g, g.ConstantOfShape(g.Max(sizes, 0), value=fill), made)
     with g.body("some") as some:
         reshaped = branch_output(g, g.native("Reshape", data, sizes), made)
     is_empty = g.Equal(g.Size(data), 0)
