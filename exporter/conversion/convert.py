@@ -23,6 +23,7 @@ from exporter.conversion.calls.missing import missing_operators
 from exporter.conversion.calls.operators import MissingSymbolicError
 from exporter.conversion.calls.overloads import method_for
 from exporter.conversion.interpreter import Interpreter, Options
+from exporter.conversion.runtime_lists.runtime_dicts import as_result
 from exporter.conversion.values.aliasing import cells_of
 from exporter.conversion.values.journal import SharedContainerError
 from exporter.conversion.values.module_tree import ModuleTree
@@ -303,7 +304,7 @@ class _Attempt:
         """Make the outputs."""
         self._warn_of_written_inputs()
         outputs = Outputs(self.g, self.request.output_names, self.request.result_names)
-        outputs.add_all(self.result)
+        outputs.add_all(as_result(self.interpreter, self.result))
         for qualified in self.types:
             for name, tensor in self.states.outputs(qualified, self.after[qualified][1]):
                 outputs.add(f"{name}_out", tensor)

@@ -61,7 +61,7 @@ RETURNED = {
     "table": "{0}",
     "pairs": "[q[0] for q in {0}], sum([q[1] for q in {0}])",
     "bundle": "{0}",
-    "counts": "{0}",
+    "counts": "{0}.get('a', -1), {0}.get('b', -1), {0}.get('c', -1), len({0})",
     "holder": "{0}.value, {0}.count, {0}.items, {0}.last is None",
     "union": "{0} if isinstance({0}, int) else -9, isinstance({0}, int)",
     "mode": "{0} == Mode.SUM, {0} == Mode.MAX",

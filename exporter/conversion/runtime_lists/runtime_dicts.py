@@ -17,11 +17,14 @@ from exporter.conversion.values.objects import (
     DictValue,
     Home,
     ListValue,
+    NamedTuple,
     RuntimeList,
     RuntimeLists,
+    RuntimeTexts,
     RuntimeTuples,
     Value,
 )
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import SymBool
 from exporter.torchscript.types import Type
@@ -31,7 +34,17 @@ if TYPE_CHECKING:
 
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["convert", "entry", "first_popped", "has_key", "keys", "popped", "set_entry", "values"]
+__all__ = [
+    "as_result",
+    "convert",
+    "entry",
+    "first_popped",
+    "has_key",
+    "keys",
+    "popped",
+    "set_entry",
+    "values",
+]
 
 
 def keys(self: DictValue) -> ListValue:
@@ -164,3 +177,31 @@ def _either(
 def _as_tuples(runtime: RuntimeList) -> RuntimeTuples:
     assert isinstance(runtime, RuntimeTuples)
     return runtime
+
+
+# ---------------------------------------------------------------- as a result
+
+
+def as_result(interpreter: Interpreter, value: Value) -> Value:
+    """A result with each dict of run-time keys as one of known keys.
+
+    Strings that may be keys are the keys, each with a value that may be None.
+    """
+    if isinstance(value, NamedTuple):
+        fields = {k: as_result(interpreter, v) for k, v in value.fields.items()}
+        return NamedTuple(value.type_name, fields)
+    if isinstance(value, tuple):
+        return tuple(as_result(interpreter, v) for v in value)
+    if isinstance(value, ListValue) and value.runtime is None:
+        return ListValue([as_result(interpreter, v) for v in value.items], value.element_type)
+    if not isinstance(value, DictValue):
+        return value
+    if value.runtime is None:
+        return DictValue({k: as_result(interpreter, v) for k, v in value.items.items()})
+    names = value.runtime.columns[0]
+    if not isinstance(names, RuntimeTexts):
+        raise UnsupportedError(
+            "a result that is a dict of which only the run tells what numbers its keys are",
+            ("try  return two lists: list(d.keys()), list(d.values())",),
+        )
+    return DictValue({k: interpreter.builtin("aten::get", value, k) for k in names.texts})

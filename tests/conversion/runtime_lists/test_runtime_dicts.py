@@ -201,6 +201,31 @@ def test_text_keys_of_a_loop() -> None:
     check_loop(program, (X,), (-X,), (X[:1],), (X[:0],), dynamic=True)
 
 
+def test_results() -> None:
+    """A string that may be a key is an output, absent where it is none."""
+
+    def texts(x: Tensor, flag: bool):
+        found = {"x": x}
+        counts = {"n": 1}
+        if flag:
+            found["twice"] = x * 2
+            counts["n"] = 7
+        else:
+            counts.pop("n")
+        return found, [(x, {"counts": counts})]
+
+    def numbered(x: Tensor, flag: bool):
+        found: dict[int, Tensor] = {}
+        found[int(x[0])] = x
+        return x, [found]
+
+    result = check(texts, (X, True), (X, False))
+    assert [name for name, _, _ in result.report.outputs] == [
+        "output_0.x", "output_0.twice", "output_1.0.0", "output_1.0.1.counts.n",
+    ]  # fmt: skip
+    refuses(numbered, X, True, match="dict key that is only known at run time")
+
+
 def test_aliases() -> None:
     """What is put in is the very tensor, and other names see what is done to it, or it is refused."""
 
