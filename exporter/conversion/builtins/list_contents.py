@@ -135,7 +135,7 @@ def contains(interpreter: Interpreter, self: Value, item: Value) -> Value:
     if isinstance(self, ListValue) and self.runtime is not None:
         matches = _matches(interpreter, self, item)
         assert isinstance(matches, Tensor)
-        return SymBool(interpreter.g.Greater(_number(interpreter, matches), 0))
+        return numbers.boolean(interpreter.g.Greater(_number(interpreter, matches), 0))
     found: bool | SymBool = False
     for candidate in interpreter.items(self):
         found = interpreter.builtin("aten::__or__", found, interpreter.equal(candidate, item))
@@ -171,7 +171,7 @@ def equal(interpreter: Interpreter, a: ListValue, b: ListValue) -> Value:
     differ = interpreter.call("aten::ne", [TensorRef.fresh(left), TensorRef.fresh(right)], {}).read(
         g
     )
-    same_items = SymBool(g.Equal(_number(interpreter, differ), 0))
+    same_items = numbers.boolean(g.Equal(_number(interpreter, differ), 0))
     return interpreter.builtin("aten::__and__", same_length, same_items)
 
 

@@ -201,6 +201,21 @@ def test_text_keys_of_a_loop() -> None:
     check_loop(program, (X,), (-X,), (X[:1],), (X[:0],), dynamic=True)
 
 
+def test_a_key_that_is_there_for_sure() -> None:
+    """The only one there is, whatever number it is."""
+
+    def program(x: Tensor, n: int, flag: bool):
+        counts = {n: 2}
+        held: dict[int, Tensor] = {}
+        held[n] = x + 1
+        if not flag:
+            counts[n] = counts.get(n, 0) + 1
+            x = x + held.pop(n, x)
+        return numbers(list(counts.keys()), list(counts.values())), list(held.values()), x
+
+    check(program, (X, 1, True), (X, 1, False), (X, 3, False))
+
+
 def test_results() -> None:
     """A string that may be a key is an output, absent where it is none."""
 
