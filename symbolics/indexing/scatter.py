@@ -20,6 +20,7 @@ from symbolics.rules import (
     INT64,
     highest,
     is_bool,
+    is_complex,
     is_float,
     is_half,
     lowest,
@@ -71,6 +72,8 @@ def reduced(
         raise Unsupported(f"reduce={reduce!r}")
     dtype, shape = base.dtype, source.require_shape()
     reduction = _REDUCTIONS[reduce]
+    if is_complex(dtype) and reduction in ("max", "min"):
+        raise Unsupported(f"reduce={reduce!r} of complex numbers, which have no order")
     if not include_self:
         neutral = expand_to(g, _neutral(g, reduce, base), shape)
         start = scatter(base, neutral, "none")
