@@ -308,7 +308,9 @@ class Home:
 
 
 def _tree(ref: TensorRef, outside: Outside) -> _Tree:
-    """What a handle is, seen from outside."""
+    """What a handle is, seen from outside; of a frozen copy, what that one was."""
+    if isinstance(ref.described, (_Leaf, _Fork)):
+        return ref.described
     steps: list[Step | None] = []
     while ref.born >= outside.start and ref.choice is None and ref.base is not None:
         assert ref.view is not None
@@ -405,9 +407,7 @@ def joined_places(a: Sequence[Place], b: Sequence[Place], outer: Scope) -> tuple
 
 def place_tensors(interpreter: Interpreter, ref: TensorRef, home: Home) -> Iterator[Tensor]:
     """Which of the places a handle has, as bools for all but the last, and its open indices."""
-    tree = ref.described
-    if not isinstance(tree, (_Leaf, _Fork)):
-        tree = _tree(ref, home.outside)
+    tree = _tree(ref, home.outside)
     for place in home.places[:-1]:
         yield numbers.as_tensor(interpreter.g, _is_at(interpreter, tree, place))
     for place in home.places:

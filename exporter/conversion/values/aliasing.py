@@ -29,7 +29,16 @@ from exporter.conversion.values.objects import (
 from exporter.conversion.values.objects import NamedTuple as NamedTupleValue
 from exporter.conversion.values.tensors import Cell, TensorRef
 
-__all__ = ["Families", "Family", "LoopTies", "Position", "cells_of", "families_of", "tie"]
+__all__ = [
+    "Families",
+    "Family",
+    "LoopTies",
+    "Position",
+    "cells_of",
+    "families_of",
+    "remember",
+    "tie",
+]
 
 
 class Shared(NamedTuple):
@@ -103,11 +112,21 @@ def families_of(value: Value, outside: Outside | None = None) -> Families:
     families = []
     for holder in _holders(value):
         cells = list(_cells(holder))
+        if len(cells) == 1 and cells[0].family is not None:
+            families.append(cells[0].family)
+            continue
         own = cells
         if outside is not None and isinstance(holder, TensorRef):
             own = own_cells(holder, outside)
         families.append(Family(_with_twins(cells), _with_twins(own)))
     return families
+
+
+def remember(copy: Value, families: Families) -> None:
+    """Let a frozen copy tell the families of what it is a copy of, when that path is undone."""
+    for holder, family in zip(_holders(copy), families, strict=True):
+        for cell in _cells(holder):
+            cell.family = family
 
 
 def _with_twins(cells: list[Cell]) -> Shared:

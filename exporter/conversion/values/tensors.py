@@ -52,10 +52,11 @@ KEPT = 4
 class Cell(Mutable):
     """A storage: the current value of the tensor that owns it.
 
-    `requires_grad` says that some handle for it was made to require gradients.
+    `requires_grad` says that some handle for it was made to require gradients. The cell of a copy
+    that stands for a tensor of an undone path knows the `family` of that one (see `aliasing`).
     """
 
-    __slots__ = ("poison", "requires_grad", "twins", "value")
+    __slots__ = ("family", "poison", "requires_grad", "twins", "value")
 
     def __init__(self, value: Tensor) -> None:
         super().__init__()
@@ -63,6 +64,7 @@ class Cell(Mutable):
         self.twins: list[Cell] = []
         self.poison: Loss | None = None
         self.requires_grad = False
+        self.family: Any = None
 
     def snapshot(self) -> Any:
         """Value, twins and poison."""
