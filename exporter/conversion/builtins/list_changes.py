@@ -45,7 +45,7 @@ def _put_back(interpreter: Interpreter, self: ListValue, home: Home) -> None:
     """
     owner, before = home.owner, home.contents
     self.home = None
-    if owner.lost is None and owner.contents()[1] is before and not before.shared:
+    if owner.lost is None and owner.contents()[1] is before and not before.may_repeat:
         # What stood for its lists is lost: another member stands for them now.
         lists = RuntimeLists(before.rows, before.item_kind)
         interpreter.journal.touch(owner)

@@ -310,7 +310,9 @@ def _runtime_form(runtime: RuntimeList, source: ListValue) -> RuntimeForm:
         )
     dtype = runtime.value.dtype if runtime.kind == "tensor" else None
     stacked = isinstance(runtime, TensorRows) and runtime.ends is None
-    return RuntimeForm(runtime.kind, dtype, runtime.shape, element, source, runtime.shared, stacked)
+    return RuntimeForm(
+        runtime.kind, dtype, runtime.shape, element, source, runtime.may_repeat, stacked
+    )
 
 
 def _tensors(items: Sequence[Value]) -> Iterator[TensorRef]:

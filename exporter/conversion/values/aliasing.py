@@ -42,10 +42,14 @@ __all__ = [
 
 
 class Shared(NamedTuple):
-    """The storages that a tensor may be a part of, and those with all that they may be."""
+    """The storages that a tensor may be a part of, and those with all that they may be.
+
+    `overlaps` says that two of its elements may be one.
+    """
 
     cells: list[Cell]
     related: list[Cell]
+    overlaps: bool
 
 
 class Family(NamedTuple):
@@ -118,7 +122,8 @@ def families_of(value: Value, outside: Outside | None = None) -> Families:
         own = cells
         if outside is not None and isinstance(holder, TensorRef):
             own = own_cells(holder, outside)
-        families.append(Family(_with_twins(cells), _with_twins(own)))
+        overlaps = holder is not None and holder.overlaps
+        families.append(Family(_with_twins(cells, overlaps), _with_twins(own, overlaps)))
     return families
 
 
@@ -129,9 +134,9 @@ def remember(copy: Value, families: Families) -> None:
             cell.family = family
 
 
-def _with_twins(cells: list[Cell]) -> Shared:
+def _with_twins(cells: list[Cell], overlaps: bool) -> Shared:
     related = dict.fromkeys(member for cell in cells for member in (cell, *cell.twins))
-    return Shared(cells, list(related))
+    return Shared(cells, list(related), overlaps)
 
 
 def _meeting(members: Sequence[tuple[Any, Shared]]) -> Iterator[tuple[Any, Any]]:
@@ -173,6 +178,8 @@ def tie(
             for cells, shared in _matched(list(_holders(value)), families, start):
                 members.append((len(made), shared))
                 made.append(cells)
+                for cell in cells if shared.overlaps else ():
+                    cell.overlap(journal)
                 for older in shared.related:
                     for cell in cells if older.born < start else ():
                         cell.pair(older, journal)
@@ -246,6 +253,8 @@ class LoopTies:
         self._ties.update(_meeting(members))
         for leaf, shared in members:
             self._ties.update((leaf, cell) for cell in shared.related if cell.born < self.start)
+            if shared.overlaps:
+                self._ties.add((leaf, leaf))
         return len(self._ties) > count
 
     def involve(self, position: Position) -> bool:
@@ -269,5 +278,7 @@ class LoopTies:
 
         for one, other in self._ties:
             for a in at(one):
+                if one is other:
+                    a.overlap(journal)
                 for b in at(other):
                     a.pair(b, journal)

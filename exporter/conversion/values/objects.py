@@ -163,7 +163,7 @@ class RuntimeList:
     `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor.
     `shape` is what is known of the shapes of a sequence's tensors. The cell holds the value, so
     that it can be the twin of the tensors that were put in: writing one of those would change the
-    list. `shared` says that two of its tensors may be one.
+    list. `shared` says that two of its tensors may be one, which a write to one would not tell.
     """
 
     def __init__(
@@ -182,6 +182,16 @@ class RuntimeList:
     def cells(self) -> Iterator[Cell]:
         """The storages that this may be a part of."""
         yield self.cell
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether two elements of one of its tensors may be one."""
+        return self.cell.overlaps
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether two of its tensors may be one, so that another list of these is `shared`."""
+        return self.shared
 
     def columns_of_tensors(self) -> Iterator[RuntimeList]:
         """The lists of tensors that it consists of."""
@@ -224,6 +234,11 @@ class RuntimeTuples(RuntimeList):
     def shared(self, shared: bool) -> None:
         for column in self.columns:
             column.shared = shared
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether two of the tensors may be one."""
+        return any(column.may_repeat for column in self.columns)
 
     @property
     def value(self) -> Tensor:
@@ -359,7 +374,8 @@ class TensorRows(RuntimeList):
     Without `starts` the items are what lies at each index of the dim, all in order (`unbind`).
     Else `starts`, a 1-D tensor, has their indices; and with `ends` an item is the slice from its
     start to its end (`split`). `whole` says that these slices are all of the tensor, in order, and
-    `unpacked` makes the list again with a known number of items, as one operator.
+    `unpacked` makes the list again with a known number of items, as one operator. An item that
+    `repeats` another is the same view: writing the one writes the other.
     """
 
     def __init__(
@@ -372,6 +388,7 @@ class TensorRows(RuntimeList):
         *,
         whole: bool = False,
         shared: bool = False,
+        repeats: bool = False,
     ) -> None:
         dims = value.require_shape()
         rest = (*dims[:dim], *dims[dim + 1 :])
@@ -384,11 +401,22 @@ class TensorRows(RuntimeList):
         self.starts = starts
         self.ends = ends
         self.whole = whole
+        self.repeats = repeats
         self.unpacked: Callable[[int], Value] | None = None
 
     def cells(self) -> Iterator[Cell]:
         """The storages that the tensor may be a part of."""
         return self.ref.cells()
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether two elements of the tensor may be one."""
+        return self.ref.overlaps
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether two items may be one, or parts of them."""
+        return self.shared or self.repeats or self.overlaps
 
     @property
     def value(self) -> Tensor:
