@@ -440,3 +440,19 @@ def test_one_of_two_is_an_expanded_tensor() -> None:
     check(picked, (a, b, True), (a, b, False))
     check(carried, (a, b, 0), (a, b, 1), (a, b, 2))
     refuses(made_on_a_path, a, b, True, match="may share memory")
+
+
+def test_one_of_two_again_and_again() -> None:
+    """The choices of a long row of branches stay a choice of two, and do not double each time."""
+
+    def program(a, b, c: bool):
+        kept, t = a * 2, b + 1
+        for i in range(40):
+            if a[i % 2, i % 3] > 0:
+                kept = t
+            t = kept if c else t
+            t.add_(1)
+        return kept + 0, t + 0
+
+    calls = [(x, y, c) for x, y in ((M, N), (-M, N), (M - 4, N)) for c in (True, False)]
+    check(program, *calls)
