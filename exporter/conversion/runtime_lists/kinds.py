@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from exporter.conversion.values.objects import Value, kind_of_number
+from exporter.conversion.values.objects import ListValue, Value, kind_of_number
 from exporter.conversion.values.tensors import TensorRef
-from exporter.torchscript.types import BoolType, FloatType, IntType, TensorType, Type
+from exporter.torchscript.types import BoolType, FloatType, IntType, ListType, TensorType, Type
 
-__all__ = ["DTYPES", "TYPES", "kind_of"]
+__all__ = ["DTYPES", "TYPES", "kind_of", "type_of"]
 
 DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
 """The dtype of a list of numbers as a tensor."""
@@ -21,6 +21,14 @@ TYPES: dict[str, Type] = {
     "bool": BoolType(),
 }
 _KINDS: dict[type, str] = {type(type_): kind for kind, type_ in TYPES.items()}
+
+
+def type_of(items: Sequence[Value]) -> Type | None:
+    """What a list holds by its items, for when it has none any more; archives don't state it."""
+    first = items[0] if items else None
+    if isinstance(first, ListValue):
+        return None if first.element_type is None else ListType(first.element_type)
+    return TYPES.get(kind_of(items, None) or "")
 
 
 def kind_of(items: Sequence[Value], element: Type | None) -> str | None:

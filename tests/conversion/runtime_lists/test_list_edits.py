@@ -360,3 +360,33 @@ def test_items_that_come_twice_are_told_where_paths_meet() -> None:
     for program in (repeated, doubled, expanded, an_expanded_item):
         refuses(program, *calls[0], match="may share memory", dynamic=True)
     check(without_a_branch, *calls, dynamic=True)
+
+
+def test_a_list_that_was_emptied_is_one_of_the_same_things() -> None:
+    """No annotation says what it holds, and what it held is gone."""
+
+    def numbers(x, n: int):
+        counts = [n]
+        del counts[0]
+        for i in range(n):
+            counts.append(i - 1)
+        return sum(counts), len(counts)
+
+    def sliced(x, n: int):
+        counts, weights = [3], [0.5]
+        counts.clear()
+        weights.pop()
+        for i in range(n):
+            counts = counts[:n]
+            weights.append(0.25)
+        return len(counts), len(weights), sum(weights + [0.5])
+
+    def nested(x, n: int):
+        rows = [[n]]
+        rows.pop()
+        for i in range(n):
+            rows.append([i, n])
+        return len(rows)
+
+    for program in (numbers, sliced, nested):
+        check(program, (X, 2), (X, 0), (X, 3))
