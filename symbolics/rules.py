@@ -6,9 +6,11 @@ Sources: `torch.result_type` and c10/core/ScalarType.h for promotion, at::maybe_
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import overload
 
+import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import RaisedError
@@ -29,10 +31,13 @@ __all__ = [
     "common_dtype",
     "default_float",
     "element_count",
+    "highest",
     "is_bool",
     "is_complex",
     "is_float",
+    "is_half",
     "is_integral",
+    "lowest",
     "onnx_dtype",
     "promote",
     "promote_float",
@@ -40,6 +45,7 @@ __all__ = [
     "reduced_dims",
     "result_type",
     "scalar_type",
+    "widened",
     "wrapped_dim",
     "wrapped_dims",
 ]
@@ -118,6 +124,11 @@ def is_integral(dtype: ir.DataType) -> bool:
 def is_float(dtype: ir.DataType) -> bool:
     """Whether this is a real floating point dtype."""
     return dtype in _FLOATING or dtype.name.startswith("FLOAT8")
+
+
+def is_half(dtype: ir.DataType) -> bool:
+    """Whether PyTorch's kernels compute in float32 what is stored in this dtype."""
+    return dtype in (D.FLOAT16, D.BFLOAT16)
 
 
 def is_complex(dtype: ir.DataType) -> bool:
@@ -245,6 +256,25 @@ def reduced_dims(self: Tensor, dim: int | Sequence[int] | None) -> list[int] | N
     if self.rank is None:
         return [int(d) for d in dims]
     return wrapped_dims(dims, self.rank)
+
+
+def widened(g: Builder, self: Tensor) -> Tensor:
+    """Half precision as float32, in which PyTorch computes it; any other dtype as it is."""
+    return g.cast(self, FLOAT) if is_half(self.dtype) else self
+
+
+def lowest(dtype: ir.DataType) -> int | float:
+    """What no number of a dtype is below: the maximum of none."""
+    if is_bool(dtype):
+        return 0
+    return -math.inf if is_float(dtype) else int(np.iinfo(dtype.numpy()).min)
+
+
+def highest(dtype: ir.DataType) -> int | float:
+    """What no number of a dtype is above: the minimum of none."""
+    if is_bool(dtype):
+        return 1
+    return math.inf if is_float(dtype) else int(np.iinfo(dtype.numpy()).max)
 
 
 def element_count(g: Builder, self: Tensor, dims: Sequence[int] | None = None) -> Dim:

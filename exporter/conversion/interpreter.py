@@ -35,7 +35,11 @@ from exporter.conversion.control_flow import branches, choices
 from exporter.conversion.control_flow.facts import Facts
 from exporter.conversion.control_flow.undecided import call_decided
 from exporter.conversion.prims import PRIMS
-from exporter.conversion.runtime_lists import joined_lists, runtime_splits  # noqa: F401
+from exporter.conversion.runtime_lists import (  # noqa: F401
+    joined_lists,
+    kinds,
+    runtime_splits,
+)
 from exporter.conversion.values.journal import Journal
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
@@ -296,7 +300,8 @@ class Interpreter:
     def literal(self, value: object) -> Value:
         """A default argument or constant as a value of its own."""
         if isinstance(value, list):
-            return ListValue([self.literal(v) for v in value])
+            items = [self.literal(v) for v in value]
+            return ListValue(items, kinds.type_of(items))
         if isinstance(value, dict):
             return DictValue({k: self.literal(v) for k, v in value.items()})
         if isinstance(value, tuple):

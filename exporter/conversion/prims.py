@@ -15,7 +15,7 @@ from exporter.conversion.builtins import numbers
 from exporter.conversion.builtins.tolist import tolist
 from exporter.conversion.calls.operators import item
 from exporter.conversion.control_flow import branches, choices, loops
-from exporter.conversion.runtime_lists import runtime_lists
+from exporter.conversion.runtime_lists import kinds, runtime_lists
 from exporter.conversion.values.constants import packed_object, tensor_from_archive
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
@@ -273,7 +273,8 @@ def list_construct(
     if isinstance(declared, OptionalType):
         declared = declared.element
     element = declared.element if isinstance(declared, ListType) else None
-    return [ListValue([environment[v] for v in node.inputs], element)]
+    items = [environment[v] for v in node.inputs]
+    return [ListValue(items, element or kinds.type_of(items))]
 
 
 @prim("prim::DictConstruct")

@@ -18,8 +18,12 @@ from symbolics.rules import (
     BOOL,
     FLOAT,
     INT64,
+    highest,
     is_bool,
+    is_complex,
     is_float,
+    is_half,
+    lowest,
     onnx_dtype,
     wrapped_dim,
 )
@@ -30,7 +34,6 @@ __all__ = ["Scatter", "accumulated", "scatter_elements"]
 INT32 = onnx_dtype(3)
 # An index that no tensor has, for which a model fails; times a stride it is still an int64.
 _NOWHERE = 1 << 36
-HALVES = (onnx_dtype(5), onnx_dtype(15))
 # A scatter into a base, given the base, the sources and ONNX's word for the reduction.
 Scatter = Callable[[Tensor, Tensor, str], Tensor]
 
@@ -43,15 +46,11 @@ def accumulated(
 ) -> Tensor:
     """A scatter that reduces, in a dtype that can hold it.
 
-    Bools are added, multiplied and compared as 0 and 1, and what is not 0 is true. float16 goes
-    through float32, as it does in PyTorch.
+    Bools are added, multiplied and compared as 0 and 1, and what is not 0 is true.
     """
-    dtype = base.dtype
-    if reduction == "none":
+    if reduction == "none" or not is_bool(base.dtype):
         return scatter(base, source, reduction)
-    wide = INT32 if is_bool(dtype) else FLOAT if dtype in HALVES else dtype
-    result = scatter(g.cast(base, wide), g.cast(source, wide), reduction)
-    return g.cast(result, dtype)
+    return g.cast(scatter(g.cast(base, INT32), g.cast(source, INT32), reduction), BOOL)
 
 
 def reduced(
@@ -73,6 +72,8 @@ def reduced(
         raise Unsupported(f"reduce={reduce!r}")
     dtype, shape = base.dtype, source.require_shape()
     reduction = _REDUCTIONS[reduce]
+    if is_complex(dtype) and reduction in ("max", "min"):
+        raise Unsupported(f"reduce={reduce!r} of complex numbers, which have no order")
     if not include_self:
         neutral = expand_to(g, _neutral(g, reduce, base), shape)
         start = scatter(base, neutral, "none")
@@ -80,7 +81,7 @@ def reduced(
         start = base
     result = accumulated(g, scatter, start, source, reduction)
     if reduce == "mean":
-        wide = dtype if dtype not in HALVES else FLOAT
+        wide = FLOAT if is_half(dtype) else dtype
         ones = expand_to(g, g.constant(1, INT64), shape)
         before = expand_to(g, g.constant(int(include_self), INT64), base.require_shape())
         counts = g.cast(g.Max(scatter(before, ones, "add"), 1), wide)
@@ -99,12 +100,8 @@ def _neutral(g: Builder, reduce: str, base: Tensor) -> Tensor:
         return g.constant(0, base.dtype)
     if reduce == "prod":
         return g.constant(1, base.dtype)
-    if is_bool(base.dtype):
-        return g.constant(reduce == "amin", BOOL)
-    if is_float(base.dtype):
-        return g.constant(-np.inf if reduce == "amax" else np.inf, base.dtype)
-    limits = np.iinfo(base.dtype.numpy())
-    return g.constant(limits.min if reduce == "amax" else limits.max, base.dtype)
+    edge = lowest if reduce == "amax" else highest
+    return g.constant(edge(base.dtype), base.dtype)
 
 
 def _divided(g: Builder, total: Tensor, counts: Tensor, dtype: object) -> Tensor:

@@ -11,27 +11,26 @@ from collections.abc import Sequence
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
-from exporter.onnx_graph.symbolic import Dim, sym_max
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.windows import (
+    any_spatial,
     at_least_one,
     batched,
     largest_in_windows,
     unbatched,
 )
-from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import FLOAT, INT64, is_float
+from symbolics.registry import Raised, Unsupported, symbolic
+from symbolics.rules import FLOAT, INT64, is_float, widened
 
 __all__ = ["adaptive_avg_pool", "adaptive_max_pool"]
 
 
-def output_sizes(x: Tensor, dims: int, output_size: int | Sequence[Dim]) -> list[Dim]:
+def output_sizes(output_size: int | Sequence[Dim], dims: int) -> list[Dim]:
     """One size a spatial dim."""
-    sizes: list[Dim] = list(output_size) if isinstance(output_size, Sequence) else [output_size]
-    if len(sizes) == 1:
-        sizes = sizes * dims
-    if len(sizes) != dims:
-        raise Unsupported(f"output_size={sizes} for {dims} spatial dims")
+    sizes = any_spatial(output_size, dims, "output_size")
+    if any(is_ge(-1, size) for size in sizes):
+        raise Raised(f"output_size={sizes}: a size is negative")
     return sizes
 
 
@@ -85,9 +84,9 @@ def adaptive_avg_pool(
     """The mean of each of `output_size` windows, which may overlap by an element."""
     if not is_float(self.dtype):
         raise Unsupported(f"an adaptive average of {self.dtype.name}: PyTorch has none")
-    x, had_batch = batched(g, self, dims)
+    x, had_batch = batched(g, widened(g, self), dims)
     at_least_one(g, x, dims)
-    outputs = output_sizes(x, dims, output_size)
+    outputs = output_sizes(output_size, dims)
     sizes = list(x.require_shape()[-dims:])
     kernel = even_kernel(sizes, outputs)
     if sizes == outputs:
@@ -101,7 +100,7 @@ def adaptive_avg_pool(
         for i, (n, o) in enumerate(zip(sizes, outputs, strict=True)):
             if n != o:
                 result = averaged_along(g, result, 2 + i, n, o)
-    return unbatched(g, result, had_batch)
+    return unbatched(g, g.cast(result, self.dtype), had_batch)
 
 
 def mean_over_last(g: Builder, x: Tensor, dims: int) -> Tensor:
@@ -135,7 +134,7 @@ def adaptive_max_pool(
     """
     x, had_batch = batched(g, self, dims)
     at_least_one(g, x, dims)
-    outputs = output_sizes(x, dims, output_size)
+    outputs = output_sizes(output_size, dims)
     sizes = list(x.require_shape()[-dims:])
     kernel = even_kernel(sizes, outputs)
     if kernel is not None and is_float(x.dtype):

@@ -23,7 +23,6 @@ from symbolics.layers.normalization import (
     native_batch_norm,
     per_channel,
     updated_statistics,
-    wide,
 )
 from symbolics.layers.recurrent import (
     GRU,
@@ -35,7 +34,7 @@ from symbolics.layers.recurrent import (
 )
 from symbolics.layers.recurrent_cells import gru_step
 from symbolics.registry import Unsupported, argument_writes, symbolic
-from symbolics.rules import FLOAT, INT64
+from symbolics.rules import FLOAT, INT64, widened
 
 __all__: list[str] = []
 
@@ -179,7 +178,7 @@ def batch_norm_elemt(
     eps: float,
 ) -> Tensor:
     """Each channel by a mean and a 1 / deviation that were computed before."""
-    x = wide(g, input)
+    x = widened(g, input)
     centred = g.Sub(x, per_channel(g, x, mean))
     return g.cast(
         channel_affine(g, g.Mul(centred, per_channel(g, x, invstd)), weight, bias), input.dtype
@@ -199,7 +198,7 @@ def batch_norm_update_stats(
     """The mean and the variance (over N) of each channel."""
     axes = [0, *range(2, input.require_rank())]
     channels = [input.require_shape()[1]]
-    found = moments(g, wide(g, input), axes)
+    found = moments(g, widened(g, input), axes)
     return tuple(g.cast(g.reshape(t, channels), input.dtype) for t in found)
 
 

@@ -16,11 +16,10 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 from symbolics.registry import Unsupported, argument_writes, symbolic
-from symbolics.rules import DOUBLE, FLOAT, INT64, is_complex, wrapped_dim
+from symbolics.rules import DOUBLE, FLOAT, INT64, is_complex, widened, wrapped_dim
 
 __all__ = ["batch_norm", "group_norm", "layer_norm", "moments"]
 
-HALVES = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 MACHINE_EPSILON = {
     ir.DataType.FLOAT16: 2.0**-10,
     ir.DataType.BFLOAT16: 2.0**-7,
@@ -34,11 +33,6 @@ def repeated(g: Builder, value: float, shape: Sequence[Dim], dtype: ir.DataType)
     if all(isinstance(d, int) for d in shape):
         return g.constant(np.full(tuple(int(d) for d in shape), value, np.float64), dtype)
     return g.Expand(g.constant(value, dtype), list(shape))
-
-
-def wide(g: Builder, x: Tensor) -> Tensor:
-    """Half precision as float32, in which PyTorch sums it up; any other dtype as it is."""
-    return g.cast(x, FLOAT) if x.dtype in HALVES else x
 
 
 def moments(g: Builder, x: Tensor, axes: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -126,7 +120,7 @@ def batch_statistics(
     g: Builder, input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The result with the batch's own statistics, their mean and 1 / deviation, by channel."""
-    x = wide(g, input)
+    x = widened(g, input)
     axes = [0, *range(2, input.require_rank())]
     mean, variance = moments(g, x, axes)
     inverse = inverse_deviation(g, variance, eps)
@@ -145,7 +139,7 @@ def updated_statistics(
 ) -> tuple[Tensor, Tensor]:
     """The running statistics moved towards the batch's; the variance is that of a sample (N - 1)."""
     axes = [0, *range(2, input.require_rank())]
-    mean, variance = moments(g, wide(g, input), axes)
+    mean, variance = moments(g, widened(g, input), axes)
     shape = input.require_shape()
     variance = of_sample(g, variance, math.prod(shape[a] for a in axes))
     return moved(g, running_mean, mean, momentum), moved(g, running_var, variance, momentum)
@@ -208,7 +202,7 @@ def moved_by_instances(
     if not use_input_stats or running_mean is None or running_var is None:
         return {}
     shape = input.require_shape()
-    mean, variance = moments(g, wide(g, input), list(range(2, len(shape))))
+    mean, variance = moments(g, widened(g, input), list(range(2, len(shape))))
     variance = of_sample(g, variance, math.prod(shape[2:]))
     mean, variance = (g.ReduceMean(t, axes=[0], keepdims=False) for t in (mean, variance))
     return {
@@ -416,7 +410,7 @@ def native_group_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`group_norm` with the mean and 1 / deviation of each group."""
     result = group_norm(g, input, group, weight, bias, eps)
-    rows = g.reshape(wide(g, input), [N, group, C // group * HxW])
+    rows = g.reshape(widened(g, input), [N, group, C // group * HxW])
     mean, variance = moments(g, rows, [2])
     inverse = inverse_deviation(g, variance, eps)
     shape = [N, group]
@@ -464,7 +458,7 @@ def native_layer_norm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """`layer_norm` with the mean and 1 / deviation."""
     result = layer_norm(g, input, normalized_shape, weight, bias, eps)
-    mean, variance = moments(g, wide(g, input), list(range(-len(normalized_shape), 0)))
+    mean, variance = moments(g, widened(g, input), list(range(-len(normalized_shape), 0)))
     inverse = inverse_deviation(g, variance, eps)
     return result, g.cast(mean, input.dtype), g.cast(inverse, input.dtype)
 
@@ -487,7 +481,7 @@ def rms_norm(
         raise Unsupported("rms_norm of complex numbers")
     if 0 in normalized_shape:
         return input  # onnxruntime refuses to normalize nothing.
-    x = wide(g, input)
+    x = widened(g, input)
     if weight is None:
         weight = repeated(g, 1, normalized_shape, x.dtype)
     result = g.RMSNormalization(
@@ -511,7 +505,7 @@ def _fused_rms_norm(
 ) -> tuple[Tensor, Tensor]:
     """`rms_norm` with 1 / the root of the mean square."""
     result = rms_norm(g, input, normalized_shape, weight, eps)
-    x = wide(g, input)
+    x = widened(g, input)
     eps = MACHINE_EPSILON[x.dtype] if eps is None else eps
     axes = list(range(-len(normalized_shape), 0))
     square = g.ReduceMean(g.Pow(x, g.constant(2, x.dtype)), axes=axes, keepdims=True)

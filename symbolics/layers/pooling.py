@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.ranges import consecutive
-from exporter.onnx_graph.symbolic import Dim
+from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor
 from symbolics.layers.adaptive_pooling import largest_of_all
 from symbolics.layers.windows import (
@@ -25,8 +25,8 @@ from symbolics.layers.windows import (
     unbatched,
     window_indices,
 )
-from symbolics.registry import Unsupported, symbolic
-from symbolics.rules import INT64, is_float
+from symbolics.registry import Raised, symbolic
+from symbolics.rules import BOOL, INT64, is_float, lowest, widened
 
 __all__ = ["avg_pool", "max_pool"]
 
@@ -53,37 +53,52 @@ class Windows:
         known = all(isinstance(n, int) for n in (self.kernel, self.stride, self.pad))
         return not known or self.end >= self.kernel
 
+    @property
+    def may_miss(self) -> bool:
+        """Whether a window may read padding alone: only where a dilated step is over all of the input."""
+        return self.pad != 0 and self.dilation > 1 and not is_ge(self.size, self.dilation)
+
 
 def windows_along(
     size: Dim, kernel: Dim, stride: Dim, pad: Dim, dilation: int, ceil_mode: bool
 ) -> Windows:
-    """PyTorch's `pooling_output_shape`.
+    """PyTorch's `pooling_output_shape`, and what it demands of the numbers.
 
     Rounding up adds a window that overhangs the end, unless it would start in the padding behind
-    the input. A size known only at run time gets stride - 1 more padding, whether needed or not.
+    the input. What is known only at run time gets stride - 1 more padding, whether needed or not.
     """
     span = dilation * (kernel - 1) + 1
+    _require_window(kernel, stride, pad, dilation, span)
     outputs = (size + 2 * pad - span) // stride + 1
     end = pad
     surplus = False
-    if ceil_mode and not isinstance(stride, int):
-        raise Unsupported("ceil_mode=True with a stride that is only known at run time")
-    if ceil_mode and stride > 1:
+    if ceil_mode and stride != 1:
         outputs = (size + 2 * pad - span + stride - 1) // stride + 1
-        if isinstance(size, int):
-            last = (int(outputs) - 1) * stride
+        last = (outputs - 1) * stride
+        if isinstance(last, int) and isinstance(size + pad, int):
             if last >= size + pad:
                 outputs, last = outputs - 1, last - stride
             end = max(pad, last + span - size - pad)
         else:
             end = pad + stride - 1
             # The last window can start behind the input only where strides skip that far.
-            if pad + stride > span:
+            if is_ge(span, pad + stride) is not True:
                 surplus = True
-                outputs = outputs - ((outputs - 1) * stride) // (size + pad)
+                outputs = outputs - sym_min(sym_max(last - (size + pad) + 1, 0), 1)
     if isinstance(outputs, int) and outputs < 1:
-        raise Unsupported(f"a pooling window of {span} over {size} elements padded by {pad}")
+        raise Raised(f"a pooling window of {span} over {size} elements padded by {pad}")
     return Windows(size, kernel, stride, pad, dilation, outputs, end, surplus)
+
+
+def _require_window(kernel: Dim, stride: Dim, pad: Dim, dilation: int, span: Dim) -> None:
+    """Fail where PyTorch's `pool2d_shape_check` certainly does, before it looks at the input."""
+    for name, number in (("kernel_size", kernel), ("stride", stride), ("dilation", dilation)):
+        if is_ge(0, number):
+            raise Raised(f"{name}={number} of a pooling window: it must be above 0")
+    if is_ge(-1, pad) or is_ge(2 * pad, span + 1):
+        raise Raised(
+            f"padding={pad} of a pooling window of {span}: it must be at most half of that"
+        )
 
 
 def _steps(
@@ -210,6 +225,7 @@ def max_pool(
         if positions is not None:
             plane = g.constant(math.prod(w.size for w in windows), INT64)
             positions = without_surplus(g, g.Mod(positions, plane), windows)
+    values, positions = of_nothing(g, values, positions, windows)
     if positions is not None:
         positions = unbatched(g, positions, had_batch)
     return unbatched(g, at_least_one(g, values, dims), had_batch), positions
@@ -223,11 +239,41 @@ def dilated(windows: Sequence[Windows]) -> list[int] | None:
 
 def inside_table(g: Builder, w: Windows) -> Tensor:
     """What each window reads of the input, [outputs, kernel]; for padding its next element inside."""
-    start = g.reshape(g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad), [w.outputs, 1])
-    first = g.Div(g.Add(g.Max(g.Neg(start), 0), w.dilation - 1), w.dilation)
+    start, first = starts(g, w)
     last = g.Div(g.Sub(g.constant(w.size - 1, INT64), start), w.dilation)
+    start, first, last = (g.reshape(t, [w.outputs, 1]) for t in (start, first, last))
     element = g.Min(g.Max(g.reshape(consecutive(g, w.kernel), [1, w.kernel]), first), last)
-    return g.Add(start, g.Mul(element, w.dilation))
+    place = g.Add(start, g.Mul(element, w.dilation))
+    return g.Max(place, 0) if w.may_miss else place
+
+
+def starts(g: Builder, w: Windows) -> tuple[Tensor, Tensor]:
+    """Where each window starts, and which element of it is the first that is not before the input."""
+    start = g.Sub(g.Mul(consecutive(g, w.outputs), w.stride), w.pad)
+    return start, g.Div(g.Add(g.Max(g.Neg(start), 0), w.dilation - 1), w.dilation)
+
+
+def of_nothing(
+    g: Builder, values: Tensor, positions: Tensor | None, windows: Sequence[Windows]
+) -> tuple[Tensor, Tensor | None]:
+    """The lowest number for windows that dilation leads past the input, from padding to padding.
+
+    They are at the place where PyTorch's kernel would have begun to look, even behind the plane.
+    """
+    if not any(w.may_miss for w in windows):
+        return values, positions
+    missed: Tensor = g.constant(False, BOOL)
+    position: Tensor = g.constant(0, INT64)
+    for i, w in enumerate(windows):
+        start, first = starts(g, w)
+        place = g.Add(start, g.Mul(first, w.dilation))
+        place = g.reshape(place, [w.outputs, *[1] * (len(windows) - 1 - i)])
+        size = g.constant(w.size, INT64)
+        missed = g.Or(missed, g.GreaterOrEqual(place, size))
+        position = g.Add(g.Mul(position, size), place)
+    if positions is not None:
+        positions = g.Where(missed, position, positions)
+    return g.Where(missed, g.constant(lowest(values.dtype), values.dtype), values), positions
 
 
 @symbolic(
@@ -355,32 +401,44 @@ def avg_pool(
     `count_include_pad`), not what overhangs behind the padding; `divisor_override` replaces it.
     """
     if divisor_override == 0:
-        raise Unsupported("divisor_override=0: PyTorch refuses it")
-    x, had_batch = batched(g, self, dims)
+        raise Raised("divisor_override=0: it must not be zero")
+    x, had_batch = batched(g, widened(g, self), dims)
     axes, kernel, strides = whole_dims(x, dims, kernel_size, stride, padding, [1])
     if axes and is_float(x.dtype):
         reduced = g.ReduceMean if divisor_override is None else g.ReduceSum
         x = reduced(at_least_one(g, x, dims), axes=axes, keepdims=True)
         if len(axes) == dims:
             mean = x if divisor_override is None else g.Div(x, float(divisor_override))
-            return unbatched(g, mean, had_batch)
+            return unbatched(g, g.cast(mean, self.dtype), had_batch)
         kernel_size, stride = kernel, strides
     windows = pool_windows(x, dims, kernel_size, stride, padding, [1], ceil_mode)
-    overhang = any(w.end > w.pad for w in windows)
-    whole = math.prod(w.kernel for w in windows)
     if not is_float(x.dtype) or any(w.gathered for w in windows):
         result = gathered_average(g, x, windows, count_include_pad, divisor_override)
-    elif divisor_override is not None:
+    else:
+        result = native_average(g, x, windows, count_include_pad, divisor_override)
+    result = g.cast(result, self.dtype)
+    return unbatched(g, at_least_one(g, result, dims), had_batch)
+
+
+def native_average(
+    g: Builder,
+    x: Tensor,
+    windows: Sequence[Windows],
+    count_include_pad: bool,
+    divisor_override: int | None,
+) -> Tensor:
+    """AveragePool, times the factor between ONNX's divisor and PyTorch's where they differ."""
+    overhang = any(w.end > w.pad for w in windows)
+    if divisor_override is not None:
         mean = mean_pool(g, x, windows, include_pad=True)
-        result = g.Mul(mean, g.constant(whole / divisor_override, x.dtype))
-    elif count_include_pad and overhang and any(w.pad for w in windows):
+        whole = math.prod(w.kernel for w in windows)
+        return g.Mul(mean, g.constant(whole / divisor_override, x.dtype))
+    if count_include_pad and overhang and any(w.pad for w in windows):
         result = mean_pool(g, x, windows, include_pad=True)
         for w, count in zip(windows, counts(g, windows, include_pad=True), strict=True):
             result = g.Mul(result, g.Div(float(w.kernel), g.cast(count, x.dtype)))
-    else:
-        include = bool(count_include_pad) and not overhang
-        result = mean_pool(g, x, windows, include_pad=include)
-    return unbatched(g, at_least_one(g, result, dims), had_batch)
+        return result
+    return mean_pool(g, x, windows, include_pad=bool(count_include_pad) and not overhang)
 
 
 def mean_pool(g: Builder, x: Tensor, windows: Sequence[Windows], *, include_pad: bool) -> Tensor:

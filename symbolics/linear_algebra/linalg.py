@@ -11,9 +11,18 @@ from exporter.onnx_graph.symbolic import Dim, is_ge, sym_max
 from exporter.onnx_graph.values import Tensor
 from symbolics.linear_algebra.decompositions import identity, linalg_inv
 from symbolics.reductions.cumulative import cumprod
-from symbolics.reductions.reduction import extreme, is_half, sum_dim
+from symbolics.reductions.reduction import extreme, sum_dim
 from symbolics.registry import Raised, Unsupported, symbolic
-from symbolics.rules import DOUBLE, FLOAT, INT64, category, common_dtype, promote, wrapped_dim
+from symbolics.rules import (
+    DOUBLE,
+    FLOAT,
+    INT64,
+    category,
+    common_dtype,
+    is_half,
+    promote,
+    wrapped_dim,
+)
 from symbolics.views.rearranging import flip
 
 __all__ = ["cross", "kron", "matrix_power"]

@@ -6,7 +6,7 @@ from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.loops import scan
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.arithmetic import scaled
-from symbolics.reductions.reduction import is_half, sum_dim
+from symbolics.reductions.reduction import sum_dim
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
@@ -16,6 +16,7 @@ from symbolics.rules import (
     default_float,
     is_bool,
     is_float,
+    is_half,
     promote,
     scalar_type,
     wrapped_dim,

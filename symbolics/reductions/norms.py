@@ -14,16 +14,18 @@ from exporter.onnx_graph.values import Number, SymScalar, Tensor
 from symbolics.elementwise.complex_numbers import real
 from symbolics.linear_algebra.decompositions import linalg_inv
 from symbolics.linear_algebra.spectral import singular_values
-from symbolics.reductions.reduction import Dims, extreme, is_half, reduce
+from symbolics.reductions.reduction import Dims, extreme, reduce
 from symbolics.registry import Raised, Unsupported, symbolic
 from symbolics.rules import (
     BOOL,
     FLOAT,
     is_complex,
     is_float,
+    is_half,
     onnx_dtype,
     promote,
     reduced_dims,
+    widened,
     wrapped_dim,
     wrapped_dims,
 )
@@ -332,7 +334,7 @@ def renorm(g: Builder, self: Tensor, p: Number, dim: int, maxnorm: Number) -> Te
     """
     axis = wrapped_dim(dim, self.require_rank())
     others = [i for i in range(self.require_rank()) if i != axis]
-    norm = vector_norm(g, g.cast(self, FLOAT) if is_half(self.dtype) else self, p, others, True)
+    norm = vector_norm(g, widened(g, self), p, others, True)
     factor = g.Div(g.constant(maxnorm, norm.dtype), g.Add(norm, 1e-7))
     factor = g.Where(g.Greater(norm, maxnorm), factor, g.constant(1, norm.dtype))
     return g.Mul(self, g.cast(factor, self.dtype))

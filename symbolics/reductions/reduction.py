@@ -29,6 +29,7 @@ from symbolics.rules import (
     is_bool,
     is_complex,
     is_float,
+    is_half,
     onnx_dtype,
     reduced_dims,
     wrapped_dim,
@@ -45,11 +46,6 @@ def reduce(g: Builder, op_type: str, self: Tensor, dim: Dims, keepdim: bool) -> 
     if self.rank == 0:
         return self
     return getattr(g, op_type)(self, axes=dims, keepdims=keepdim)
-
-
-def is_half(dtype: D) -> bool:
-    """Whether PyTorch's kernels compute in float32 what is stored in this dtype."""
-    return dtype in (D.FLOAT16, D.BFLOAT16)
 
 
 def may_be_empty(self: Tensor, dims: Sequence[int] | None) -> bool:

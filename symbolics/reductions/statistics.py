@@ -8,7 +8,7 @@ from exporter.onnx_graph.symbolic import Dim, SymInt, sym_max
 from exporter.onnx_graph.values import Number, Tensor
 from symbolics.elementwise.arithmetic import lerp
 from symbolics.elementwise.complex_numbers import adjoint, real
-from symbolics.reductions.reduction import Dims, any_along, is_half, mean_dim, reduce, sum_dim
+from symbolics.reductions.reduction import Dims, any_along, mean_dim, reduce, sum_dim
 from symbolics.reductions.sorting import sorted_along
 from symbolics.registry import Unsupported, symbolic
 from symbolics.rules import (
@@ -19,6 +19,7 @@ from symbolics.rules import (
     element_count,
     is_complex,
     is_float,
+    is_half,
     reduced_dims,
     result_type,
     wrapped_dim,

@@ -54,7 +54,7 @@ def _put_back(interpreter: Interpreter, self: ListValue, home: Home) -> None:
     keys, before = held.columns if isinstance(owner, DictValue) else (None, held)
     assert isinstance(before, RuntimeLists)
     self.home = None
-    if owner.lost is not None or owner.stored is not held or before.shared:
+    if owner.lost is not None or owner.stored is not held or before.may_repeat:
         return
     # What stood for its lists is lost: another member stands for them now.
     lists = nested_lists.add(

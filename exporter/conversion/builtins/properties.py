@@ -15,7 +15,7 @@ import onnx_ir as ir
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.builtins.numbers import boolean
 from exporter.conversion.calls.operators import item
-from exporter.conversion.calls.writes import stored_as, write
+from exporter.conversion.calls.writes import require_distinct, stored_as, write
 from exporter.conversion.control_flow import choices
 from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.control_flow.facts import rank_of, size_of
@@ -406,6 +406,8 @@ def copy_(interpreter: Interpreter, self: Value, src: Value, non_blocking: Value
     dtype = target.dtype if target.quantization is None else ir.DataType.FLOAT
     value = src.read(g) if isinstance(src, TensorRef) else g.constant(src, dtype)
     value = stored_as(g, value, target)
+    if value.shape is None or any(size != 1 for size in value.shape):
+        require_distinct("aten::copy_", self, g)
     if value.shape is None or value.shape != target.shape:
         value = g.Expand(value, g.shape(target))
     write(interpreter, self, value)

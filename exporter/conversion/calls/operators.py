@@ -20,7 +20,7 @@ from exporter.conversion.calls.binding import choose
 from exporter.conversion.calls.foreach import call_for_each, single_operator
 from exporter.conversion.calls.invocation import by_parameter, invoke
 from exporter.conversion.calls.out_arguments import out_arguments
-from exporter.conversion.calls.writes import require_cast, write
+from exporter.conversion.calls.writes import require_cast, require_distinct, write
 from exporter.conversion.values.objects import ListValue, RuntimeList, Value
 from exporter.conversion.values.resizing import replace_contents
 from exporter.conversion.values.storage import on_storage
@@ -143,6 +143,7 @@ def call_operator(
             if not isinstance(result, Tensor):
                 raise UnsupportedError(f"{kind}: an in-place operator with several results")
             require_cast(result, args[0].read(interpreter.g))
+            require_distinct(kind, args[0], interpreter.g)
             write(interpreter, args[0], result)
             return args[0]
     raise MissingSymbolicError(kind, interpreter.describe_call(kind, args, kwargs))

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from exporter.conversion.values.tensors import TensorRef
-from exporter.errors import RaisedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized
 from exporter.onnx_graph.builder import Builder
-from exporter.onnx_graph.symbolic import Shape
+from exporter.onnx_graph.symbolic import Shape, is_ge
 from exporter.onnx_graph.values import Tensor
 from symbolics.rules import can_cast
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
 
-__all__ = ["require_cast", "retyped", "stored_as", "write"]
+__all__ = ["require_cast", "require_distinct", "retyped", "stored_as", "write"]
+
+# These write to elements that their arguments pick.
+_PICKING = ("index", "_index", "masked", "scatter", "put", "fill")
+# Tensors of more elements than this are no windows of a few.
+_COUNTED = 1 << 20
 
 
 def require_cast(result: Tensor, target: Tensor) -> None:
@@ -27,6 +34,38 @@ def require_cast(result: Tensor, target: Tensor) -> None:
         raise RaisedError(
             f"a result of dtype {result.dtype.name.lower()} can't be written "
             f"in place to a tensor of {target.dtype.name.lower()}"
+        )
+
+
+def require_distinct(kind: str, target: TensorRef, g: Builder) -> None:
+    """Fail where an operator writes all elements of a tensor, and some of them are certainly one.
+
+    PyTorch refuses an expanded tensor (`at::assert_no_internal_overlap`). With windows it goes by
+    the order in memory: an element in two windows is added to twice.
+    """
+    if kind.removeprefix("aten::").startswith(_PICKING):
+        return
+    if target.choice is not None:
+        for side in (target.choice.then, target.choice.other):
+            # Where the program raises if this one is picked, the other one may be.
+            with suppress(RaisedError):
+                require_distinct(kind, side, g)
+        return
+    strides, shape = target.strides, target.read(g).shape
+    if not target.overlaps or strides is None or shape is None:
+        return
+    if any(s == 0 and is_ge(d, 2) for s, d in zip(strides, shape, strict=True)):
+        raise RaisedError(f"{kind} of an expanded tensor: clone() it before it is written")
+    if not all(isinstance(n, int) for n in (*strides, *shape)) or prod(shape) > _COUNTED:
+        return
+    places = np.zeros((), np.int64)
+    for stride, size in zip(strides, shape, strict=True):
+        places = np.add.outer(places, np.arange(int(size)) * int(stride))
+    if len(np.unique(places)) < places.size:
+        raise UnsupportedError(
+            f"{kind} of a tensor with elements that are one in memory: what it gives depends on "
+            "the order in which PyTorch writes them",
+            ("try  clone() it before it is written",),
         )
 
 

@@ -45,7 +45,7 @@ from exporter.conversion.control_flow.joining import (
     widen,
 )
 from exporter.conversion.control_flow.visible import visible_shape
-from exporter.conversion.values.aliasing import Families, families_of, tie
+from exporter.conversion.values.aliasing import Families, families_of, remember, tie
 from exporter.conversion.values.journal import Frame, Mutable
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
@@ -69,26 +69,38 @@ if TYPE_CHECKING:
     from exporter.conversion.interpreter import Environment, Interpreter
     from exporter.torchscript.graph import Block, Node
 
-__all__ = ["note_decided", "precondition", "stage", "stage_calls"]
+__all__ = ["note_decided", "precondition", "stage", "stage_calls", "stage_runs"]
+
+
+@dataclass
+class _Left:
+    """What a branch leaves in a variable, or in something older; a copy outlives its undoing."""
+
+    frozen: Value
+    form: Form
+    families: Families
+    kinship: Kinship
+
+    @staticmethod
+    def of(interpreter: Interpreter, value: Value, outside: Outside | None) -> _Left:
+        """A value at the end of a branch, in which this must run."""
+        form, families = form_of(interpreter, value, outside), families_of(value, outside)
+        frozen = freeze(interpreter, value, outside)
+        remember(frozen, families)
+        return _Left(frozen, form, families, kinship_of(value))
 
 
 @dataclass
 class _Side:
-    """One staged branch: its graph, results and effects, and what is needed to describe them."""
+    """One staged branch: its graph, and what it leaves in its results and in what it changed."""
 
     index: int
     outside: Outside | None
     scope: Scope
     frame: Frame
-    results: list[Value]
-    frozen: list[Value]
-    forms: list[Form]
+    results: list[_Left]
+    states: dict[Mutable, _Left]
     effects: Effects
-    state_forms: dict[Mutable, Form]
-    families: list[Families]
-    state_families: dict[Mutable, Families]
-    kinships: list[Kinship]
-    state_kinships: dict[Mutable, Kinship]
 
 
 def stage(
@@ -137,7 +149,8 @@ def _stage(
             interpreter.facts.assume(condition.condition, index == 1)
             return runs[1 - index]()
     for i in unions:
-        sides[0].forms[i], sides[1].forms[i] = apart(sides[0].forms[i], sides[1].forms[i])
+        then, other = (side.results[i] for side in (sides[0], sides[1]))
+        then.form, other.form = apart(then.form, other.form)
     return _join(interpreter, condition, sides[0], sides[1])
 
 
@@ -148,21 +161,7 @@ def stage_calls(
     other: Callable[[], Value],
 ) -> Value:
     """What one of two calls gives; see `stage`."""
-    known = condition.tensor.array
-    if known is not None:
-        return then() if known else other()
-    outside = _outside(interpreter)
-    sides: list[_Side] = []
-    noted = len(interpreter.preconditions)
-    for index, call in enumerate((then, other)):
-        run = partial(_alone, call)
-        try:
-            sides.append(_stage_side(interpreter, run, index, condition, outside))
-        except RaisedError as error:
-            interpreter.preconditions[noted:] = [error.reason]
-            interpreter.facts.assume(condition.condition, index == 1)
-            return (other, then)[index]()
-    return _join(interpreter, condition, sides[0], sides[1])[0]
+    return _stage(interpreter, condition, [partial(_alone, c) for c in (then, other)], (0, 1))[0]
 
 
 def _alone(call: Callable[[], Value]) -> list[Value]:
@@ -180,7 +179,7 @@ def note_decided(
 ) -> None:
     """Note the shapes that a call's result has where the condition holds, and where it does not."""
     sides = [_stage_side(interpreter, lambda: [run()], index, condition) for index in (0, 1)]
-    _note_shapes(interpreter, condition, result, sides[0].forms[0], sides[1].forms[0])
+    _note_shapes(interpreter, condition, result, *(side.results[0].form for side in sides))
 
 
 def _note_shapes(
@@ -237,54 +236,27 @@ def _stage_side(
             interpreter.facts.scope(),
         ):
             interpreter.facts.assume(condition.condition, index == 0)
-            results = [
-                r.here() if isinstance(r, (OptionalValue, ChoiceValue)) else r for r in run()
-            ]
+            values = [r.here() if isinstance(r, (OptionalValue, ChoiceValue)) else r for r in run()]
             effects = Effects.of(interpreter, frame, outer)
-            forms = [form_of(interpreter, r, outside) for r in results]
-            state_forms = {m: form_of(interpreter, s, outside) for m, s in effects.states.items()}
-            families = [families_of(r, outside) for r in results]
-            state_families = {m: families_of(s, outside) for m, s in effects.states.items()}
-            kinships = [kinship_of(r) for r in results]
-            state_kinships = {m: kinship_of(s) for m, s in effects.states.items()}
-            frozen = [freeze(interpreter, r, outside) for r in results]
-            effects.states = {m: freeze(interpreter, s, outside) for m, s in effects.states.items()}
+            results = [_Left.of(interpreter, value, outside) for value in values]
+            states = {m: _Left.of(interpreter, s, outside) for m, s in effects.states.items()}
     finally:
         del interpreter.frames[depth:]
         journal.undo(frame)
-    return _Side(
-        index,
-        outside,
-        scope,
-        frame,
-        results,
-        frozen,
-        forms,
-        effects,
-        state_forms,
-        families,
-        state_families,
-        kinships,
-        state_kinships,
-    )
+    return _Side(index, outside, scope, frame, results, states, effects)
 
 
 def _join(
     interpreter: Interpreter, condition: SymBool, then: _Side, other: _Side
 ) -> Sequence[Value]:
     g = interpreter.g
-    touched = list(dict.fromkeys([*then.effects.states, *other.effects.states]))
-    pairs: list[tuple[Value, Value]] = list(zip(then.frozen, other.frozen, strict=True))
-    side_forms = list(zip(then.forms, other.forms, strict=True))
-    paths = [list(then.families), list(other.families)]
-    kinships = [list(then.kinships), list(other.kinships)]
-    for mutable in touched:
-        states = [_state_left(interpreter, side, mutable, condition) for side in (then, other)]
-        pairs.append((states[0].frozen, states[1].frozen))
-        side_forms.append((states[0].form, states[1].form))
-        for families, kin, state in zip(paths, kinships, states, strict=True):
-            families.append(state.families)
-            kin.append(state.kinship)
+    touched = list(dict.fromkeys([*then.states, *other.states]))
+    left = [
+        [*side.results, *(_state_left(interpreter, side, m, condition) for m in touched)]
+        for side in (then, other)
+    ]
+    pairs: list[tuple[Value, Value]] = [(a.frozen, b.frozen) for a, b in zip(*left, strict=True)]
+    side_forms = [(a.form, b.form) for a, b in zip(*left, strict=True)]
     start = min(then.frame.start, other.frame.start)
     forms = []
     for sides in side_forms:
@@ -305,8 +277,8 @@ def _join(
     _join_handles(interpreter, condition, then.effects, other.effects, touched)
     for value, sides in zip(joined, side_forms, strict=True):
         _note_shapes(interpreter, condition, value, *sides)
-    relate(joined, kinships, start)
-    tie(interpreter.journal, joined, paths, start)
+    relate(joined, [[value.kinship for value in side] for side in left], start)
+    tie(interpreter.journal, joined, [[value.families for value in side] for side in left], start)
     return joined[: len(then.results)]
 
 
@@ -329,31 +301,17 @@ def _join_handles(
         handle.become_one_of(Either(interpreter, condition, *sides), interpreter.journal)
 
 
-@dataclass
-class _State:
-    """What a side leaves in something that either of them changed."""
-
-    frozen: Value
-    form: Form
-    families: Families
-    kinship: Kinship
-
-
 def _state_left(
     interpreter: Interpreter, side: _Side, mutable: Mutable, condition: SymBool
-) -> _State:
-    if mutable in side.effects.states:
-        return _State(
-            side.effects.states[mutable],
-            side.state_forms[mutable],
-            side.state_families[mutable],
-            side.state_kinships[mutable],
-        )
+) -> _Left:
+    """What a side leaves in something that either of them changed."""
+    if mutable in side.states:
+        return side.states[mutable]
     # This side left it alone, but not the tensors, lists and objects in it, perhaps.
     frame = interpreter.journal.open()
     try:
-        for changed, state in side.effects.states.items():
-            put_state(interpreter, changed, state)
+        for changed, state in side.states.items():
+            put_state(interpreter, changed, state.frozen)
         for handle, at_end in side.effects.handles.items():
             if handle is mutable and set(handle.cells()) != set(at_end.cells()):
                 raise UnsupportedError(OTHER_STORAGE)
@@ -362,19 +320,12 @@ def _state_left(
         side.effects.tie(interpreter.journal)
         with interpreter.g.inside(side.scope):
             before = state_of(interpreter, mutable)
-            form = _form_if(interpreter, before, condition, side)
-            families = families_of(before, side.outside)
-            kinship = kinship_of(before)
-            return _State(freeze(interpreter, before, side.outside), form, families, kinship)
+            # Its shapes are those that are known in the branch.
+            with interpreter.facts.scope():
+                interpreter.facts.assume(condition.condition, side.index == 0)
+                return _Left.of(interpreter, before, side.outside)
     finally:
         interpreter.journal.undo(frame)
-
-
-def _form_if(interpreter: Interpreter, value: Value, condition: SymBool, side: _Side) -> Form:
-    """The form of what a branch left as it was, by what is known there."""
-    with interpreter.facts.scope():
-        interpreter.facts.assume(condition.condition, side.index == 0)
-        return form_of(interpreter, value, side.outside)
 
 
 def _without_empty(

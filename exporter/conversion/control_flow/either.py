@@ -69,9 +69,9 @@ _INDICES = {
 
 
 class Either:
-    """`then` where the condition holds, else `other`."""
+    """`then` where the condition holds, else `other`; `ways` counts the ends of that as a tree."""
 
-    __slots__ = ("condition", "interpreter", "other", "then")
+    __slots__ = ("condition", "interpreter", "other", "then", "ways")
 
     def __init__(
         self, interpreter: Interpreter, condition: SymBool, then: TensorRef, other: TensorRef
@@ -80,6 +80,7 @@ class Either:
         self.condition = condition
         self.then = then
         self.other = other
+        self.ways: int = sum(_ways(side) for side in (then, other))
 
     def chosen(self) -> TensorRef | None:
         """The one of the two that it is here, where a branch tells."""
@@ -137,7 +138,59 @@ def either_of(
     other = _known_to_be(interpreter, other, condition, holds=False)
     if then is other:
         return then
-    return TensorRef.one_of(Either(interpreter, condition, then, other), cell or other.cell)
+    choice = Either(interpreter, condition, then, other)
+    return _spread(TensorRef.one_of(choice, cell or other.cell), choice.ways)
+
+
+def _ways(ref: TensorRef) -> int:
+    return ref.choice.ways if isinstance(ref.choice, Either) else 1
+
+
+def _spread(ref: TensorRef, ways: int) -> TensorRef:
+    """A handle with a choice as a row of its ends, where it meets them again and again.
+
+        for i in range(n):
+            y = a if x[i] > 0 else y        # one of two, whatever n is
+            a = y if c else a
+
+    A read or a write goes through the whole tree, each branch in an `If`.
+    """
+    ends = list(dict.fromkeys(_ends(ref, set()))) if ways > MOST_PLACES else []
+    if not ends or len(ends) == ways:
+        return ref
+    assert isinstance(ref.choice, Either)
+    interpreter, found = ref.choice.interpreter, ends[-1]
+    for end in ends[-2::-1]:
+        flag = _ends_at(interpreter, ref, end, {})
+        if isinstance(flag, SymBool):
+            found = TensorRef.one_of(Either(interpreter, flag, end, found), ref.cell)
+        elif flag:
+            found = end
+    return found
+
+
+def _ends(ref: TensorRef, seen: set[Either]) -> Iterator[TensorRef]:
+    """The tensors that a handle may be, in order."""
+    choice = ref.choice
+    if not isinstance(choice, Either):
+        yield ref
+    elif choice not in seen:
+        seen.add(choice)
+        yield from _ends(choice.then, seen)
+        yield from _ends(choice.other, seen)
+
+
+def _ends_at(
+    interpreter: Interpreter, ref: TensorRef, end: TensorRef, known: dict[Either, bool | SymBool]
+) -> bool | SymBool:
+    """Whether a handle is one of its ends."""
+    choice = ref.choice
+    if not isinstance(choice, Either):
+        return ref is end
+    if choice not in known:
+        sides = (_ends_at(interpreter, side, end, known) for side in (choice.then, choice.other))
+        known[choice] = _picked(interpreter, choice.condition, *sides)
+    return known[choice]
 
 
 def _known_to_be(
@@ -308,7 +361,9 @@ class Home:
 
 
 def _tree(ref: TensorRef, outside: Outside) -> _Tree:
-    """What a handle is, seen from outside."""
+    """What a handle is, seen from outside; of a frozen copy, what that one was."""
+    if isinstance(ref.described, (_Leaf, _Fork)):
+        return ref.described
     steps: list[Step | None] = []
     while ref.born >= outside.start and ref.choice is None and ref.base is not None:
         assert ref.view is not None
@@ -405,9 +460,7 @@ def joined_places(a: Sequence[Place], b: Sequence[Place], outer: Scope) -> tuple
 
 def place_tensors(interpreter: Interpreter, ref: TensorRef, home: Home) -> Iterator[Tensor]:
     """Which of the places a handle has, as bools for all but the last, and its open indices."""
-    tree = ref.described
-    if not isinstance(tree, (_Leaf, _Fork)):
-        tree = _tree(ref, home.outside)
+    tree = _tree(ref, home.outside)
     for place in home.places[:-1]:
         yield numbers.as_tensor(interpreter.g, _is_at(interpreter, tree, place))
     for place in home.places:
@@ -422,13 +475,20 @@ def _is_at(interpreter: Interpreter, tree: _Tree, place: Place) -> bool | SymBoo
     if isinstance(tree, _Leaf):
         return tree.place.of_the_same_kind(place)
     then, other = (_is_at(interpreter, side, place) for side in (tree.then, tree.other))
+    return _picked(interpreter, tree.condition, then, other)
+
+
+def _picked(
+    interpreter: Interpreter, condition: SymBool, then: bool | SymBool, other: bool | SymBool
+) -> bool | SymBool:
+    """`then if condition else other`, of what is known or not."""
     if isinstance(then, bool) and isinstance(other, bool):
         if then == other:
             return then
-        return tree.condition if then else numbers.logical_not(interpreter, tree.condition)
+        return condition if then else numbers.logical_not(interpreter, condition)
     g = interpreter.g
-    one = g.And(tree.condition.tensor, numbers.as_tensor(g, then))
-    two = g.And(g.Not(tree.condition.tensor), numbers.as_tensor(g, other))
+    one = g.And(condition.tensor, numbers.as_tensor(g, then))
+    two = g.And(g.Not(condition.tensor), numbers.as_tensor(g, other))
     return numbers.boolean(g.Or(one, two))
 
 

@@ -344,7 +344,7 @@ def _runtime_form(runtime: RuntimeList, source: ListValue) -> RuntimeForm:
         runtime.shape,
         element,
         source,
-        runtime.shared,
+        runtime.may_repeat,
         stacked,
         texts=runtime.texts if isinstance(runtime, RuntimeTexts) else (),
     )
@@ -377,8 +377,7 @@ def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = Non
         )
         if value.runtime is not None:
             frozen.runtime = runtime_lists.frozen(interpreter.g, value.runtime)
-        frozen.origin = value.origin
-        return frozen
+        return _standing_for(value, frozen)
     if isinstance(value, DictValue):
         copy_ = value.alike()
         if value.runtime is not None:
@@ -387,19 +386,22 @@ def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = Non
             )
         else:
             copy_.items = {k: freeze(interpreter, v, outside) for k, v in value.items.items()}
-        copy_.origin = value.origin
-        return copy_
+        return _standing_for(value, copy_)
     if isinstance(value, ObjectValue) and value.type.kind != "module":
         attributes = {k: freeze(interpreter, v, outside) for k, v in value.attributes.items()}
-        frozen_object = ObjectValue(value.type, attributes)
-        frozen_object.origin = value.origin
-        return frozen_object
+        return _standing_for(value, ObjectValue(value.type, attributes))
     if isinstance(value, OptionalValue):
         return OptionalValue(value.present, freeze(interpreter, value.value, outside))
     if isinstance(value, ChoiceValue):
         options = tuple(freeze(interpreter, v, outside) for v in value.options)
         return ChoiceValue(value.picked, options, value.ruled_out)
     return value
+
+
+def _standing_for(value: Container, copy: Container) -> Container:
+    """A frozen copy that knows what it is a copy of, and what that one may be."""
+    copy.origin, copy.kin = value.origin, value.kin
+    return copy
 
 
 def number_kind(form: Form) -> str | None:

@@ -428,22 +428,26 @@ def _of_picked(
 
 
 def _place(g: Builder, form: ChoiceForm, value: Value, taken: Sequence[int] = ()) -> int:
-    """Which of the options a value is: none that another one is, if both may be picked."""
-    for i, option in enumerate(form.options):
-        if i not in taken and _is_of(g, value, option):
+    """Which option a value is, not a `taken` one: rather the very value than one like it."""
+    free = [i for i in range(len(form.options)) if i not in taken]
+    for i in sorted(free, key=lambda i: not isinstance(form.options[i], Plain)):
+        if _is_of(g, value, form.options[i]):
             return i
     raise UnsupportedError(f"more of {type_name(value)} to pick one of than the other path has")
 
 
 def _is_built(value: Value, form: Form) -> bool:
-    """Whether an object is of the form's class, and the lists in it are as long as in the form."""
-    if isinstance(form, ListForm):
-        if not isinstance(value, ListValue) or value.runtime is not None:
+    """Whether objects are of the form's class, and lists of its length, all the way down."""
+    if isinstance(value, ChoiceValue):
+        return all(_is_built(value.options[i], form) for i in value.left())
+    if isinstance(form, (ListForm, DictForm)):
+        kind = ListValue if isinstance(form, ListForm) else DictValue
+        if not isinstance(value, kind) or value.runtime is not None:
             return False
     elif isinstance(form, ObjectForm):
         if not isinstance(value, ObjectValue) or value.type is not form.type:
             return False
-    elif not isinstance(form, (TupleForm, DictForm)):
+    elif not isinstance(form, TupleForm):
         return True
     inner = parts(value)
     return len(inner) == len(form.items) and all(map(_is_built, inner, form.items))
@@ -465,18 +469,16 @@ def _is_of(g: Builder, value: Value, form: Form) -> bool:
             return False
         return form.fits(quantized_form(tensor, tensor))
     if isinstance(form, TupleForm):
-        if isinstance(value, NamedTuple):
-            return value.type_name == form.type_name
-        return isinstance(value, tuple) and len(value) == len(form.items) and not form.type_name
+        name = value.type_name if isinstance(value, NamedTuple) else None
+        same = isinstance(value, (tuple, NamedTuple)) and name == form.type_name
+        return same and _is_built(value, form)
     if isinstance(form, DictForm):
-        if not isinstance(value, DictValue) or value.runtime is not None:
-            return False
-        return tuple(value.items) == form.keys
+        return _is_built(value, form) and tuple(value.items) == form.keys
     if isinstance(form, RuntimeDictForm):
         return isinstance(value, DictValue)
-    if isinstance(form, ObjectForm):
-        return _is_built(value, form)
-    return isinstance(value, ListValue)
+    if isinstance(form, RuntimeForm):
+        return isinstance(value, ListValue)
+    return _is_built(value, form)
 
 
 def parts(value: Value) -> list[Value]:

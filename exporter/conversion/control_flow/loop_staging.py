@@ -469,7 +469,7 @@ class StagedLoop:
             before = ListValue(list(grown.items))
             before.runtime = grown.runtime
             runtime = growing_lists.finished(interpreter, grown, scans)
-            runtime.shared = runtime.shared or self.ties.involve(grown)
+            runtime.shared = runtime.may_repeat or self.ties.involve(grown)
             grown.items, grown.runtime = [], runtime
             held[grown] = grown
             longer.append((runtime, before))

@@ -6,11 +6,19 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from exporter.conversion.values.objects import ChoiceValue, Value, kind_of_number
+from exporter.conversion.values.objects import ChoiceValue, ListValue, Value, kind_of_number
 from exporter.conversion.values.tensors import TensorRef
-from exporter.torchscript.types import BoolType, FloatType, IntType, StrType, TensorType, Type
+from exporter.torchscript.types import (
+    BoolType,
+    FloatType,
+    IntType,
+    ListType,
+    StrType,
+    TensorType,
+    Type,
+)
 
-__all__ = ["DTYPES", "ELEMENTS", "TYPES", "kind_of", "texts_of"]
+__all__ = ["DTYPES", "ELEMENTS", "TYPES", "kind_of", "texts_of", "type_of"]
 
 DTYPES = {"int": ir.DataType.INT64, "float": ir.DataType.DOUBLE, "bool": ir.DataType.BOOL}
 """The dtype of a list of numbers as a tensor."""
@@ -24,6 +32,14 @@ TYPES: dict[str, Type] = {
     "str": StrType(),
 }
 _KINDS: dict[type, str] = {type(type_): kind for kind, type_ in TYPES.items()}
+
+
+def type_of(items: Sequence[Value]) -> Type | None:
+    """What a list holds by its items, for when it has none any more; archives don't state it."""
+    first = items[0] if items else None
+    if isinstance(first, ListValue):
+        return None if first.element_type is None else ListType(first.element_type)
+    return TYPES.get(kind_of(items, None) or "")
 
 
 def kind_of(items: Sequence[Value], element: Type | None) -> str | None:

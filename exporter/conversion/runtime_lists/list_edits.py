@@ -88,7 +88,10 @@ def picked(
     if isinstance(self, TensorRows):
         starts = where if self.starts is None else g.Gather(self.starts, where)
         ends = None if self.ends is None else g.Gather(self.ends, where)
-        return TensorRows(self.ref, self.dim, self.value, starts, ends, shared=self.shared)
+        repeats = self.repeats or not distinct
+        return TensorRows(
+            self.ref, self.dim, self.value, starts, ends, shared=self.shared, repeats=repeats
+        )
     source = self.value
 
     def item(index: Tensor) -> Tensor:
@@ -213,6 +216,8 @@ def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Valu
     for cell in (item.cell, erased.cell):
         for twin in related:
             cell.pair(twin, interpreter.journal)
+        if self.overlaps:
+            cell.overlap(interpreter.journal)
     if self.shared:
         item.cell.pair(erased.cell, interpreter.journal)
     return item, erased
@@ -253,7 +258,7 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
         right = ListValue.holding(slice_of(interpreter, self, index, None, 1))
         result = concatenate(interpreter, [left, ListValue([item]), right])
         # The two parts are of one tensor, but no item is in both.
-        result.shared = self.shared or runtime_lists.overlap([self, item])
+        result.shared = self.may_repeat or runtime_lists.overlap([self, item])
         return result
     held = sequence(g, self).value
     count = g.SequenceLength(held)
@@ -367,6 +372,7 @@ def _of_one_tensor(g: Builder, parts: Sequence[ListValue]) -> RuntimeList | None
         first.value,
         g.Concat(*starts, axis=0),
         g.Concat(*ends, axis=0) if ends else None,
+        repeats=True,
     )
 
 

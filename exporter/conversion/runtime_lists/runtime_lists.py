@@ -132,10 +132,12 @@ def tie_to_sources(
     interpreter: Interpreter, self: RuntimeList, sources: Sequence[RuntimeList | TensorRef]
 ) -> None:
     """A list may share memory with what its items come from, two items with each other."""
-    inherited = any(isinstance(s, RuntimeList) and s.shared for s in sources)
+    inherited = any(isinstance(s, RuntimeList) and s.may_repeat for s in sources)
     self.shared = self.shared or inherited or overlap(sources)
     for cell in dict.fromkeys(cell for source in sources for cell in source.cells()):
         self.cell.descend(cell, interpreter.journal)
+    if any(source.overlaps for source in sources):
+        self.cell.overlap(interpreter.journal)
 
 
 def family(source: RuntimeList | TensorRef) -> set[Cell]:
@@ -221,6 +223,7 @@ def frozen(g: Builder, self: RuntimeList) -> RuntimeList:
             self.ends,
             whole=self.whole,
             shared=self.shared,
+            repeats=self.repeats,
         )
     if self.kind != "tensor":
         return self.with_value(self.value)

@@ -29,14 +29,27 @@ from exporter.conversion.values.objects import (
 from exporter.conversion.values.objects import NamedTuple as NamedTupleValue
 from exporter.conversion.values.tensors import Cell, TensorRef
 
-__all__ = ["Families", "Family", "LoopTies", "Position", "cells_of", "families_of", "tie"]
+__all__ = [
+    "Families",
+    "Family",
+    "LoopTies",
+    "Position",
+    "cells_of",
+    "families_of",
+    "remember",
+    "tie",
+]
 
 
 class Shared(NamedTuple):
-    """The storages that a tensor may be a part of, and those with all that they may be."""
+    """The storages that a tensor may be a part of, and those with all that they may be.
+
+    `overlaps` says that two of its elements may be one.
+    """
 
     cells: list[Cell]
     related: list[Cell]
+    overlaps: bool
 
 
 class Family(NamedTuple):
@@ -103,16 +116,27 @@ def families_of(value: Value, outside: Outside | None = None) -> Families:
     families = []
     for holder in _holders(value):
         cells = list(_cells(holder))
+        if len(cells) == 1 and cells[0].family is not None:
+            families.append(cells[0].family)
+            continue
         own = cells
         if outside is not None and isinstance(holder, TensorRef):
             own = own_cells(holder, outside)
-        families.append(Family(_with_twins(cells), _with_twins(own)))
+        overlaps = holder is not None and holder.overlaps
+        families.append(Family(_with_twins(cells, overlaps), _with_twins(own, overlaps)))
     return families
 
 
-def _with_twins(cells: list[Cell]) -> Shared:
+def remember(copy: Value, families: Families) -> None:
+    """Let a frozen copy tell the families of what it is a copy of, when that path is undone."""
+    for holder, family in zip(_holders(copy), families, strict=True):
+        for cell in _cells(holder):
+            cell.family = family
+
+
+def _with_twins(cells: list[Cell], overlaps: bool) -> Shared:
     related = dict.fromkeys(member for cell in cells for member in (cell, *cell.twins))
-    return Shared(cells, list(related))
+    return Shared(cells, list(related), overlaps)
 
 
 def _meeting(members: Sequence[tuple[Any, Shared]]) -> Iterator[tuple[Any, Any]]:
@@ -154,6 +178,8 @@ def tie(
             for cells, shared in _matched(list(_holders(value)), families, start):
                 members.append((len(made), shared))
                 made.append(cells)
+                for cell in cells if shared.overlaps else ():
+                    cell.overlap(journal)
                 for older in shared.related:
                     for cell in cells if older.born < start else ():
                         cell.pair(older, journal)
@@ -227,6 +253,8 @@ class LoopTies:
         self._ties.update(_meeting(members))
         for leaf, shared in members:
             self._ties.update((leaf, cell) for cell in shared.related if cell.born < self.start)
+            if shared.overlaps:
+                self._ties.add((leaf, leaf))
         return len(self._ties) > count
 
     def involve(self, position: Position) -> bool:
@@ -250,5 +278,7 @@ class LoopTies:
 
         for one, other in self._ties:
             for a in at(one):
+                if one is other:
+                    a.overlap(journal)
                 for b in at(other):
                     a.pair(b, journal)

@@ -169,7 +169,7 @@ class RuntimeList:
     `kind` is "tensor" for an ONNX Sequence, else "int", "float", "bool" or "str" for a 1-D tensor.
     `shape` is what is known of the shapes of a sequence's tensors. The cell holds the value, so
     that it can be the twin of the tensors that were put in: writing one of those would change the
-    list. `shared` says that two of its tensors may be one.
+    list. `shared` says that two of its tensors may be one, which a write would not tell.
     """
 
     def __init__(
@@ -192,6 +192,16 @@ class RuntimeList:
     def cells(self) -> Iterator[Cell]:
         """The storages that this may be a part of."""
         yield self.cell
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether two elements of one of its tensors may be one."""
+        return any(cell.overlaps for cell in self.cells())
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a list made of its tensors is `shared`."""
+        return self.shared
 
     def columns_of_tensors(self) -> Iterator[RuntimeList]:
         """The lists of tensors that it consists of."""
@@ -227,8 +237,7 @@ class RuntimeTuples(RuntimeList):
         type_name: str | None = None,
         fields: Sequence[str] = (),
     ) -> None:
-        self.kind = "tuple"
-        self.shape = None
+        self.kind, self.shape = "tuple", None
         self.columns = tuple(columns)
         self.type_name = type_name
         self.fields = tuple(fields)
@@ -246,6 +255,11 @@ class RuntimeTuples(RuntimeList):
     def shared(self, shared: bool) -> None:
         for column in self.columns:
             column.shared = shared
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether two of the tensors may be one."""
+        return any(column.may_repeat for column in self.columns)
 
     @property
     def value(self) -> Tensor:
@@ -420,9 +434,9 @@ class TensorRows(RuntimeList):
     """Parts of a tensor along a dim: views of it, not copies.
 
     Without `starts` the items are what lies at each index of the dim, all in order (`unbind`).
-    Else `starts`, a 1-D tensor, has their indices; and with `ends` an item is the slice from its
-    start to its end (`split`). `whole` says that these slices are all of the tensor, in order, and
-    `unpacked` makes the list again with a known number of items, as one operator.
+    Else `starts`, a 1-D tensor, has their indices, maybe with `repeats`; and with `ends` an item is
+    the slice from its start to its end (`split`). `whole` says that these are all of the tensor, in
+    order, and `unpacked` makes the list again with a known number of items, as one operator.
     """
 
     def __init__(
@@ -435,6 +449,7 @@ class TensorRows(RuntimeList):
         *,
         whole: bool = False,
         shared: bool = False,
+        repeats: bool = False,
     ) -> None:
         dims = value.require_shape()
         rest = (*dims[:dim], *dims[dim + 1 :])
@@ -447,11 +462,22 @@ class TensorRows(RuntimeList):
         self.starts = starts
         self.ends = ends
         self.whole = whole
+        self.repeats = repeats
         self.unpacked: Callable[[int], Value] | None = None
 
     def cells(self) -> Iterator[Cell]:
         """The storages that the tensor may be a part of."""
         return self.ref.cells()
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether two elements of the tensor may be one."""
+        return self.ref.overlaps
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether two items may be one, or parts of them."""
+        return self.shared or self.repeats or self.overlaps
 
     @property
     def value(self) -> Tensor:

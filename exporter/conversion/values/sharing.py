@@ -34,7 +34,7 @@ Kinship: TypeAlias = list[tuple[Container, ...]]
 
 def kinship_of(value: Value) -> Kinship:
     """The containers in a value with their kin. To be taken before the path is undone."""
-    return [() if held is None else (held, *held.kin) for held in _containers(value)]
+    return [() if held is None else (held.origin, *held.kin) for held in _containers(value)]
 
 
 def _containers(value: Value) -> Iterator[Container | None]:

@@ -52,10 +52,12 @@ KEPT = 4
 class Cell(Mutable):
     """A storage: the current value of the tensor that owns it.
 
-    `requires_grad` says that some handle for it was made to require gradients.
+    `requires_grad` says that some handle for it was made to require gradients. A twin of itself is
+    what was joined from an expanded tensor: two of its elements may be one. The cell of a copy that
+    stands for a tensor of an undone path knows the `family` of that one (see `aliasing`).
     """
 
-    __slots__ = ("poison", "requires_grad", "twins", "value")
+    __slots__ = ("family", "poison", "requires_grad", "twins", "value")
 
     def __init__(self, value: Tensor) -> None:
         super().__init__()
@@ -63,6 +65,7 @@ class Cell(Mutable):
         self.twins: list[Cell] = []
         self.poison: Loss | None = None
         self.requires_grad = False
+        self.family: Any = None
 
     def snapshot(self) -> Any:
         """Value, twins and poison."""
@@ -103,10 +106,23 @@ class Cell(Mutable):
             self.twins.append(other)
             other.twins.append(self)
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether two of its elements may be one: its own value is lost where it is written."""
+        return self in self.twins
+
+    def overlap(self, journal: Journal) -> None:
+        """Make this cell a twin of itself."""
+        if not self.overlaps:
+            journal.touch(self)
+            self.twins.append(self)
+
     def descend(self, other: Cell, journal: Journal) -> None:
         """Make this, a new cell, the twin of another and of all that one may share memory with."""
         for twin in (other, *other.twins):
             self.pair(twin, journal)
+        if other.overlaps:
+            self.overlap(journal)
 
 
 class View:
@@ -393,16 +409,17 @@ class TensorRef(Mutable):
         else:
             assert self.view is not None
             self.base.write(g, journal, self.view.put(g, self.base.read(g), value))
-        if not self._overlaps():
+        if not self.overlaps:
             self.seed(value)
 
-    def _overlaps(self) -> bool:
+    @property
+    def overlaps(self) -> bool:
         """Whether an element may be seen in several places, all of which a write changes."""
         if self.choice is not None:
-            return self.choice.then._overlaps() or self.choice.other._overlaps()
+            return self.choice.then.overlaps or self.choice.other.overlaps
         if self.base is None or self.view is None:
-            return False
-        return self.view.overlaps or self.base._overlaps()
+            return self.cell.overlaps
+        return self.view.overlaps or self.base.overlaps
 
 
 def _is_same(one: tuple[object, ...], other: tuple[object, ...]) -> bool:

@@ -67,3 +67,36 @@ def test_a_branch_that_writes_floats_to_integers_is_one_that_fails() -> None:
         return y
 
     check(program, (I, False))
+
+
+@pytest.mark.parametrize(
+    "view", ["x.flatten()[:5].unfold(0, 3, 1)", "x.as_strided([3, 3], [1, 1])"]
+)
+def test_windows_are_written_as_a_whole(view: str) -> None:
+    """An element in two windows is added to twice; one value for all is the same in any order."""
+
+    def written(statement: str):
+        source = (
+            f"def f(x: Tensor):\n    x = x + 1\n    y = {view}\n    {statement}\n    return x\n"
+        )
+        return torch.jit.CompilationUnit(source).f
+
+    x = torch.randn(3, 3)
+    for statement in ("y.add_(1)", "y.copy_(x.clone())", "y += x"):
+        refuses(written(statement), x, match="one in memory")
+    for statement in ("y.fill_(2)", "y[0] = 3", "y[:, 1].add_(1)", "y[y > 0] = 7", "y[:] = 4"):
+        check(written(statement), (x,))
+
+
+def test_expanded_tensors_are_not_written_as_a_whole() -> None:
+    """PyTorch raises: a branch that does is never taken."""
+
+    def program(x, c: bool):
+        y = x + 1
+        if c:
+            y[0].expand(3, 3).add_(1)
+        return y
+
+    result = check(program, (torch.randn(3, 3), False))
+    (told,) = result.report.preconditions
+    assert "add_ of an expanded tensor" in told

@@ -414,3 +414,45 @@ def test_dims_of_what_other_names_stand_for_are_refused() -> None:
         return y, z
 
     refuses(program, M, N, True, match="may share memory|taken in a branch")
+
+
+def test_one_of_two_is_an_expanded_tensor() -> None:
+    """All its rows are one, and change together; by value alone that could not be told."""
+
+    def picked(a, b, c: bool):
+        y = a[0].expand(3, 4) if c else b
+        y[0] = 1
+        return y, a
+
+    def carried(a, b, n: int):
+        y = b
+        for _ in range(n):
+            y = a[0].expand(3, 4)
+        y[0] = 1
+        return y, a
+
+    def made_on_a_path(a, b, c: bool):
+        y = (a[0] + 1).expand(3, 4) if c else b
+        y[0] = 1
+        return y + 0
+
+    a, b = torch.randn(3, 4), torch.randn(3, 4)
+    check(picked, (a, b, True), (a, b, False))
+    check(carried, (a, b, 0), (a, b, 1), (a, b, 2))
+    refuses(made_on_a_path, a, b, True, match="may share memory")
+
+
+def test_one_of_two_again_and_again() -> None:
+    """The choices of a long row of branches stay a choice of two, and do not double each time."""
+
+    def program(a, b, c: bool):
+        kept, t = a * 2, b + 1
+        for i in range(40):
+            if a[i % 2, i % 3] > 0:
+                kept = t
+            t = kept if c else t
+            t.add_(1)
+        return kept + 0, t + 0
+
+    calls = [(x, y, c) for x, y in ((M, N), (-M, N), (M - 4, N)) for c in (True, False)]
+    check(program, *calls)

@@ -315,3 +315,78 @@ def test_dims_of_an_item_changed_in_place() -> None:
     for program in (held, sequence):
         refuses(program, X[:3], 1, match="taken from a list of run-time length", dynamic=True)
     check(popped, (X[:3], 1), (X, 0), dynamic=True)
+
+
+def test_items_that_come_twice_are_told_where_paths_meet() -> None:
+    """Views of one tensor change together; what becomes of them in a branch does not know it."""
+
+    def repeated(x, n: int, c: bool):
+        rows = [x[0]]
+        if c:
+            rows = [x[0] * 2] * n
+        rows[0].add_(1)
+        return torch.stack(rows)
+
+    def doubled(x, n: int, c: bool):
+        rows = list(x.unbind(0))
+        if c:
+            rows = rows + rows
+        rows[0].add_(1)
+        return torch.stack(rows)
+
+    def expanded(x, n: int, c: bool):
+        rows = list(x.unbind(0))
+        if c:
+            rows = list(x[0].expand(n, 3).unbind(0))
+        rows[0].add_(1)
+        return torch.stack(rows)
+
+    def an_expanded_item(x, n: int, c: bool):
+        rows = [x + 1]
+        if c:
+            rows = [x[:1].expand(n, 3), x]
+        row = rows[0]
+        row[0] = 7
+        return row + 0
+
+    def without_a_branch(x, n: int, c: bool):
+        rows = [x[0]] * n
+        rows[0].add_(1)
+        both = rows + rows
+        both[0].mul_(2)
+        return torch.stack(both)
+
+    calls = [(torch.randn(size, 3), n, c) for size, n, c in ((4, 3, True), (2, 1, False))]
+    for program in (repeated, doubled, expanded, an_expanded_item):
+        refuses(program, *calls[0], match="may share memory", dynamic=True)
+    check(without_a_branch, *calls, dynamic=True)
+
+
+def test_a_list_that_was_emptied_is_one_of_the_same_things() -> None:
+    """No annotation says what it holds, and what it held is gone."""
+
+    def numbers(x, n: int):
+        counts = [n]
+        del counts[0]
+        for i in range(n):
+            counts.append(i - 1)
+        return sum(counts), len(counts)
+
+    def sliced(x, n: int):
+        counts, weights = [3], [0.5]
+        counts.clear()
+        weights.pop()
+        for i in range(n):
+            counts = counts[:n]
+            weights.append(0.25)
+        return len(counts), len(weights), sum(weights + [0.5])
+
+    def nested(x, n: int):
+        rows = [[n]]
+        rows.pop()
+        for i in range(n):
+            rows.append([i, n])
+        return len(rows)
+
+    for program in (numbers, sliced, nested):
+        check(program, (X, 2), (X, 0), (X, 3))

@@ -274,3 +274,58 @@ def test_what_is_only_read_or_not_asked_again() -> None:
     for program in (read, changed, copied):
         check(program, (X, True), (X, False))
     check(rebound, (X, 2), (X, 0), (X, 3))
+
+
+def test_what_a_list_holds_where_the_other_branch_replaced_the_list() -> None:
+    """The branch that keeps the list puts something in: the very tensor, or the very list."""
+
+    def tensor_put_in(x: Tensor, c: bool) -> Tensor:
+        t, other = x + 1, Holder([x * 2])
+        holder = Holder([x * 3])
+        if c:
+            holder.rows[0] = t
+        else:
+            holder.rows = other.rows
+        t.add_(5)
+        return holder.rows[0]
+
+    def two_tensors_put_in(x: Tensor, c: bool) -> Tensor:
+        other, holder = Holder([x * 2, x]), Holder([x * 3, x * 4])
+        if c:
+            made = x + 1
+            holder.rows[0] = made
+            holder.rows[1] = made
+        else:
+            holder.rows = other.rows
+        holder.rows[0].add_(5)
+        return holder.rows[1]
+
+    def list_put_in(x: Tensor, c: bool) -> int:
+        rows, table, other = [1], [[2, 3]], [[4, 5, 6]]
+        held = {"k": table}
+        if c:
+            table[0] = rows
+        else:
+            held["k"] = other
+        rows.append(7)
+        return len(held["k"][0])
+
+    for trips in (tensor_put_in, list_put_in):
+        check(trips, *[(x, c) for x in (X, -X) for c in (True, False)])
+    refuses(two_tensors_put_in, X, True, match="may share memory")
+
+
+def test_lists_of_other_lengths() -> None:
+    """One of two on one path, another on the other: each is found by what it is."""
+
+    def picked(x: Tensor, c: bool) -> tuple[int, int, int]:
+        a, b = [3], [4]
+        if c:
+            new = [5, 6]
+            b = a if x.sum() > 0 else new
+        rows, more = [7], [8]
+        told_apart = rows if c else more
+        told_apart.append(9)
+        return len(rows), len(b), sum(b)
+
+    check(picked, *[(x, c) for x in (X, -X) for c in (True, False)])

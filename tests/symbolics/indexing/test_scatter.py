@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.conversion.harness import check as check_program
-from tests.symbolics.harness import captured, check, export, loaded, run
+from tests.symbolics.harness import captured, check, export, loaded, refuses, run
 
 X = torch.arange(24.0).reshape(2, 3, 4)
 NAN = float("nan")
@@ -231,3 +231,13 @@ def test_slices_added_at_few_known_places(places, dim):
         check_program(Added(), (x, source), dynamic=dynamic)
     result = check_program(Added(), (x, source))
     assert "ScatterElements" not in result.report.operators
+
+
+def test_the_largest_of_complex_numbers() -> None:
+    """There is none, which PyTorch only notices where there are elements."""
+
+    def largest(x: Tensor, i: Tensor) -> Tensor:
+        return x.scatter_reduce(0, i, x, "amax")
+
+    x, i = torch.randn(3, 2, dtype=torch.complex64), torch.zeros(0, 2, dtype=torch.int64)
+    refuses(largest, x, i, match="no order", dynamic=True)

@@ -142,8 +142,67 @@ def test_windows_whose_size_the_run_gives(pool: str) -> None:
         check(function, x, 2, 1, mode="script", opsets=(13, 20), dynamic=True, calls=[(y, 3, 2)])
 
 
-def test_windows_of_run_time_and_rounding_up() -> None:
-    def pooled(x: torch.Tensor, stride: int) -> torch.Tensor:
-        return F.avg_pool1d(x, 2, stride, ceil_mode=True)
+@pytest.mark.parametrize("pool", ["max_pool1d", "avg_pool1d"])
+def test_windows_of_run_time_and_rounding_up(pool: str) -> None:
+    """The last window is there or not by numbers that the run gives, all of them or one."""
+    lines = [torch.randn(2, 3, n) for n in (3, 6, 7, 8, 9)]
+    numbers = [(3, 2, 1), (3, 3, 0), (4, 5, 1), (3, 7, 1), (3, 1, 0)]
+    first, *others = [(x, *rest) for x, rest in zip(lines, numbers, strict=True)]
+    for window in ("k, s, p", "3, s, 0", "k, 2, 0", "3, 2, p"):
+        result = f"torch.{pool}(x, {window}, ceil_mode=True) + 0 * (k + s + p)"
+        source = f"def f(x: Tensor, k: int, s: int, p: int):\n    return {result}\n"
+        function = torch.jit.CompilationUnit(source).f
+        check(function, *first, mode="script", opsets=(13, 20), dynamic=True, calls=others)
+        check(function, *first, mode="script", opsets=(20,), calls=[(lines[0], 3, 4, 1)])
 
-    refuses(pooled, torch.randn(1, 2, 5), 2, mode="script", match="ceil_mode")
+
+def test_strides_beyond_the_input_and_rounding_up() -> None:
+    """A stride that skips all of the input several times takes one window away, not several."""
+
+    def pools(x: torch.Tensor) -> list[torch.Tensor]:
+        return [pool(x, 1, 4, ceil_mode=True) for pool in (F.max_pool1d, F.avg_pool1d)]
+
+    x, y = torch.randn(2, 3, 5), torch.randn(2, 3, 2)
+    check(pools, x, opsets=(20,), dynamic=True, calls=[(y,), (y[..., :1],)])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8])
+def test_windows_of_padding_alone(dtype: torch.dtype) -> None:
+    """Dilation leads past a small input, from padding to padding: the lowest number, somewhere."""
+
+    def pool(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return F.max_pool2d(x, 2, 1, 1, (3, 5), return_indices=True)
+
+    sizes = [(4, 12), (2, 12), (2, 6), (2, 4), (4, 4)]
+    images = [(torch.randn(2, 3, *size) * 40).abs().to(dtype) for size in sizes]
+    check(pool, images[0], opsets=(13, 20), dynamic=True, calls=[(x,) for x in images[1:]])
+    for image in images:
+        check(pool, image, opsets=(20,))
+
+
+def test_half_averages_are_rounded_once() -> None:
+    """PyTorch sums half precision up in float32."""
+    x = torch.randn(2, 3, 7, 9)
+
+    def pools(x: torch.Tensor) -> list[torch.Tensor]:
+        x = x.bfloat16()
+        results = [
+            F.avg_pool2d(x, 4, padding=1, ceil_mode=True),
+            F.avg_pool2d(x, 3, padding=1, divisor_override=7),
+            F.adaptive_avg_pool2d(x, (4, 2)),
+        ]
+        return [r.float() for r in results]
+
+    check(pools, x, opsets=(13, 20), rtol=0, atol=0)
+
+
+def test_windows_that_pytorch_refuses() -> None:
+    """Numbers that no window has are errors of the program: a branch with them is never taken."""
+    for arguments in ("0", "2, 0", "2, 1, 2", "2, 1, -1", "2, 1, 0, 0", "9"):
+        source = f"""
+def f(x: Tensor):
+    if x.sum() > 1e9:
+        return torch.max_pool1d(x, {arguments})
+    return x
+"""
+        check(torch.jit.CompilationUnit(source).f, X1[..., :5], mode="script", opsets=(20,))
