@@ -274,10 +274,12 @@ class Builder:
         Its rule is registered under a name that no operator has (`derivatives/functions.py`). The
         formula may have no derivative where the function has one.
         """
-        if result.value in self.steps and result.dtype.is_floating_point():
+        value = result.value
+        if value is not None and value.producer() and result.dtype.is_floating_point():
             call = FunctionCall(function_signature(function), list(inputs), {}, 1, self.opset)
-            call.made, call.result = self.steps[result.value], result.value
-            self.steps[result.value] = call, [result]
+            call.made, call.result = self.steps.get(value), value
+            self.steps[value] = call, [result]
+            result.detached |= self.scope.recording[-1] is False
         return result
 
     def typed(self, value: ir.Value, output: shapes.OutputType, name: str) -> Tensor:
@@ -544,12 +546,10 @@ class Builder:
         Must be called while `scope` is current.
         """
         values: list[ir.Value] = []
-        taken = set(inputs)
         for tensor in outputs:
             value = self.value(tensor)
-            if value in taken or value not in scope.values:
+            if value in inputs or value in values or value not in scope.values:
                 value = self.passed(tensor)
-            taken.add(value)
             values.append(value)
         return ir.Graph(
             inputs,

@@ -74,11 +74,11 @@ class Call:
 
 
 class FunctionCall(Call):
-    """A function that is several nodes, and the call that gave the last of them."""
+    """A function that is several nodes, and the call that gave the last, None for a `Loop`."""
 
     __slots__ = ("made", "result")
 
-    made: tuple[Call | Branches, Sequence[Tensor]]
+    made: tuple[Call | Branches, Sequence[Tensor]] | None
     result: ir.Value
 
 

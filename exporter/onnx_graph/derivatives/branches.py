@@ -86,7 +86,7 @@ def _needs(g: Builder, call: Call | Branches) -> Iterator[Tensor]:
         find_captured(g, call)
         yield call.condition
     yield from (t for t in call.inputs or () if t is not None)
-    if isinstance(call, FunctionCall):
+    if isinstance(call, FunctionCall) and call.made is not None:
         yield from _needs(g, call.made[0])
 
 
@@ -94,6 +94,12 @@ def _symbols(tensor: Tensor) -> Iterator[Symbol]:
     for dim in (*(tensor.elements or ()), *(tensor.shape or ())):
         if isinstance(dim, SymInt):
             yield from dim.symbols()
+
+
+def _not_repeated(value: ir.Value) -> UnsupportedError:
+    node = value.producer()
+    what = "an input" if node is None else node.op_type
+    return UnsupportedError(f"a gradient through ONNX If with {what} in a branch")
 
 
 class Repetition:
@@ -139,11 +145,7 @@ class Repetition:
         assert tensor.value is not None
         made = self._g.steps.get(tensor.value)
         if made is None:
-            node = tensor.value.producer()
-            raise UnsupportedError(
-                f"a gradient through ONNX If with {'an input' if node is None else node.op_type} "
-                "in a branch"
-            )
+            raise _not_repeated(tensor.value)
         return made
 
     def _before(self, tensor: Tensor) -> Iterator[Tensor]:
@@ -239,6 +241,8 @@ class Repetition:
         if isinstance(call, Branches):
             return self._if(call)
         if isinstance(call, FunctionCall):
+            if call.made is None:
+                raise _not_repeated(call.result)
             made, results = call.made
             again = zip(results, self._again(made), strict=True)
             (result,) = (new for old, new in again if old.value is call.result)

@@ -269,7 +269,23 @@ def test_reductions_and_moves(method):
     ],
 )
 def test_indexing_and_joining(expression):
-    check(program(expression), X, W, mode="script", opsets=(20,))
+    check(program(expression), X, W, mode="script", opsets=(11, 20))
+
+
+def added_without_gradient(x):
+    x = x.detach().requires_grad_(True)
+    places = torch.tensor([0, 2, 0])
+    added = torch.index_add(x, 0, places, x * x)
+    with torch.no_grad():
+        factor = torch.index_add(x, 0, places, x * x)
+    found = torch.autograd.grad([(added * factor).sum()], [x])[0]
+    assert found is not None
+    return found
+
+
+def test_sums_of_slices_below_opset_16():
+    """They are a loop, with the derivative of the sum; where the program says so, with none."""
+    check(added_without_gradient, X, mode="script", opsets=(13, 20), dynamic=True)
 
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
