@@ -11,6 +11,7 @@ from torch import nn
 from torch.jit import _trace
 
 from exporter.live.recorded_functions import take_out_functions
+from exporter.live.unseen_tensors import refuse_unseen
 
 __all__ = ["traced_graph", "traced_module"]
 
@@ -38,6 +39,7 @@ def traced_graph(
             False,
         )
     take_out_functions(graph)
+    refuse_unseen(graph, tensors)
     return graph
 
 
@@ -59,7 +61,9 @@ def traced_module(
         )
     for part in _made(module, model):
         for name in part._method_names():
-            take_out_functions(part._get_method(name).graph)
+            graph = part._get_method(name).graph
+            take_out_functions(graph)
+            refuse_unseen(graph, (*model.parameters(), *model.buffers()))
     return module
 
 
