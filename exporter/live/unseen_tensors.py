@@ -48,4 +48,5 @@ def refuse_unseen(graph: torch._C.Graph, own: Iterable[torch.Tensor]) -> None:
 
 
 def _is_of_the_engine(place: SourceRange) -> bool:
-    return bool(place.stack and _ENGINE.search(place.stack[0].filename))
+    """Whether the engine that computes gradients ran it, or called the `backward` that did."""
+    return any(_ENGINE.search(frame.filename) for frame in place.stack)

@@ -86,6 +86,44 @@ def test_tensors_that_the_tracer_has_not_seen() -> None:
             export(Pool(inner), (torch.randn(1, 1, 4, 4),))
 
 
+class Sine(torch.autograd.Function):
+    """Keeps what is neither an argument nor a result."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.sin()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(inputs[0].cos())
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (cosine,) = ctx.saved_tensors
+        return gradient * cosine
+
+
+def test_tensors_that_a_function_keeps(tmp_path: Path) -> None:
+    """What `setup_context` computes is seen, but under a `vmap`."""
+
+    class Module(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_(True)
+                return torch.autograd.grad((self.function(x) * x).sum(), x)[0]
+
+    model, x = Module(), torch.randn(2, 3)
+    model.function = Sine.apply
+    export(model, (torch.randn(2, 3),), tmp_path / "model.onnx")
+    (found,) = ort.InferenceSession(tmp_path / "model.onnx").run(None, {"x": x.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), model(x))
+    model.function = torch.vmap(Sine.apply)
+    with pytest.raises(ConversionError, match="tracer has not seen"):
+        export(model, (x,))
+
+
 def test_tensors_of_the_module_that_the_tracer_has_not_seen(tmp_path: Path) -> None:
     """A frozen weight, transposed, has the same memory."""
 
