@@ -451,6 +451,17 @@ def test_what_depends_on_what(function):
     check(function, torch.randn(3, 4), mode="script", dynamic=True, calls=[(torch.randn(1, 2),)])
 
 
+def of_known_value(x):
+    x = x.detach().requires_grad_(True)
+    found = torch.autograd.grad([(3 * x).sum()], [x])[0]
+    return x.detach() if found is None else found
+
+
+def test_gradients_of_known_value():
+    """They are constants, and there."""
+    check(of_known_value, X, mode="script")
+
+
 def unused(x):
     x = x.detach().requires_grad_(True)
     other = x.detach().requires_grad_(True)
