@@ -23,10 +23,11 @@ from exporter.conversion.calls.missing import missing_operators
 from exporter.conversion.calls.operators import MissingSymbolicError
 from exporter.conversion.calls.overloads import method_for
 from exporter.conversion.interpreter import Interpreter, Options
+from exporter.conversion.runtime_lists.runtime_dicts import as_result
 from exporter.conversion.values.aliasing import cells_of
 from exporter.conversion.values.journal import SharedContainerError
 from exporter.conversion.values.module_tree import ModuleTree
-from exporter.conversion.values.objects import ObjectValue, Value, type_name
+from exporter.conversion.values.objects import ObjectValue, RunTimeKeysError, Value, type_name
 from exporter.conversion.values.tensors import Cell, SharedMemoryError, TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder
@@ -78,26 +79,36 @@ class Conversion:
     preconditions: list[str]
 
 
+# What is told in another run of the conversion, by the error that asks for it (see `Interpreter`).
+_TOLD: dict[type[UnsupportedError], str] = {
+    SharedMemoryError: "places",
+    SharedContainerError: "containers",
+    RunTimeKeysError: "keys",
+}
+
+
 def convert(request: Request) -> Conversion:
     """Stage a method; where it writes to what may share memory, again and more exactly.
 
-    To tell which of several tensors, lists or dicts a name stands for (see `either`, `identities`)
-    costs nodes in the graph, and few programs need it.
+    To tell which of several tensors, lists or dicts a name stands for (see `either`, `identities`),
+    or what keys a dict has (`runtime_dicts`), costs nodes in the graph, and few programs need it.
     """
-    told: dict[str, bool] = {"places": False, "containers": False}
+    told: dict[str, bool] = dict.fromkeys(_TOLD.values(), False)
     refusal: UnsupportedError | None = None
     while True:
         try:
-            return _converted(request, **told)
-        except (SharedMemoryError, SharedContainerError) as error:
+            return _converted(request, told)
+        except (SharedMemoryError, SharedContainerError, RunTimeKeysError) as error:
             refusal = refusal or error
-            kind = "places" if isinstance(error, SharedMemoryError) else "containers"
+            kind = _TOLD[type(error)]
             if told[kind]:
                 raise refusal from None
             told[kind] = True
-        except UnsupportedError:
+        except UnsupportedError as error:
             if refusal is None:
                 raise
+            if told["keys"]:
+                refusal.notes.append(f"held as two lists, of keys and of values: {error.message}")
             raise refusal from None
         except RecursionError:
             # Not TorchScript, which knows no recursion: a damaged archive.
@@ -106,7 +117,7 @@ def convert(request: Request) -> Conversion:
             ) from None
 
 
-def _converted(request: Request, *, places: bool, containers: bool) -> Conversion:
+def _converted(request: Request, told: Mapping[str, bool]) -> Conversion:
     """Stage a method, again where it turns out to have state; see `state`."""
     loaded = request.loaded
     program = loaded.program
@@ -117,9 +128,7 @@ def _converted(request: Request, *, places: bool, containers: bool) -> Conversio
     shared: dict[str, str] = {}
     ties = StateTies()
     for _ in range(STATE_ROUNDS):
-        attempt = _Attempt(
-            request, program, function, types, shared, ties, places=places, containers=containers
-        )
+        attempt = _Attempt(request, program, function, types, shared, ties, told)
         attempt.run()
         if request.freeze_state:
             return attempt.finish()
@@ -146,9 +155,7 @@ class _Attempt:
         types: dict[str, StateType],
         shared: dict[str, str],
         ties: StateTies,
-        *,
-        places: bool,
-        containers: bool,
+        told: Mapping[str, bool],
     ) -> None:
         self.request = request
         self.function = function
@@ -160,8 +167,9 @@ class _Attempt:
             self.g,
             program,
             request.options,
-            places=places,
-            containers=containers,
+            places=told["places"],
+            containers=told["containers"],
+            keys=told["keys"],
             earlier=earlier_meanings(request.loaded.version),
         )
         self.inputs = Inputs(self.g, request.input_names, request.dynamic_axes)
@@ -296,7 +304,7 @@ class _Attempt:
         """Make the outputs."""
         self._warn_of_written_inputs()
         outputs = Outputs(self.g, self.request.output_names, self.request.result_names)
-        outputs.add_all(self.result)
+        outputs.add_all(as_result(self.interpreter, self.result))
         for qualified in self.types:
             for name, tensor in self.states.outputs(qualified, self.after[qualified][1]):
                 outputs.add(f"{name}_out", tensor)

@@ -47,6 +47,7 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    RunTimeKeysError,
     Value,
     type_name,
 )
@@ -100,6 +101,8 @@ class Interpreter:
     places: bool = False
     # Whether names that stand for one of several lists or dicts are; see `identities`.
     containers: bool = False
+    # Whether dicts may have run-time keys, and lists of run-time length strings.
+    keys: bool = False
     # The operators that meant something else when the archive was written.
     earlier: Mapping[str, Meaning] = field(default_factory=dict)
 
@@ -323,9 +326,8 @@ class Interpreter:
         if isinstance(key, TensorRef):
             key = item(self, key)
         if isinstance(key, (SymInt, SymScalar, ChoiceValue, RunTimeText)):
-            raise UnsupportedError(
-                "a dict key that is only known at run time; ONNX has no dicts, so which keys "
-                "there are must be known when the model is made",
+            raise RunTimeKeysError(
+                "a dict key that is only known at run time; ONNX has no dicts",
                 ("try  enter all keys first, and ask `key in d` before one is set",),
             )
         return key

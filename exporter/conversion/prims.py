@@ -282,12 +282,13 @@ def dict_construct(
 ) -> Sequence[Value]:
     """A dict from keys and values in turn."""
     values = [environment[v] for v in node.inputs]
-    keys = map(interpreter.dict_key, values[::2])
     declared = node.outputs[0].type if node.outputs else None
     if isinstance(declared, OptionalType):
         declared = declared.element
-    stated = declared if isinstance(declared, DictType) else None
-    return [DictValue(dict(zip(keys, values[1::2], strict=True)), stated)]
+    made = DictValue({}, declared if isinstance(declared, DictType) else None)
+    for key, value in zip(values[::2], values[1::2], strict=True):
+        interpreter.builtin("aten::_set_item", made, key, value)
+    return [made]
 
 
 @prim("prim::TupleUnpack", "prim::ListUnpack")
@@ -445,7 +446,9 @@ _OF_SEVERAL_TYPES = (AnyType, OptionalType, UnionType)
 def _is_dict_of(interpreter: Interpreter, value: DictValue, declared: DictType) -> bool:
     """Whether a dict is of a type: by what it holds, unless that does not tell."""
     if value.type is not None and (
-        not value.items or isinstance(value.type.value, _OF_SEVERAL_TYPES)
+        value.runtime is not None
+        or not value.items
+        or isinstance(value.type.value, _OF_SEVERAL_TYPES)
     ):
         return value.type == declared
     return all(

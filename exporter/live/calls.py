@@ -11,8 +11,9 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +30,17 @@ class _Slot:
     """The place of an argument that is traced, by its index."""
 
     index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Record:
+    """The place of a named tuple, or of an object of a data class: how it is made of its parts.
+
+    It is not made before it has tensors, which it may ask for what they are.
+    """
+
+    make: Callable[..., Any]
+    parts: Mapping[str, Any]
 
 
 class Adapter:
@@ -72,17 +84,17 @@ class Adapter:
             self.names[self._parameter(name)] = name
             return _Slot(len(self.arguments) - 1)
         if isinstance(value, tuple) and hasattr(value, "_fields"):
-            parts = zip(value._fields, value, strict=True)
-            return type(value)(*(self._shortened(f"{name}.{k}", v) for k, v in parts))
+            fields = zip(value._fields, value, strict=True)
+            parts = {k: self._shortened(f"{name}.{k}", v) for k, v in fields}
+            return _Record(lambda **found: type(value)(*found.values()), parts)
         if isinstance(value, (list, tuple)):
             return type(value)(self._shortened(f"{name}.{i}", v) for i, v in enumerate(value))
         if isinstance(value, Mapping):
             return {key: self._shortened(f"{name}.{key}", v) for key, v in value.items()}
         if _is_data(value):
-            fields = _init_fields(value)
-            return dataclasses.replace(
-                value, **{k: self._shortened(f"{name}.{k}", v) for k, v in fields.items()}
-            )
+            held = _init_fields(value)
+            parts = {k: self._shortened(f"{name}.{k}", v) for k, v in held.items()}
+            return _Record(partial(dataclasses.replace, value), parts)
         return value
 
     def _parameter(self, name: str) -> str:
@@ -163,15 +175,12 @@ def _declared_order(function: Any, kwargs: dict[str, Any]) -> list[str]:
 def _filled(value: Any, tensors: tuple[Any, ...]) -> Any:
     if isinstance(value, _Slot):
         return tensors[value.index]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_filled(item, tensors) for item in value))
+    if isinstance(value, _Record):
+        return value.make(**{name: _filled(part, tensors) for name, part in value.parts.items()})
     if isinstance(value, (list, tuple)):
         return type(value)(_filled(item, tensors) for item in value)
     if isinstance(value, Mapping):
         return {key: _filled(item, tensors) for key, item in value.items()}
-    if _is_data(value) and not isinstance(value, _Slot):
-        fields = _init_fields(value)
-        return dataclasses.replace(value, **{k: _filled(v, tensors) for k, v in fields.items()})
     return value
 
 
@@ -200,18 +209,22 @@ def _traceable(value: Any) -> bool:
 def _recordable(result: Any) -> Any:
     """The result as a trace can return it: None and strings dropped, fields as a dict's entries.
 
-    A dict whose values differ in type becomes a tuple: TorchScript has no such dict.
+    Lists and dicts of anything but tensors become tuples: the tracer knows no others.
     """
     if isinstance(result, (bool, int, float)):
         return torch.tensor(result)
     result = _as_dict(result)
     if isinstance(result, Mapping):
         kept = {k: _recordable(v) for k, v in result.items() if not _is_absent(v)}
-        return kept if _traceable(kept) else tuple(kept.values())
+        return kept if _are_tensors(kept.values()) and _traceable(kept) else tuple(kept.values())
     if isinstance(result, (list, tuple)):
         items = [_recordable(item) for item in result if not _is_absent(item)]
-        return items if isinstance(result, list) and _traceable(items) else tuple(items)
+        return items if isinstance(result, list) and _are_tensors(items) else tuple(items)
     return result
+
+
+def _are_tensors(values: Collection[Any]) -> bool:
+    return bool(values) and all(isinstance(value, torch.Tensor) for value in values)
 
 
 def _is_data(value: Any) -> bool:

@@ -1,8 +1,9 @@
 """Reads the graph of a trace, as the archive of it would be read.
 
-A trace calls operators on tensors and on lists of them, one after the other. What else a graph of
-PyTorch's may hold (control flow, calls, objects) comes from scripted code that the traced module
-called; there PyTorch writes the program as code and we read that.
+A trace calls operators on tensors and on lists of them, one after the other. Scripted functions
+that the traced module called are written out in their place, with their branches and loops. What
+else a graph of PyTorch's may hold (calls, objects) comes from scripted code, too; there PyTorch
+writes the program as code and we read that.
 
 Operators get what PyTorch writes in code: arguments at the end that have the default value are left
 out, and what a schema takes by keyword is passed so.
@@ -11,6 +12,7 @@ out, and what a schema takes by keyword is passed so.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -36,6 +38,9 @@ _CONTAINERS = {
     "prim::TupleUnpack": "prim::TupleUnpack",
 }
 _OPERATORS = ("prim::NumToTensor", "prim::device", "prim::dtype")
+# Of scripted functions: what has its result's type with it, and what is called by name.
+_OF_A_TYPE = ("prim::unchecked_cast", "prim::Uninitialized")
+_SCRIPTED = ("prim::RaiseException", "prim::TupleIndex", "prim::min", "prim::max")
 # Tensors where an operator takes a number: in code the number's type is stated.
 _STATED = ("aten::ScalarImplicit", "aten::FloatImplicit", "aten::IntImplicit")
 # Operators that code writes as something else.
@@ -60,11 +65,28 @@ class _Trace:
 
     def source_at(self, offset: int) -> SourceRange | None:
         """The innermost line of the user's that called the operator."""
-        return traced_range(self.nodes[offset].sourceRange())
+        text = self.nodes[offset].sourceRange()
+        return traced_range(text) or _scripted_range(text)
 
     def described(self, offset: int) -> str:
         """The node, as PyTorch prints it."""
         return str(self.nodes[offset]).strip()
+
+
+_PLACE = re.compile(r'  File "(?P<file>.+)", line (?P<line>\d+)')
+
+
+def _scripted_range(text: str) -> SourceRange | None:
+    """The place in a scripted function that PyTorch shows: its lines, with a mark below one."""
+    lines = text.splitlines()
+    place = _PLACE.fullmatch(lines[0]) if lines else None
+    marks = [i for i, line in enumerate(lines) if line.strip().startswith("~")]
+    if place is None or not marks:
+        return None
+    mark = marks[0]
+    return SourceRange(
+        place["file"], int(place["line"]), lines[mark].index("~"), lines[mark - 1].strip()
+    )
 
 
 class GraphReader:
@@ -80,6 +102,8 @@ class GraphReader:
         self._constant_nodes: list[Node] = []
         self._known: dict[int, object] = {}
         self._tensors = LiveTensors()
+        # The values of the trace itself, if there are others.
+        self._traced: set[int] | None = None
 
     def read(
         self, name: str, owner: str, places: Sequence[tuple[str, ...]], names: Sequence[str]
@@ -97,6 +121,7 @@ class GraphReader:
             value = self._values[given.unique()] = Value(argument, _type(given))
             self._block.inputs.append(value)
             parameters.append(Parameter(argument, value.type or ClassRef(owner)))
+        self._write_out_calls()
         self._nodes(self._graph)
         outputs = list(self._graph.outputs())
         self._block.outputs = [self._values[output.unique()] for output in outputs]
@@ -122,16 +147,31 @@ class GraphReader:
             if given.uses():
                 self._values[given.unique()] = taken_from(place)
 
-    def _nodes(self, graph: torch._C.Graph) -> None:
-        """Read the nodes; those that ran in a module lie in a block of their own."""
-        scope, block = "", self._block
+    def _write_out_calls(self) -> None:
+        """Put what scripted functions run in the place of their calls."""
+        if self._graph.findNode("prim::CallFunction") is not None:
+            self._traced = {o.unique() for node in self._graph.nodes() for o in node.outputs()}
+            torch._C._jit_pass_inline(self._graph)
+
+    def _is_written_out(self, node: torch._C.Node) -> bool:
+        """Whether a scripted function ran this, in the module that called the function."""
+        if self._traced is None:
+            return False
+        return not node.outputsSize() or node.outputsAt(0).unique() not in self._traced
+
+    def _nodes(self, graph: torch._C.Graph | torch._C.Block, inner: Block | None = None) -> None:
+        """Read the nodes; those that ran in a module lie in a block of their own.
+
+        The nodes of a branch or a loop all go to the `inner` block.
+        """
+        scope, block = "", inner or self._block
         for node in graph.nodes():
             kind = node.kind()
             if kind == "prim::Constant":
                 self._constant(node)
                 continue
-            within = node.scopeName()
-            if within != scope:
+            within = scope if self._is_written_out(node) else node.scopeName()
+            if within != scope and inner is None:
                 scope, block = within, self._block
                 found = self._scopes.get(within.rpartition("/")[2])
                 if found is not None:
@@ -143,7 +183,28 @@ class GraphReader:
                     block = Block()
                     region.blocks.append(block)
                     self._block.nodes.append(region)
-            block.nodes.append(self._node(kind, node))
+            if kind in ("prim::If", "prim::Loop"):
+                block.nodes.append(self._control_flow(kind, node))
+            else:
+                block.nodes.append(self._node(kind, node))
+
+    def _control_flow(self, kind: str, node: torch._C.Node) -> Node:
+        """Read a branch or a loop of a scripted function."""
+        given = [self._values[node.inputsAt(i).unique()] for i in range(node.inputsSize())]
+        read = Node(kind, given, record=self._trace, offset=len(self._trace.nodes))
+        self._trace.nodes.append(node)
+        for inner in node.blocks():
+            block = Block()
+            read.blocks.append(block)
+            for value in inner.inputs():
+                found = self._values[value.unique()] = Value(value.debugName(), _type(value))
+                block.inputs.append(found)
+            self._nodes(inner, block)
+            block.outputs = [self._values[value.unique()] for value in inner.outputs()]
+        for output in map(node.outputsAt, range(node.outputsSize())):
+            made = self._values[output.unique()] = _output(read, output.debugName())
+            made.type = _type(output)
+        return read
 
     def _node(self, kind: str, node: torch._C.Node) -> Node:
         # `inputs()` and `outputs()` are iterators that take ten times as long.
@@ -158,7 +219,11 @@ class GraphReader:
         elif kind in _STATED:
             read_kind = "prim::annotate"
             stated = _type(node.output())
-        elif kind in _WRITTEN_OTHERWISE or (kind.startswith("prim::") and kind not in _OPERATORS):
+        elif kind in _OF_A_TYPE:
+            read_kind, stated = kind, _type(node.output())
+        elif kind in _WRITTEN_OTHERWISE or (
+            kind.startswith("prim::") and kind not in (*_OPERATORS, *_SCRIPTED)
+        ):
             raise NotPlainError(f"a {kind} in a trace")
         else:
             read_kind = kind
@@ -168,7 +233,7 @@ class GraphReader:
             read_kind,
             [values[value.unique()] for value in given],
             keywords,
-            {"type": stated} if kind in _STATED else None,
+            {"type": stated} if kind in (*_STATED, *_OF_A_TYPE) else None,
             self._trace,
             len(self._trace.nodes),
         )
@@ -202,6 +267,8 @@ class GraphReader:
 
     def _constant(self, node: torch._C.Node) -> None:
         output = node.output()
+        if output.type().kind() == "FunctionType":
+            return  # its calls are written out
         value: Any = output.toIValue()
         if type(value) in _SCALARS:
             self._known[output.unique()] = value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -42,10 +44,11 @@ class Call(NamedTuple):
         model, name = self.model, type(self.model).__name__
         if self.training not in MODES:
             raise InputError(f"training is one of {', '.join(MODES)}, not {self.training!r}")
-        if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        wrapped = _wrapped(model)
+        if wrapped is not None:
             raise InputError(
-                f"a {name} can't be exported",
-                ("export the module that it wraps: model.module",),
+                f"a module in a {name} can't be exported",
+                (f"export the module that it wraps: model.{wrapped}",),
             )
         if isinstance(model, (torch.jit.ScriptModule, torch.jit.ScriptFunction)):
             return
@@ -54,17 +57,38 @@ class Call(NamedTuple):
                 f"an object of type {name} can't be exported: give an nn.Module, "
                 "a ScriptModule, a ScriptFunction, or the path, bytes or file object of an archive"
             )
-        if self.args is None and not self.kwargs and not self.constants:
+        entry = getattr(model, self.method, None)
+        if not callable(entry):
+            raise InputError(f"{name} has no method {self.method!r}")
+        given = self.args is not None or self.kwargs or self.constants
+        if not given and not _takes_nothing(entry):
             raise InputError(
                 f"{name} must be traced, and there are no arguments to trace it with",
                 ("give example arguments, or script the module: torch.jit.script(module)",),
             )
-        if not callable(getattr(model, self.method, None)):
-            raise InputError(f"{name} has no method {self.method!r}")
         if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
             raise InputError(
                 f"{name} has parameters that its first call makes", ("call it once before",)
             )
+
+
+def _wrapped(model: object) -> str | None:
+    """The attribute that holds the module around which this only puts something, if it does."""
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        return "module"
+    # Whoever has one has imported this, which takes seconds.
+    compiling = sys.modules.get("torch._dynamo.eval_frame")
+    compiled = compiling is not None and isinstance(model, compiling.OptimizedModule)
+    return "_orig_mod" if compiled else None
+
+
+def _takes_nothing(function: Callable[..., object]) -> bool:
+    """Whether a function can be called without arguments."""
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    return True
 
 
 class Traced(NamedTuple, Generic[T]):

@@ -52,6 +52,7 @@ PREFIXES = {
     "tensor": "t", "list": "l", "int": "k", "float": "r", "bool": "c", "ints": "q", "dict": "d",
     "pair": "p", "option": "o", "counter": "w", "nested": "d", "table": "l", "pairs": "l", "bundle": "b",
     "counts": "d", "holder": "h", "union": "u", "mode": "m", "maybe": "o", "text": "s",
+    "tally": "d", "memo": "d", "words": "w",
 }  # fmt: skip
 ESCAPES = ("break", "continue")
 

@@ -61,12 +61,15 @@ RETURNED = {
     "table": "{0}",
     "pairs": "[q[0] for q in {0}], sum([q[1] for q in {0}])",
     "bundle": "{0}",
-    "counts": "{0}",
+    "counts": "{0}.get('a', -1), {0}.get('b', -1), {0}.get('c', -1), len({0})",
     "holder": "{0}.value, {0}.count, {0}.items, {0}.last is None",
     "union": "{0} if isinstance({0}, int) else -9, isinstance({0}, int)",
     "mode": "{0} == Mode.SUM, {0} == Mode.MAX",
     "maybe": "-9 if {0} is None else {0}",
     "text": "{0} == 'ab', len({0})",
+    "tally": "torch.tensor(list({0}.keys()), dtype=torch.int64), torch.tensor(list({0}.values()), dtype=torch.int64)",
+    "memo": "list({0}.values()), len({0})",
+    "words": "torch.tensor([len(w) for w in {0}], dtype=torch.int64)",
 }
 """By the kind of a variable: how it is returned."""
 

@@ -1,6 +1,7 @@
 """All that random programs are made of."""
 
 from tests.conversion.random_containers import Containers
+from tests.conversion.random_keys import Keys
 from tests.conversion.random_objects import Objects
 from tests.conversion.random_state import State
 from tests.conversion.random_texts import Texts
@@ -10,12 +11,13 @@ __all__ = ["MADE", "SUBJECTS", "AnyStatements"]
 
 MADE = (
     "nested", "table", "pairs", "bundle", "counts", "holder", "union", "mode", "maybe", "text",
+    "tally", "memo", "words",
 )  # fmt: skip
 """The subjects that are about variables of their own kind."""
 SUBJECTS = (*MADE, "dims", "mask", "chain", "conversion", "held")
 
 
-class AnyStatements(Containers, Objects, State, Texts, Writes):
+class AnyStatements(Containers, Keys, Objects, State, Texts, Writes):
     """Writes one statement: of a subject of the program, or of those that all programs have."""
 
     def line(self) -> str:

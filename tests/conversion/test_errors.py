@@ -10,17 +10,24 @@ from tests.conversion.harness import check, refuses
 X = torch.tensor([[1.0, -2.0], [3.0, 0.5]])
 
 
-def test_a_data_dependent_key() -> None:
+def test_data_dependent_keys() -> None:
     def program(x):
-        d: dict[int, torch.Tensor] = {}
+        d: dict[int, list[torch.Tensor]] = {}
         for i in range(2):
-            d[int(x[i, 0])] = x[i]
+            d[int(x[i, 0])] = [x[i]]
         return d[1]
 
+    def result(x):
+        d: dict[int, torch.Tensor] = {}
+        d[int(x[0, 0])] = x[0]
+        return d
+
     error = refuses(program, X, match="dict key that is only known at run time")
-    assert "d[int(x[i, 0])] = x[i]" in str(error)
+    assert "d[int(x[i, 0])] = [x[i]]" in str(error)
     assert "test_errors.py:" in str(error)
     assert "in   the model itself  (the function)" in str(error)
+    error = refuses(result, X, match="dict key that is only known at run time")
+    assert "d[int(x[0, 0])] = x[0]" in str(error)
 
 
 def test_lists_of_lists_of_run_time() -> None:

@@ -243,6 +243,49 @@ def test_named_tuples_as_arguments() -> None:
     assert ran(saved, *saved.args)[0] == 1
 
 
+@dataclass
+class Weighted:
+    """A data class that asks its parts what they are when it is made."""
+
+    x: Tensor
+    weights: Tensor
+
+    def __post_init__(self) -> None:
+        assert self.x.shape[0] == self.weights.shape[0]
+
+
+def test_arguments_that_are_made_of_tensors_alone() -> None:
+    """Packed sequences, and objects whose making needs their parts."""
+
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(3, 2, bidirectional=True)
+
+        def forward(self, packed: nn.utils.rnn.PackedSequence, weighted: Weighted):
+            out, _ = self.lstm(packed)
+            padded, lengths = nn.utils.rnn.pad_packed_sequence(out)
+            return padded, lengths, weighted.x * weighted.weights
+
+    sequences = [torch.rand(4, 3), torch.rand(2, 3)]
+    packed = nn.utils.rnn.pack_sequence(sequences)
+    exported = export(Packed(), (packed, Weighted(torch.rand(2, 3), torch.ones(2, 1))), verify=True)
+    assert exported.verification is not None
+    assert [name for name, _, _ in exported.report.inputs] == [
+        "packed.data", "packed.batch_sizes", "weighted.x", "weighted.weights",
+    ]  # fmt: skip
+
+
+def test_no_arguments() -> None:
+    """A module that needs none is traced without; so is one that has a value for each."""
+
+    class Table(nn.Module):
+        def forward(self, scale: float = 2.0) -> Tensor:
+            return torch.arange(4.0) * scale
+
+    assert export(Table(), (), verify=True).verification is not None
+
+
 def test_another_method() -> None:
     class Module(nn.Module):
         def forward(self, x):
@@ -316,7 +359,11 @@ def test_conjugates_and_grad() -> None:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (nn.DataParallel(nn.Linear(1, 1)), "DataParallel can't be exported"),
+        (nn.DataParallel(nn.Linear(1, 1)), r"DataParallel can't be exported\n.* model\.module"),
+        (
+            torch.compile(nn.Linear(1, 1), backend="eager"),
+            r"OptimizedModule can't be exported\n.* model\._orig_mod",
+        ),
         (nn.Linear(1, 1), "no arguments to trace it with"),
         (print, "builtin_function_or_method can't be exported"),
     ],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 import torch
 from torch import Tensor, nn
@@ -151,7 +152,6 @@ def quantized() -> nn.Module:
     "module",
     [
         pytest.param(lambda: nn.Sequential(torch.jit.script(Tied())), id="scripted part"),
-        pytest.param(CallsScript, id="scripted function"),
         pytest.param(quantized, id="packed weights"),
     ],
 )
@@ -163,8 +163,68 @@ def test_what_is_not_plain_converts_too(module: Callable[[], nn.Module]) -> None
     assert export(made, (X,), verify=True).verification is not None
 
 
-def test_control_flow_of_scripted_code_stays_in_a_trace() -> None:
-    assert "Loop" in export(CallsScript(), (X,)).report.operators
+@torch.jit.script
+def first_above(x: Tensor, limit: float, seen: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Returns from within a loop; branches, lists and None."""
+    kept: Tensor | None = None
+    for i in range(x.size(0)):
+        row = x[i]
+        if float(row.sum()) > limit:
+            kept = row
+            seen.append(row * 2)
+        if kept is not None:
+            return kept, torch.tensor(i)
+    if len(seen) > 5:
+        raise RuntimeError("too many")
+    return torch.zeros_like(x[0]), torch.tensor(len(seen))
+
+
+class Finds(nn.Module):
+    """Calls scripted functions from several modules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = CallsScript()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        found, place = first_above(self.linear(self.before(x)), 0.5, [x])
+        return found * x.size(0), x + place
+
+
+@pytest.mark.parametrize("module", [CallsScript, Finds])
+def test_scripted_functions_stay_in_a_trace(module: type[nn.Module]) -> None:
+    """With their control flow, in the module that calls them; the module is traced once."""
+    made = module()
+    programs._plain(live.Call(made, (X,)), made, bound=False)
+    exported = export(made, (X,), verify=True, dynamic_axes={"x": {0: "rows"}})
+    assert "Loop" in exported.report.operators
+    saved = live.to_archive(live.Call(made, (X,)))
+    expected = export(saved.content, saved.args, dynamic_axes={"x": {0: "rows"}})
+    session, reference = (ort.InferenceSession(written(e)) for e in (exported, expected))
+    for x in (X, X * 40, X[:1] - 9):
+        fed = {"x": x.numpy()}
+        for found, wanted in zip(session.run(None, fed), reference.run(None, fed), strict=True):
+            np.testing.assert_array_equal(found, wanted)
+
+
+class Detections(nn.Module):
+    """Results in containers that no trace returns as they are, as detectors give them."""
+
+    def forward(self, x: Tensor):
+        found = [{"boxes": x * 2, "count": x.size(0), "label": "a"}, {"boxes": x[:1]}]
+        return found, {"rows": [x, x + 1], "pair": (x, {"last": x[-1]})}, [[x, None], (x - 1,)]
+
+
+@pytest.mark.parametrize("size", [3, 1])
+def test_results_in_containers_of_containers(size: int) -> None:
+    exported = export(Detections(), (X[:size],), verify=True)
+    assert [name for name, _, _ in exported.report.outputs] == [
+        "output_0.0.boxes", "output_0.0.count", "output_0.1.boxes",
+        "output_1.rows.0", "output_1.rows.1", "output_1.pair.0", "output_1.pair.1.last",
+        "output_2.0.0", "output_2.1.0",
+    ]  # fmt: skip
+    assert exported.verification is not None
 
 
 def test_sparse_buffers_are_named() -> None:
@@ -225,6 +285,25 @@ for name in ("first", "second"):
     LIBRARY.define(f"{name}(Tensor x) -> Tensor")
     LIBRARY.impl(name, lambda x: x * 2, "CompositeExplicitAutograd")
 OPERATORS = torch.ops.ts2onnx_live_programs
+
+
+@torch.jit.script
+def unsupported_within(x: Tensor) -> Tensor:
+    if bool(x.sum() > 0):
+        x = torch.ops.ts2onnx_live_programs.first(x)
+    return x
+
+
+class CallsUnsupported(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return unsupported_within(x)
+
+
+def test_errors_name_the_line_of_a_scripted_function() -> None:
+    with pytest.raises(UnsupportedOperatorError) as caught:
+        export(CallsUnsupported(), (X,))
+    assert "x = torch.ops.ts2onnx_live_programs.first(x)" in str(caught.value)
+    assert "test_programs.py:" in str(caught.value)
 
 
 class Unknown(nn.Module):

@@ -98,6 +98,8 @@ def _tensor(g: Builder, name: str, value: Value) -> Tensor:
         return as_tensor(g, value)
     if isinstance(value, ListValue) and value.runtime is not None:
         runtime = value.runtime
+        if runtime.kind == "str":
+            raise UnsupportedError(f"the output {name} is a list of strings of run-time length")
         rows = runtime.rows if isinstance(runtime, RuntimeLists) else runtime
         return sequence(g, rows).value
     if isinstance(value, ObjectValue):

@@ -35,6 +35,7 @@ from exporter.conversion.control_flow.forms import (
     OptionalForm,
     Plain,
     QuantizedForm,
+    RuntimeDictForm,
     RuntimeForm,
     TensorForm,
     TupleForm,
@@ -123,7 +124,10 @@ def snapshot(interpreter: Interpreter, value: Value) -> Value:
         _share(interpreter, value, copied)
         return copied
     if isinstance(value, DictValue):
-        return DictValue({k: snapshot(interpreter, v) for k, v in value.items.items()})
+        copy = value.alike()
+        if value.runtime is None:
+            copy.items = {k: snapshot(interpreter, v) for k, v in value.items.items()}
+        return copy
     if isinstance(value, OptionalValue):
         return OptionalValue(value.present, snapshot(interpreter, value.value))
     return value
@@ -451,9 +455,11 @@ def _portable(form: Form, *, whole: bool = False) -> Form:
         shape = None if form.shape is None else _open(form.shape)
         possible = None if form.possible is None else tuple(map(_open, form.possible))
         return TensorForm(form.dtype, shape, possible=possible, dense=form.dense)
+    if isinstance(form, RuntimeDictForm):
+        raise UnsupportedError("a dict whose keys change")
     if isinstance(form, RuntimeForm):
-        if form.columns:
-            what = "tuples" if form.item_kind is None else "lists"
+        if form.columns or form.kind == "str":
+            what = "strings" if form.kind == "str" else f"{form.kind}s"
             raise UnsupportedError(f"a list of {what} whose length changes")
         shape = None if form.shape is None else _open(form.shape)
         return replace(form, shape=shape, source=None, stacked=False)

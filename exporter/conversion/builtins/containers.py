@@ -57,6 +57,8 @@ def length(interpreter: Interpreter, self: Value) -> Value:
             return runtime_lists.length(interpreter.g, self.runtime)
         return len(self.items)
     if isinstance(self, DictValue):
+        if self.runtime is not None:
+            return runtime_lists.length(interpreter.g, self.runtime)
         return len(self.items)
     if isinstance(self, (tuple, str)):
         return len(as_bytes(self) if isinstance(self, str) else self)
@@ -82,7 +84,7 @@ def get_item(interpreter: Interpreter, self: Value, key: Value) -> Value:
                 item.home = Home(self, key, self.runtime)
             return item
         if isinstance(key, SymInt):
-            if kinds.kind_of(self.items, self.element_type) is None:
+            if kinds.kind_of(self.items, self.element_type) in (None, "str"):
                 return _any_item(interpreter, self.items, key)
             if _is_placed(interpreter, self):
                 return either.item_at(interpreter, self.items, key)
@@ -107,7 +109,7 @@ def _single_bytes(self: str) -> tuple[str, ...]:
 
 
 def _any_item(interpreter: Interpreter, items: Sequence[Value], key: SymInt) -> Value:
-    """An item of what no run-time list can hold: objects, strings, tuples, lists."""
+    """An item of what no run-time list can hold (objects, tuples, lists), or that is known."""
     item = options.item_at(interpreter, key, items)
     return choices.each_way(interpreter, item, lambda option: [option])[0]
 
@@ -153,7 +155,8 @@ def set_item(interpreter: Interpreter, self: Value, key: Value, value: Value) ->
     if isinstance(self, DictValue):
         dicts.set_entry(interpreter, self, key, value)
         return self
-    if self.runtime is None and isinstance(key, SymInt) and kinds.kind_of([value], None) is None:
+    opaque = kinds.kind_of([value], None) in (None, "str")
+    if self.runtime is None and isinstance(key, SymInt) and opaque:
         return _set_any_item(interpreter, self, key, value)
     interpreter.journal.touch(self)
     if isinstance(key, SymInt) and _is_placed(interpreter, self, value):
@@ -288,12 +291,9 @@ def pop(interpreter: Interpreter, self: Value, index: Value = -1, *default: Valu
     if isinstance(self, ListValue) and _needs_each_way(self, index):
         position = options.item_at(interpreter, index, range(len(self.items)))
         return _with_each(interpreter, self, position, lambda known: self.items.pop(known))
-    interpreter.journal.touch(self)
     if isinstance(self, DictValue):
-        key = interpreter.dict_key(index)
-        if key not in self.items and not default:
-            raise RaisedError(f"the dict has no key {key!r}")
-        return self.items.pop(key, *default)
+        return dicts.popped(interpreter, self, index, *default)
+    interpreter.journal.touch(self)
     if self.runtime is not None or isinstance(index, SymInt):
         runtime = runtime_lists.convert(interpreter, self)
         item, self.runtime = list_edits.taken(interpreter, runtime, index)
@@ -366,7 +366,7 @@ def containers_equal(interpreter: Interpreter, a: Value, b: Value) -> Value:
 def copy(interpreter: Interpreter, self: Value) -> Value:
     """A shallow copy; of a string the list of its characters."""
     if isinstance(self, DictValue):
-        return DictValue(dict(self.items))
+        return self.alike()
     if isinstance(self, str):
         return ListValue(list(_single_bytes(self)))
     if isinstance(self, TensorRef):

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.runtime_lists import nested_lists
 from exporter.conversion.runtime_lists.list_edits import set_at
-from exporter.conversion.values.objects import Home, ListValue, RuntimeLists, Value
+from exporter.conversion.values.objects import (
+    DictValue,
+    Home,
+    ListValue,
+    RuntimeLists,
+    RuntimeTuples,
+    Value,
+)
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
@@ -43,14 +50,20 @@ def _put_back(interpreter: Interpreter, self: ListValue, home: Home) -> None:
 
     If it has, or if two of its lists may be one, it is lost (`Container`).
     """
-    owner, before = home.owner, home.contents
+    owner, held = home.owner, home.contents
+    keys, before = held.columns if isinstance(owner, DictValue) else (None, held)
+    assert isinstance(before, RuntimeLists)
     self.home = None
-    if owner.lost is None and owner.contents()[1] is before and not before.shared:
-        # What stood for its lists is lost: another member stands for them now.
-        lists = RuntimeLists(before.rows, before.item_kind)
-        interpreter.journal.touch(owner)
-        lists = nested_lists.add(
-            interpreter, lists, self, lambda rows, row: set_at(interpreter, rows, home.index, row)
-        )
-        owner.runtime = lists
-        self.home = Home(owner, home.index, lists)
+    if owner.lost is not None or owner.stored is not held or before.shared:
+        return
+    # What stood for its lists is lost: another member stands for them now.
+    lists = nested_lists.add(
+        interpreter,
+        RuntimeLists(before.rows, before.item_kind),
+        self,
+        lambda rows, row: set_at(interpreter, rows, home.index, row),
+    )
+    held = lists if keys is None else RuntimeTuples([keys, lists])
+    interpreter.journal.touch(owner)
+    owner.runtime = held
+    self.home = Home(owner, home.index, held)

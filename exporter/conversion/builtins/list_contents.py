@@ -15,6 +15,7 @@ from exporter.conversion.builtins import dicts, numbers, string_methods
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.builtins.list_changes import changes_list
 from exporter.conversion.control_flow.branches import stage_calls
+from exporter.conversion.runtime_lists import text_lists
 from exporter.conversion.runtime_lists.list_edits import picked
 from exporter.conversion.runtime_lists.runtime_lists import convert, get, length, sequence, stacked
 from exporter.conversion.values.objects import (
@@ -25,6 +26,7 @@ from exporter.conversion.values.objects import (
     ObjectValue,
     OptionalValue,
     RuntimeList,
+    RuntimeTexts,
     TensorRows,
     Value,
 )
@@ -75,6 +77,8 @@ def _matches(interpreter: Interpreter, self: ListValue, item: Value) -> list[boo
         known = [flag for flag in flags if not isinstance(flag, SymBool)]
         return known if len(known) == len(flags) else g.constant(flags, _BOOL)
     vector = _vector(interpreter, runtime)
+    if isinstance(runtime, RuntimeTexts):
+        item = text_lists.number_of(g, item, runtime.texts)
     if runtime.kind != "tensor":
         return g.Equal(vector, g.constant(item, vector.dtype))  # type: ignore[no-any-return]
     if not isinstance(item, TensorRef):
@@ -153,6 +157,8 @@ def equal(interpreter: Interpreter, a: ListValue, b: ListValue) -> Value:
     """Whether two lists, at least one of run-time length, have equal items."""
     g = interpreter.g
     kind = next(v.runtime.kind for v in (a, b) if v.runtime is not None)
+    if kind == "str":
+        a, b = map(ListValue.holding, text_lists.joined(interpreter, [a, b]))
     one, other = convert(interpreter, a, kind), convert(interpreter, b, kind)
     sizes = length(g, one), length(g, other)
     same_length = numbers.equal(interpreter, *sizes)
@@ -199,13 +205,15 @@ def _sorted(interpreter: Interpreter, self: ListValue, descending: Value) -> Lis
         if any(isinstance(i, (tuple, NamedTuple, ObjectValue)) for i in items):
             return ListValue(_in_order(interpreter, items, descending), self.element_type)
     runtime = convert(interpreter, self)
+    if isinstance(runtime, RuntimeTexts):
+        runtime = text_lists.in_order(interpreter.g, runtime)
     vector = TensorRef.fresh(_vector(interpreter, runtime))
     found = interpreter.call("aten::sort", [vector, 0, descending], {})
     values, places = interpreter.items(found)
     if runtime.kind == "tensor":
         ordered = picked(interpreter, runtime, places.read(interpreter.g))
     else:
-        ordered = RuntimeList(runtime.kind, values.read(interpreter.g))
+        ordered = runtime.with_value(values.read(interpreter.g))
     if self.runtime is not None:
         return ListValue.holding(ordered, self.element_type)
     # As many as there were.

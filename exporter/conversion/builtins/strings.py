@@ -69,6 +69,8 @@ def text(value: Value) -> str:
         end = ",)" if len(items) == 1 else ")"
         return joined_text(["(", *_separated(items), end])
     if isinstance(value, DictValue):
+        if value.runtime is not None:
+            return RunTimeText("?")
         pairs = [joined_text([text(k), ": ", text(v)]) for k, v in value.items.items()]
         return joined_text(["{", *_separated(pairs), "}"])
     return value.name if isinstance(value, Device) else str(value)

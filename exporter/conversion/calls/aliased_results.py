@@ -18,6 +18,7 @@ from exporter.conversion.values.pieces import Pieces
 from exporter.conversion.values.strides import is_kept, regrouped
 from exporter.conversion.values.tensors import TensorRef, View
 from exporter.conversion.values.view_strides import view_strides
+from exporter.errors import UnsupportedError
 from exporter.onnx_graph.builder import Builder
 from exporter.onnx_graph.symbolic import Shape
 from exporter.onnx_graph.values import Tensor
@@ -217,6 +218,11 @@ def _view(
             if piece is not None:
                 return piece
             taken = invoke(g, overload, {source: tensor, **given})
+            if index >= len(taken):
+                raise UnsupportedError(
+                    f"a part of a tensor whose dims, and with them the number of parts that {kind} "
+                    "gives, depend on the data"
+                )
             if pieces is not None:
                 pieces.note(tensor, taken)
             return taken[index]  # type: ignore[no-any-return]

@@ -51,7 +51,7 @@ def state_of(interpreter: Interpreter, mutable: Mutable) -> Value:
         content.runtime = mutable.runtime
         return content
     if isinstance(mutable, DictValue):
-        return DictValue(dict(mutable.items))
+        return mutable.alike()
     assert isinstance(mutable, ObjectValue)
     return DictValue(dict(mutable.attributes))
 
@@ -72,7 +72,7 @@ def put_state(interpreter: Interpreter, mutable: Mutable, state: Value) -> None:
     elif isinstance(mutable, ListValue):
         mutable.items, mutable.runtime = list(state.items), state.runtime
     elif isinstance(mutable, DictValue):
-        mutable.items = dict(state.items)
+        mutable.fill(state.contents())
     else:
         assert isinstance(mutable, ObjectValue)
         mutable.attributes = dict(state.items)

@@ -30,6 +30,7 @@ from exporter.conversion.values.objects import (
     OptionalValue,
     RuntimeList,
     RuntimeLists,
+    RuntimeTexts,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -43,7 +44,7 @@ from exporter.onnx_graph.values import SymScalar, Tensor
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter
     from exporter.torchscript.graph import ClassType
-    from exporter.torchscript.types import Type
+    from exporter.torchscript.types import DictType, Type
 
 __all__ = [
     "ChoiceForm",
@@ -56,6 +57,7 @@ __all__ = [
     "OptionalForm",
     "Plain",
     "QuantizedForm",
+    "RuntimeDictForm",
     "RuntimeForm",
     "TensorForm",
     "TupleForm",
@@ -150,12 +152,16 @@ class TupleForm:
 
 @dataclass(frozen=True)
 class ListForm:
-    """A list of known length; `shared` says that two of its tensors may be one."""
+    """A list of known length; `shared` says that two of its tensors may be one.
+
+    `opens` says that it may become one of strings of run-time length (`Interpreter.keys`).
+    """
 
     items: tuple[Form, ...]
     element_type: Type | None = field(default=None, compare=False)
     source: ListValue | None = field(default=None, compare=False)
     shared: bool = field(default=False, compare=False)
+    opens: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class RuntimeForm:
     `stacked` tensors, all of the shape, are the rows of one tensor; others are in a Sequence.
     Of tuples, `columns` has the form of what each place in them holds, and `names` the type and
     the fields of named ones; of lists, the form of the tensors that stand for them, and
-    `item_kind` what numbers they hold.
+    `item_kind` what numbers they hold. Of strings, `texts` are those that there may be.
     """
 
     kind: str
@@ -178,15 +184,31 @@ class RuntimeForm:
     columns: tuple[RuntimeForm, ...] = ()
     names: tuple[str | None, tuple[str, ...]] = (None, ())
     item_kind: str | None = None
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DictForm:
-    """A dict with the same keys on all paths."""
+    """A dict with the same keys on all paths; `shared` says that two of its tensors may be one.
+
+    `opens` says that it may become one of run-time keys (`Interpreter.keys`).
+    """
 
     keys: tuple[Value, ...]
     items: tuple[Form, ...]
     source: DictValue | None = field(default=None, compare=False)
+    type: DictType | None = field(default=None, compare=False)
+    shared: bool = field(default=False, compare=False)
+    opens: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class RuntimeDictForm:
+    """A dict of run-time keys, by the list of its pairs."""
+
+    pairs: RuntimeForm
+    source: DictValue | None = field(default=None, compare=False)
+    type: DictType | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -224,6 +246,7 @@ Form: TypeAlias = (
     | ListForm
     | RuntimeForm
     | DictForm
+    | RuntimeDictForm
     | ObjectForm
     | OptionalForm
     | ChoiceForm
@@ -282,10 +305,15 @@ def form_of(interpreter: Interpreter, value: Value, outside: Outside | None = No
             return _runtime_form(value.runtime, value)
         items = tuple(form_of(interpreter, v, outside) for v in value.items)
         shared = runtime_lists.overlap(list(_tensors(value.items)))
-        return ListForm(items, value.element_type, value, shared)
+        return ListForm(items, value.element_type, value, shared, interpreter.keys)
     if isinstance(value, DictValue):
+        if value.runtime is not None:
+            pairs = _runtime_form(value.runtime, ListValue.holding(value.runtime))
+            return RuntimeDictForm(pairs, value, value.type)
         items = tuple(form_of(interpreter, v, outside) for v in value.items.values())
-        return DictForm(tuple(value.items), items, value)
+        shared = runtime_lists.overlap(list(_tensors(list(value.items.values()))))
+        keys = tuple(value.items)
+        return DictForm(keys, items, value, value.type, shared, interpreter.keys)
     if isinstance(value, ObjectValue) and value.type.kind != "module":
         items = tuple(form_of(interpreter, v, outside) for v in value.attributes.values())
         return ObjectForm(value.type, tuple(value.attributes), items, value)
@@ -310,7 +338,16 @@ def _runtime_form(runtime: RuntimeList, source: ListValue) -> RuntimeForm:
         )
     dtype = runtime.value.dtype if runtime.kind == "tensor" else None
     stacked = isinstance(runtime, TensorRows) and runtime.ends is None
-    return RuntimeForm(runtime.kind, dtype, runtime.shape, element, source, runtime.shared, stacked)
+    return RuntimeForm(
+        runtime.kind,
+        dtype,
+        runtime.shape,
+        element,
+        source,
+        runtime.shared,
+        stacked,
+        texts=runtime.texts if isinstance(runtime, RuntimeTexts) else (),
+    )
 
 
 def _tensors(items: Sequence[Value]) -> Iterator[TensorRef]:
@@ -343,7 +380,13 @@ def freeze(interpreter: Interpreter, value: Value, outside: Outside | None = Non
         frozen.origin = value.origin
         return frozen
     if isinstance(value, DictValue):
-        copy_ = DictValue({k: freeze(interpreter, v, outside) for k, v in value.items.items()})
+        copy_ = value.alike()
+        if value.runtime is not None:
+            copy_.runtime = tuple_lists.by_column(
+                value.runtime, lambda column: runtime_lists.frozen(interpreter.g, column)
+            )
+        else:
+            copy_.items = {k: freeze(interpreter, v, outside) for k, v in value.items.items()}
         copy_.origin = value.origin
         return copy_
     if isinstance(value, ObjectValue) and value.type.kind != "module":

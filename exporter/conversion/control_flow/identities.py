@@ -21,6 +21,7 @@ from exporter.conversion.control_flow.forms import (
     ObjectForm,
     OptionalForm,
     Plain,
+    RuntimeDictForm,
     RuntimeForm,
     TupleForm,
 )
@@ -31,6 +32,7 @@ __all__ = ["grounded", "settled"]
 
 _Parts = (DictForm, TupleForm, ListForm, ObjectForm)
 _Lists = (ListForm, RuntimeForm)
+_Dicts = (DictForm, RuntimeDictForm)
 
 
 def grounded(a: Form, b: Form, start: int, *, apart: bool) -> tuple[Form, Form]:
@@ -61,11 +63,11 @@ def grounded(a: Form, b: Form, start: int, *, apart: bool) -> tuple[Form, Form]:
 def _are_of_a_kind(a: Form, b: Form) -> bool:
     if isinstance(a, ObjectForm) and isinstance(b, ObjectForm):
         return a.type is b.type
-    return any(isinstance(a, kind) and isinstance(b, kind) for kind in (_Lists, DictForm))
+    return any(isinstance(a, kind) and isinstance(b, kind) for kind in (_Lists, _Dicts))
 
 
 def _is_older(form: Form, start: int, apart: bool) -> bool:
-    kinds = (ObjectForm, *_Lists, DictForm) if apart else (ObjectForm,)
+    kinds = (ObjectForm, *_Lists, *_Dicts) if apart else (ObjectForm,)
     if not isinstance(form, kinds) or form.source is None:
         return False
     return form.source.born < start

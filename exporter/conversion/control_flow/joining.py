@@ -27,6 +27,7 @@ from exporter.conversion.control_flow.forms import (
     OptionalForm,
     Plain,
     QuantizedForm,
+    RuntimeDictForm,
     RuntimeForm,
     TensorForm,
     TupleForm,
@@ -40,7 +41,7 @@ from exporter.conversion.control_flow.visible import (
     visible_dim,
     visible_shape,
 )
-from exporter.conversion.runtime_lists import list_forms
+from exporter.conversion.runtime_lists import dict_forms, list_forms
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
     ChoiceValue,
@@ -118,14 +119,8 @@ def widen(a: Form, b: Form, outer: Scope) -> Form:
         return replace(a, items=items)
     if isinstance(a, (ListForm, RuntimeForm)) and isinstance(b, (ListForm, RuntimeForm)):
         return _widen_lists(a, b, outer)
-    if isinstance(a, DictForm) and isinstance(b, DictForm):
-        if a.keys != b.keys:
-            raise UnsupportedError(
-                "the keys of a dict depend on the data; ONNX has no dicts: enter the same keys, in "
-                "the same order, on all paths"
-            )
-        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
-        return DictForm(a.keys, items)
+    if isinstance(a, (DictForm, RuntimeDictForm)) and isinstance(b, (DictForm, RuntimeDictForm)):
+        return _widen_dicts(a, b, outer)
     if (
         isinstance(a, ObjectForm)
         and isinstance(b, ObjectForm)
@@ -192,6 +187,8 @@ def _alike(a: Form, b: Form) -> bool:
         return a.type_name == b.type_name and len(a.items) == len(b.items)
     if isinstance(a, DictForm) and isinstance(b, DictForm):
         return a.keys == b.keys
+    if isinstance(a, RuntimeDictForm) and isinstance(b, RuntimeDictForm):
+        return True
     if isinstance(a, ObjectForm) and isinstance(b, ObjectForm):
         return a.type is b.type and a.keys == b.keys
     lists = (ListForm, RuntimeForm)
@@ -238,6 +235,8 @@ def _visible(form: Form, outer: Scope) -> Form:
         return replace(form, items=items, source=None)
     if isinstance(form, RuntimeForm):
         return _visible_list(form, outer)
+    if isinstance(form, RuntimeDictForm):
+        return replace(form, pairs=_visible_list(form.pairs, outer), source=None)
     if isinstance(form, OptionalForm):
         return OptionalForm(_visible(form.inner, outer))
     if isinstance(form, ChoiceForm):
@@ -322,8 +321,19 @@ def _widen_shapes(a: OpenShape, b: OpenShape, outer: Scope) -> OpenShape:
 def _widen_lists(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm, outer: Scope) -> Form:
     if isinstance(a, ListForm) and isinstance(b, ListForm) and len(a.items) == len(b.items):
         items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
-        return ListForm(items, a.element_type or b.element_type, shared=a.shared or b.shared)
+        element, shared = a.element_type or b.element_type, a.shared or b.shared
+        return replace(a, items=items, element_type=element, source=None, shared=shared)
     return _visible(list_forms.met(a, b), outer)
+
+
+def _widen_dicts(
+    a: DictForm | RuntimeDictForm, b: DictForm | RuntimeDictForm, outer: Scope
+) -> Form:
+    if isinstance(a, DictForm) and isinstance(b, DictForm) and a.keys == b.keys:
+        items = tuple(widen(x, y, outer) for x, y in zip(a.items, b.items, strict=True))
+        shared = a.shared or b.shared
+        return replace(a, items=items, source=None, type=a.type or b.type, shared=shared)
+    return _visible(dict_forms.met(a, b), outer)
 
 
 # ---------------------------------------------------------------- taking apart
@@ -371,6 +381,8 @@ def tensors_of(interpreter: Interpreter, value: Value, form: Form) -> Iterator[T
         yield from form.tensors(g, value.read(g) if isinstance(value, TensorRef) else value)
     elif isinstance(form, RuntimeForm):
         yield from list_forms.tensors_of(interpreter, value, form)
+    elif isinstance(form, RuntimeDictForm):
+        yield from dict_forms.tensors_of(interpreter, value, form)
     else:
         for item, inner in zip(parts(value), form.items, strict=True):
             yield from tensors_of(interpreter, item, inner)
@@ -457,7 +469,11 @@ def _is_of(g: Builder, value: Value, form: Form) -> bool:
             return value.type_name == form.type_name
         return isinstance(value, tuple) and len(value) == len(form.items) and not form.type_name
     if isinstance(form, DictForm):
-        return isinstance(value, DictValue) and tuple(value.items) == form.keys
+        if not isinstance(value, DictValue) or value.runtime is not None:
+            return False
+        return tuple(value.items) == form.keys
+    if isinstance(form, RuntimeDictForm):
+        return isinstance(value, DictValue)
     if isinstance(form, ObjectForm):
         return _is_built(value, form)
     return isinstance(value, ListValue)
@@ -490,6 +506,8 @@ def _placeholder(interpreter: Interpreter, form: Form) -> Iterator[Tensor]:
         yield g.Expand(zero, dims) if dims else zero
     elif isinstance(form, RuntimeForm):
         yield from list_forms.tensors_of(interpreter, UNINITIALIZED, form)
+    elif isinstance(form, RuntimeDictForm):
+        yield from dict_forms.tensors_of(interpreter, UNINITIALIZED, form)
     elif isinstance(form, OptionalForm):
         yield g.constant(False)
         yield from _placeholder(interpreter, form.inner)
@@ -519,8 +537,9 @@ def output_types(form: Form) -> Iterator[OutputType]:
         yield OutputType(form.dtype, form.shape)
     elif isinstance(form, QuantizedForm):
         yield from (OutputType(dtype, shape) for dtype, shape in form.parts)
-    elif isinstance(form, RuntimeForm):
-        yield from list_forms.output_types(form)
+    elif isinstance(form, (RuntimeForm, RuntimeDictForm)):
+        held = form if isinstance(form, RuntimeForm) else form.pairs
+        yield from list_forms.output_types(held)
     elif isinstance(form, OptionalForm):
         yield OutputType(ir.DataType.BOOL, ())
         yield from output_types(form.inner)
@@ -555,6 +574,8 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
         return TensorRef.fresh(form.made([next(tensors) for _ in form.parts]), dense=False)
     if isinstance(form, RuntimeForm):
         return list_forms.rebuilt(form, tensors)
+    if isinstance(form, RuntimeDictForm):
+        return dict_forms.rebuilt(form, tensors)
     if isinstance(form, OptionalForm):
         present = SymBool(next(tensors))
         return OptionalValue(present, rebuild(interpreter, form.inner, tensors))
@@ -572,5 +593,5 @@ def rebuild(interpreter: Interpreter, form: Form, tensors: Iterator[Tensor]) -> 
     if isinstance(form, ListForm):
         return ListValue(items, form.element_type)
     if isinstance(form, DictForm):
-        return DictValue(dict(zip(form.keys, items, strict=True)))
+        return DictValue(dict(zip(form.keys, items, strict=True)), form.type)
     return ObjectValue(form.type, dict(zip(form.keys, items, strict=True)))

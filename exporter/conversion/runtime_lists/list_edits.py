@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.calls.writes import retyped
-from exporter.conversion.runtime_lists import kinds, nested_lists, runtime_lists, tuple_lists
+from exporter.conversion.runtime_lists import (
+    kinds,
+    nested_lists,
+    runtime_lists,
+    text_lists,
+    tuple_lists,
+)
 from exporter.conversion.runtime_lists.runtime_lists import (
     common_shape,
     convert,
@@ -30,6 +36,7 @@ from exporter.conversion.values.objects import (
     ListValue,
     RuntimeList,
     RuntimeLists,
+    RuntimeTexts,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -77,7 +84,7 @@ def picked(
         return by_column(self, lambda c: picked(interpreter, c, where, distinct=distinct))
     g = interpreter.g
     if self.kind != "tensor":
-        return RuntimeList(self.kind, g.Gather(self.value, where))
+        return self.with_value(g.Gather(self.value, where))
     if isinstance(self, TensorRows):
         starts = where if self.starts is None else g.Gather(self.starts, where)
         ends = None if self.ends is None else g.Gather(self.ends, where)
@@ -118,7 +125,7 @@ def slice_of(
         return g.Slice(vector, low, high, [0], [step])  # type: ignore[no-any-return]
 
     if self.kind != "tensor":
-        return RuntimeList(self.kind, sliced(self.value))
+        return self.with_value(sliced(self.value))
     return picked(interpreter, self, sliced(positions(g, self)))
 
 
@@ -154,7 +161,7 @@ def repeat(interpreter: Interpreter, self: ListValue, count: Dim) -> RuntimeList
     if isinstance(one, RuntimeTuples):
         return by_column(one, lambda c: repeat(interpreter, ListValue.holding(c), count))
     if one.kind != "tensor":
-        return RuntimeList(one.kind, g.Tile(one.value, times))
+        return one.with_value(g.Tile(one.value, times))
     where = g.Tile(positions(g, one), times)
     return picked(interpreter, one, where, distinct=False)
 
@@ -182,9 +189,7 @@ def _without(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Runtime
     all_of_them = g.Expand(g.constant([True]), [count])
     stays = g.ScatterElements(all_of_them, place, g.constant([False]), axis=0)
     left = retyped(g, g.Compress(vector, stays, axis=0), (count - 1,))
-    return (
-        RuntimeList(self.kind, left) if self.kind != "tensor" else picked(interpreter, self, left)
-    )
+    return self.with_value(left) if self.kind != "tensor" else picked(interpreter, self, left)
 
 
 def taken(interpreter: Interpreter, self: RuntimeList, index: Dim) -> tuple[Value, RuntimeList]:
@@ -222,9 +227,8 @@ def append(interpreter: Interpreter, self: RuntimeList, item: Value) -> RuntimeL
         return with_item(interpreter, self, item, partial(append, interpreter))
     g = interpreter.g
     if self.kind != "tensor":
-        return RuntimeList(
-            self.kind, g.Concat(self.value, element(interpreter, self, item), axis=0)
-        )
+        self = _admitting(g, self, item)
+        return self.with_value(g.Concat(self.value, element(interpreter, self, item), axis=0))
     return concatenate(interpreter, [ListValue.holding(self), ListValue([item])])
 
 
@@ -236,11 +240,11 @@ def insert(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
         )
     g = interpreter.g
     if self.kind != "tensor":
+        self = _admitting(g, self, item)
         before = slice_of(interpreter, self, None, index, 1).value
         after = slice_of(interpreter, self, index, None, 1).value
-        return RuntimeList(
-            self.kind, g.Concat(before, element(interpreter, self, item), after, axis=0)
-        )
+        new = element(interpreter, self, item)
+        return self.with_value(g.Concat(before, new, after, axis=0))
     tensor = read_item(interpreter, item)
     if index == 0:
         return concatenate(interpreter, [ListValue([item]), ListValue.holding(self)])
@@ -276,9 +280,10 @@ def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
         )
     g = interpreter.g
     if self.kind != "tensor":
+        self = _admitting(g, self, item)
         where = g.reshape(g.constant(index, _INT64), [1])
-        changed = g.ScatterElements(self.value, where, element(interpreter, self, item), axis=0)
-        return RuntimeList(self.kind, changed)
+        new = element(interpreter, self, item)
+        return self.with_value(g.ScatterElements(self.value, where, new, axis=0))
     tensor = read_item(interpreter, item)
     if _is_another_row(self, tensor):
         rows = TensorRef.fresh(runtime_lists.in_rows(g, ListValue.holding(self)))
@@ -291,6 +296,14 @@ def set_at(interpreter: Interpreter, self: RuntimeList, index: Dim, item: Value)
     shape = common_shape(self.shape, tensor.shape)
     changed = runtime_lists.replaced(g, sequence(g, self).value, position, tensor)
     return made(interpreter, changed, shape, self, item)
+
+
+def _admitting(g: Builder, self: RuntimeList, item: Value) -> RuntimeList:
+    """The list with an item among those that it may hold: strings have a table of them."""
+    if not isinstance(self, RuntimeTexts):
+        return self
+    texts = text_lists.table_of([item])
+    return text_lists.with_texts(g, self, tuple(dict.fromkeys((*self.texts, *texts))))
 
 
 def _is_another_row(self: RuntimeList, tensor: Tensor) -> bool:
@@ -322,6 +335,9 @@ def concatenate(interpreter: Interpreter, parts: Sequence[ListValue]) -> Runtime
     parts = [p for p in parts if p.runtime is not None or p.items]
     if len(parts) == 1:
         return convert(interpreter, parts[0], kind)
+    if isinstance(first, RuntimeTexts):
+        texts = text_lists.joined(interpreter, parts)
+        return texts[0].with_value(g.Concat(*[t.value for t in texts], axis=0))
     if kind != "tensor":
         values = [convert(interpreter, p, kind).value for p in parts]
         return RuntimeList(kind, g.Concat(*values, axis=0))

@@ -26,6 +26,7 @@ from exporter.conversion.control_flow.forms import (
     ObjectForm,
     OptionalForm,
     Plain,
+    RuntimeDictForm,
     RuntimeForm,
     TensorForm,
     TupleForm,
@@ -34,12 +35,20 @@ from exporter.conversion.control_flow.forms import (
     tensor_form,
 )
 from exporter.conversion.control_flow.visible import OpenShape
-from exporter.conversion.runtime_lists import kinds, nested_lists, runtime_lists, tuple_lists
+from exporter.conversion.runtime_lists import (
+    kinds,
+    nested_lists,
+    runtime_lists,
+    text_lists,
+    tuple_lists,
+)
 from exporter.conversion.values.objects import (
     UNINITIALIZED,
     ListValue,
+    RunTimeKeysError,
     RuntimeList,
     RuntimeLists,
+    RuntimeTexts,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -71,6 +80,8 @@ def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
     held = {k for k in (_kind(a), _kind(b)) if k is not None}
     if len(held) != 1 or not held <= kinds.TYPES.keys():
         raise _no_counterpart(a, b)
+    if "str" in held and not all(isinstance(form, RuntimeForm) or form.opens for form in (a, b)):
+        raise RunTimeKeysError(_no_counterpart(a, b).message)
     dtypes = {d for f in (a, b) for d in _dtypes(f)}
     if len(dtypes) > 1:
         raise UnsupportedError("a list of run-time length with tensors of several dtypes")
@@ -86,6 +97,7 @@ def met(a: ListForm | RuntimeForm, b: ListForm | RuntimeForm) -> RuntimeForm:
         element,
         shared=a.shared or b.shared,
         stacked=stacked,
+        texts=tuple(dict.fromkeys(text for form in (a, b) for text in _texts(form))),
     )
 
 
@@ -192,7 +204,7 @@ def _columns(form: ListForm | RuntimeForm, count: int) -> Sequence[ListForm | Ru
             return None
         found.append(item.items)
     return [
-        ListForm(tuple(parts[k] for parts in found), types[k], shared=form.shared)
+        ListForm(tuple(parts[k] for parts in found), types[k], shared=form.shared, opens=form.opens)
         for k in range(count)
     ]
 
@@ -201,6 +213,8 @@ def unstacked(form: Form) -> Form:
     """The form with Sequences for rows, also in containers."""
     if isinstance(form, RuntimeForm):
         return _unstacked_list(form)
+    if isinstance(form, RuntimeDictForm):
+        return replace(form, pairs=_unstacked_list(form.pairs))
     if isinstance(form, OptionalForm):
         return OptionalForm(unstacked(form.inner))
     if isinstance(form, ChoiceForm):
@@ -228,10 +242,31 @@ def _shapes(form: ListForm | RuntimeForm) -> list[OpenShape]:
 def _kind(form: ListForm | RuntimeForm) -> str | None:
     if isinstance(form, RuntimeForm):
         return form.kind
-    found = {"tensor" if _is_tensor(i) else number_kind(i) for i in form.items}
+    found = {_kind_of_item(item) for item in form.items}
     if not found:
         return kinds.kind_of([], form.element_type)
     return found.pop() if len(found) == 1 else "mixed"
+
+
+def _kind_of_item(form: Form) -> str | None:
+    if _is_tensor(form):
+        return "tensor"
+    return "str" if _texts_of(form) else number_kind(form)
+
+
+def _texts(form: ListForm | RuntimeForm) -> Sequence[str]:
+    """The strings that a list may hold."""
+    if isinstance(form, RuntimeForm):
+        return form.texts
+    return [text for item in form.items for text in _texts_of(item)]
+
+
+def _texts_of(form: Form) -> tuple[str, ...]:
+    """The strings that an item may be; none if it is something else."""
+    if isinstance(form, ChoiceForm):
+        texts = [_texts_of(option) for option in form.options]
+        return tuple(text for found in texts for text in found) if all(texts) else ()
+    return kinds.texts_of(form.value) if isinstance(form, Plain) else ()
 
 
 def _items(*forms: ListForm | RuntimeForm) -> str:
@@ -278,7 +313,7 @@ def output_types(form: RuntimeForm) -> Iterator[OutputType]:
 
 def _output_type(form: RuntimeForm) -> OutputType:
     if form.kind != "tensor":
-        return OutputType(kinds.DTYPES[form.kind], (None,))
+        return OutputType(kinds.ELEMENTS[form.kind], (None,))
     if form.stacked:
         return OutputType(_dtype(form), (None, *(form.shape or ())))
     return OutputType(_dtype(form), None, is_sequence=True)
@@ -304,7 +339,7 @@ def _tensor_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Ten
     g = interpreter.g
     if value is UNINITIALIZED or (value.runtime is None and not value.items):
         if form.kind != "tensor":
-            return g.constant(np.zeros((0,), kinds.DTYPES[form.kind].numpy()))
+            return g.constant(np.zeros((0,), kinds.ELEMENTS[form.kind].numpy()))
         if not form.stacked:
             return runtime_lists.empty(interpreter, _dtype(form)).value
         shape = [0, *(0 if d is None else d for d in form.shape or ())]
@@ -314,6 +349,8 @@ def _tensor_of(interpreter: Interpreter, value: Value, form: RuntimeForm) -> Ten
     if form.stacked:
         return runtime_lists.in_rows(g, value)
     runtime = runtime_lists.convert(interpreter, value, form.kind)
+    if isinstance(runtime, RuntimeTexts):
+        return text_lists.with_texts(g, runtime, form.texts).value
     return runtime_lists.sequence(g, runtime).value
 
 
@@ -331,4 +368,6 @@ def _rebuilt(form: RuntimeForm, tensors: Iterator[Tensor]) -> RuntimeList:
     if form.stacked:
         ref = TensorRef.fresh(tensor, dense=False)
         return TensorRows(ref, 0, tensor, shared=form.shared)
+    if form.kind == "str":
+        return RuntimeTexts(form.texts, tensor)
     return RuntimeList(form.kind, tensor, form.shape, shared=form.shared)

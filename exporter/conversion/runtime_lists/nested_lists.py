@@ -131,8 +131,10 @@ def _family(self: Container) -> set[Container]:
 
 def item(interpreter: Interpreter, self: RuntimeLists, row: TensorRef) -> ListValue:
     """The list that a tensor stands for."""
-    kind = self.item_kind
-    found = ListValue.holding(RuntimeList(kind, row.read(interpreter.g)), TYPES[kind])
+    g, kind = interpreter.g, self.item_kind
+    # An empty list tells no shape, but numbers are held in one dim.
+    numbers = g.assume(row.read(g), (None,))
+    found = ListValue.holding(RuntimeList(kind, numbers), TYPES[kind])
     for relative in _family(self.member):
         found.relate(relative)
     return found

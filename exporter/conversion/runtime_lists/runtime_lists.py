@@ -4,7 +4,7 @@ A list of numbers is a 1-D tensor. A list of tensors is a set of views of one te
 come from one (`TensorRows`), else an ONNX Sequence. Sequences hold one dtype; lists of objects of
 run-time length do not exist in ONNX. Next door: `tuple_lists` has lists of tuples, `nested_lists`
 lists of lists, `list_edits` changes lists, `list_contents` asks for items by value, `joined_lists`
-makes one tensor of all.
+makes one tensor of all, `text_lists` has lists of strings.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
-from exporter.conversion.runtime_lists import nested_lists, tuple_lists
-from exporter.conversion.runtime_lists.kinds import DTYPES, kind_of
+from exporter.conversion.runtime_lists import nested_lists, text_lists, tuple_lists
+from exporter.conversion.runtime_lists.kinds import DTYPES, ELEMENTS, kind_of
 from exporter.conversion.values.objects import (
     ListValue,
     NamedTuple,
+    RunTimeKeysError,
     RuntimeList,
+    RuntimeTexts,
     RuntimeTuples,
     TensorRows,
     Value,
@@ -45,12 +47,12 @@ __all__ = [
 
 
 def is_convertible(values: ListValue) -> bool:
-    """Whether a run-time list can hold the items of a list, or does."""
+    """Whether a run-time list can hold the items of a list, or does; strings only if need be."""
     if values.runtime is not None:
         return True
     places = [tuple_lists.places_of(item) for item in values.items]
     if not places or places[0] is None:
-        return kind_of(values.items, values.element_type) is not None
+        return kind_of(values.items, values.element_type) not in (None, "str")
     columns = zip(*[parts for parts in places if parts is not None], strict=True)
     return all(is_convertible(ListValue(list(column))) for column in columns)
 
@@ -70,9 +72,12 @@ def convert(interpreter: Interpreter, values: ListValue, kind: str | None = None
         return tuples
     g = interpreter.g
     kind = kind or kind_of(values.items, values.element_type)
-    if kind is None:
+    if kind is None or (kind == "str" and not interpreter.keys):
         what = type_name(values.items[0]) if values.items else values.element_type
-        raise UnsupportedError(f"a list of {what} whose length is only known at run time")
+        error = UnsupportedError if kind is None else RunTimeKeysError
+        raise error(f"a list of {what} whose length is only known at run time")
+    if kind == "str":
+        return text_lists.held_as(g, values.items)
     if kind != "tensor":
         if not values.items:
             return RuntimeList(kind, g.constant([], DTYPES[kind]))
@@ -217,6 +222,8 @@ def frozen(g: Builder, self: RuntimeList) -> RuntimeList:
             whole=self.whole,
             shared=self.shared,
         )
+    if self.kind != "tensor":
+        return self.with_value(self.value)
     return RuntimeList(self.kind, self.value, self.shape, shared=self.shared)
 
 
@@ -233,11 +240,13 @@ def empty(interpreter: Interpreter, dtype: ir.DataType) -> RuntimeList:
 
 
 def element(interpreter: Interpreter, self: RuntimeList, item: Value) -> Tensor:
-    """An item of a list of numbers as a 1-D tensor of length 1."""
+    """An item of a list of numbers, or of strings in its table, as a 1-D tensor of length 1."""
+    if isinstance(self, RuntimeTexts):
+        item = text_lists.number_of(interpreter.g, item, self.texts)
     if not is_number(item):
         raise UnsupportedError(f"a {type_name(item)} in a list of {self.kind}s of run-time length")
     g = interpreter.g
-    return g.reshape(g.constant(item, DTYPES[self.kind]), [1])
+    return g.reshape(g.constant(item, ELEMENTS[self.kind]), [1])
 
 
 def read_item(interpreter: Interpreter, item: Value) -> Tensor:
@@ -268,6 +277,8 @@ def get(interpreter: Interpreter, self: RuntimeList, index: Dim) -> Value:
     g = interpreter.g
     if self.kind != "tensor":
         found = g.Gather(self.value, index)
+        if isinstance(self, RuntimeTexts):
+            return text_lists.item(g, self, found)
         if self.kind == "int":
             return g.integer(found)
         return SymBool(found) if self.kind == "bool" else SymFloat(found)

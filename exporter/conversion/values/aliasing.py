@@ -72,7 +72,7 @@ def _holders(value: Value) -> Iterator[_Holder]:
         yield value
     elif isinstance(value, ListValue) and value.growing is not None:
         return
-    elif isinstance(value, ListValue) and value.stored is not None:
+    elif isinstance(value, (ListValue, DictValue)) and value.stored is not None:
         yield from value.stored.columns_of_tensors()
     elif isinstance(value, OptionalValue):
         yield from _holders(value.value)

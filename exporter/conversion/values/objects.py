@@ -39,8 +39,10 @@ __all__ = [
     "NotAppendOnlyError",
     "ObjectValue",
     "OptionalValue",
+    "RunTimeKeysError",
     "RuntimeList",
     "RuntimeLists",
+    "RuntimeTexts",
     "RuntimeTuples",
     "TensorRows",
     "Value",
@@ -70,6 +72,10 @@ class NotAppendOnlyError(UnsupportedError):
     def __init__(self, message: str, grown: ListValue | None = None) -> None:
         super().__init__(message)
         self.grown = grown
+
+
+class RunTimeKeysError(UnsupportedError):
+    """A dict whose keys are known as yet gets others in the run."""
 
 
 class ListValue(Container):
@@ -150,17 +156,17 @@ class ListValue(Container):
 
 @dataclass(frozen=True, eq=False)
 class Home:
-    """Where an item of a list was, and what that list held then."""
+    """Where a list was in a list or dict, and what that held then."""
 
-    owner: ListValue
+    owner: ListValue | DictValue
     index: Value
-    contents: RuntimeLists
+    contents: RuntimeTuples
 
 
 class RuntimeList:
     """Contents of a list of run-time length, as one ONNX value.
 
-    `kind` is "tensor" for an ONNX Sequence, else "int", "float" or "bool" for a 1-D tensor.
+    `kind` is "tensor" for an ONNX Sequence, else "int", "float", "bool" or "str" for a 1-D tensor.
     `shape` is what is known of the shapes of a sequence's tensors. The cell holds the value, so
     that it can be the twin of the tensors that were put in: writing one of those would change the
     list. `shared` says that two of its tensors may be one.
@@ -179,6 +185,10 @@ class RuntimeList:
         """The sequence or 1-D tensor."""
         return self.cell.read()
 
+    def with_value(self, value: Tensor) -> RuntimeList:
+        """A list of other numbers of the kind."""
+        return RuntimeList(self.kind, value)
+
     def cells(self) -> Iterator[Cell]:
         """The storages that this may be a part of."""
         yield self.cell
@@ -194,6 +204,18 @@ class RuntimeList:
 
     def __repr__(self) -> str:
         return f"{self.kind}s of run-time length"
+
+
+class RuntimeTexts(RuntimeList):
+    """Strings: the value has the number of each in `texts`, all that there may be, none twice."""
+
+    def __init__(self, texts: tuple[str, ...], value: Tensor) -> None:
+        super().__init__("str", value)
+        self.texts = texts
+
+    def with_value(self, value: Tensor) -> RuntimeTexts:
+        """Others of the strings."""
+        return RuntimeTexts(self.texts, value)
 
 
 class RuntimeTuples(RuntimeList):
@@ -289,35 +311,76 @@ class RuntimeLists(RuntimeTuples):
 
 
 class DictValue(Container):
-    """A dict in insertion order, and its type where the program states it."""
+    """A dict in insertion order, and its type where the program states it.
 
-    __slots__ = ("_items", "type")
+    `runtime` holds its keys and values as pairs where which keys there are is only known at run
+    time.
+    """
+
+    __slots__ = ("_items", "_runtime", "type")
 
     def __init__(self, items: dict[Value, Value], type: DictType | None = None) -> None:  # noqa: A002
         super().__init__()
         self._items = items
+        self._runtime: RuntimeTuples | None = None
         self.type = type
+
+    @staticmethod
+    def holding(runtime: RuntimeTuples, type: DictType | None = None) -> DictValue:  # noqa: A002
+        """A dict of run-time keys."""
+        made = DictValue({}, type)
+        made._runtime = runtime
+        return made
 
     @property
     def items(self) -> dict[Value, Value]:
-        """The items."""
-        self.require()
+        """The items, where the keys are known."""
+        if self.runtime is not None:
+            raise UnsupportedError(
+                "a dict of which only the run tells what keys it has; ONNX has no dicts",
+                ("try  enter the same keys, in the same order, on all paths",),
+            )
         return self._items
 
     @items.setter
     def items(self, items: dict[Value, Value]) -> None:
-        self._items = items
+        self._items, self._runtime = items, None
+
+    @property
+    def runtime(self) -> RuntimeTuples | None:
+        """The pairs, where the keys are not known."""
+        self.require()
+        if self._runtime is not None:
+            for member in self._runtime.members():
+                member.require()
+        return self._runtime
+
+    @runtime.setter
+    def runtime(self, runtime: RuntimeTuples | None) -> None:
+        self._items, self._runtime = {}, runtime
+
+    @property
+    def stored(self) -> RuntimeTuples | None:
+        """`runtime`, also where it can't be told any more what the values hold."""
+        return self._runtime
+
+    def alike(self) -> DictValue:
+        """A dict of its own that holds the same."""
+        made = DictValue(dict(self._items), self.type)
+        made._runtime = self.runtime
+        return made
 
     def contents(self) -> Any:
-        """The items."""
-        return dict(self._items)
+        """Items and run-time contents."""
+        return dict(self._items), self._runtime
 
     def fill(self, contents: Any) -> None:
         """Hold what `contents` gave."""
-        self._items = dict(contents)
+        items, self._runtime = contents
+        self._items = dict(items)
 
     def __repr__(self) -> str:
-        return f"dict({self._items})"
+        return f"dict({self._runtime or self._items})"
 
 
 class ObjectValue(Container):

@@ -33,9 +33,9 @@ class Pieces:
 
     def of(self, g: Builder, whole: Tensor, index: int) -> Tensor | None:
         """A piece of a value of the tensor; None where it is not known here."""
-        if whole is not self._whole or not g.scope.sees(self._values[index]):
+        if whole is not self._whole or index >= len(self._values):
             return None
-        return self._values[index]
+        return self._values[index] if g.scope.sees(self._values[index]) else None
 
     def written(self, before: Tensor, after: Tensor, index: int, new: Tensor) -> None:
         """One piece was put into a value of the tensor, which gave the next."""

@@ -62,6 +62,8 @@ def _items(value: Value) -> Sequence[Value]:
             return ()
         return value.items if value.stored is None else list(value.stored.members())
     if isinstance(value, DictValue):
+        if value.stored is not None:
+            return list(value.stored.members())
         return list(value.items.values())
     if isinstance(value, ChoiceValue):
         return value.options

@@ -10,9 +10,11 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
+from exporter.onnx_graph.control_flow import branch_output, emit_if
 from exporter.onnx_graph.indexing_rules import slice_bounds
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.ranges import consecutive
+from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim, is_ge, sym_min
 from exporter.onnx_graph.values import Tensor
 
@@ -235,10 +237,25 @@ def reshape_to_zero(g: Builder, data: Tensor, shape: Any, *, allowzero: int = 0)
         fill = np.zeros(1, data.dtype.numpy())
         return g.ConstantOfShape(g.constant(target, D.INT64), value=fill)  # type: ignore[no-any-return]
     if target is None or not all(isinstance(d, int) for d in target):
-        # A size that can't be instead of a 0: an error at run time, where 0 would copy a dim.
-        sizes = g.constant(shape, D.INT64)
-        return g.native("Reshape", data, g.Where(g.Equal(sizes, 0), -2, sizes))  # type: ignore[no-any-return]
+        return _reshaped_unless_empty(g, data, g.constant(shape, D.INT64), target)
     return g.native("Reshape", data, shape)  # type: ignore[no-any-return]
+
+
+def _reshaped_unless_empty(
+    g: Builder, data: Tensor, sizes: Tensor, target: Sequence[Dim] | None
+) -> Tensor:
+    """A Reshape, or an empty tensor of the shape where there is nothing to reshape."""
+    # A number of run time may be the -1 that leaves the size open, too.
+    found = None if target is None else tuple(d if is_ge(d, 0) is True else None for d in target)
+    made = OutputType(data.dtype, found)
+    with g.body("empty") as empty:
+        # A dim of -1 can but be 0 then.
+        fill = np.zeros(1, data.dtype.numpy())
+        nothing = branch_output(g, g.ConstantOfShape(g.Max(sizes, 0), value=fill), made)
+    with g.body("some") as some:
+        reshaped = branch_output(g, g.native("Reshape", data, sizes), made)
+    is_empty = g.Equal(g.Size(data), 0)
+    return emit_if(g, is_empty, (empty, [nothing]), (some, [reshaped]), [made])[0]
 
 
 @lowering("DepthToSpace", before=11)

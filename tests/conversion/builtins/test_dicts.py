@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conversion.harness import check, converted, loaded, refuses, run, script
+from tests.conversion.harness import check, converted, loaded, run, script
 
 X = torch.tensor([1.0, -2.0, 3.0])
 
@@ -39,15 +39,6 @@ def test_float_keys() -> None:
         return {0.5: x, 2.0: -x}[v] if v > 0 else x * 0
 
     check(program, (X, 0.5), (X, 2.0), (X, -1.0))
-
-
-def test_a_key_that_may_be_new() -> None:
-    def program(x: Tensor, n: int) -> Tensor:
-        entries = {1: x}
-        entries[n] = x * 2
-        return entries[1]
-
-    refuses(program, X, 3, match="a dict key that is only known at run time")
 
 
 def test_an_entry_that_is_known_to_be_there_is_set() -> None:

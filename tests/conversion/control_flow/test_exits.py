@@ -141,11 +141,11 @@ def test_no_other_way_is_tried() -> None:
     """A loop that ends otherwise, too, says what it can't do."""
 
     def program(x):
-        found: Dict[str, Tensor] = {}
+        found: Dict[str, List[Tensor]] = {}
         while bool(x.sum() < 50):
             x = x * 2
             if bool(x.sum() > 20):
-                found["x"] = x
+                found["x"] = [x]
                 break
         return x, found
 

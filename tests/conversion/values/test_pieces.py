@@ -120,3 +120,21 @@ def test_parts_stay_as_they_are_when_another_is_written() -> None:
     assert not operators(check(cut, (X,))) & {"Concat", "Slice"}
     check(overlapping, (X,))
     check(in_paths, (X, 2), (-X, 3))
+
+
+def test_parts_of_what_a_branch_turns_round() -> None:
+    """How many there are depends on the branch that a trip before took."""
+
+    def program(x: Tensor, y: Tensor) -> Tensor:
+        xs = [x * 2, y + 1]
+        for _ in list(xs)[::-1]:
+            if bool(y.sum() > 0):
+                for _, part in zip(list(xs), y.unbind(0)):
+                    y.t_()
+                    part.swapdims_(-1, 0)
+            else:
+                x.squeeze_()
+        return y
+
+    check(program, (X[:1, :1], X[:2, :1] + 9), (X[:1, :1], X[:2, :1]), unroll_trips=0)
+    check(program, (X[:2, :1], X[:2, :3] + 9), (X[:2, :1], X[:2, :3]), unroll_trips=0)

@@ -76,10 +76,24 @@ def test_squeeze_of_empty_tensors() -> None:
     check(
         lambda x: x.squeeze() * 2,
         torch.rand(1, 0, 3),
-        opsets=(20,),
+        opsets=(11, 20),
         dynamic=True,
         calls=[(torch.rand(1, 3, 0),), (torch.rand(0, 1, 1),)],
     )
+    for function in (lambda x: x[x > 0.5].squeeze(-1) * 2, lambda x: x[x > 0.5].squeeze() * 2):
+        halves = torch.linspace(0, 1, 5)
+        check(function, halves, calls=[(halves / 2,), (halves * 0.6,)], opsets=(9, 11, 13, 20))
+
+
+def test_computed_sizes() -> None:
+    """A number of the run that is a size or -1, and elements of which there may be none."""
+
+    def sized(x: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+        picked = x[:, :, x[0, 0] > 2]
+        return x.reshape(n, 4), picked.reshape(n, 2), picked.reshape(2, -1, 3) * 1
+
+    for opset in (9, 11, 13, 20):
+        check(sized, X, -1, mode="script", opsets=(opset,), calls=[(X + 1, 6), (X - 50, -1)])
 
 
 @pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
