@@ -80,7 +80,12 @@ def _saved(
         torch.jit.save(model, buffer)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()
+        hints = list(reason[1:12])
+        if "Python function call" in reason[0]:
+            hints.append(
+                "try  exporting the module that was traced: what its functions ran is seen"
+            )
         raise ConversionError(
-            f"PyTorch can't save {type(model).__name__}: {reason[0]}", tuple(reason[1:12])
+            f"PyTorch can't save {type(model).__name__}: {reason[0]}", tuple(hints)
         ) from error
     return buffer.getvalue()

@@ -1,86 +1,107 @@
 """Traces see into `torch.autograd.Function`: what `forward` runs, and a gradient by `backward`.
 
-PyTorch's tracer records such a function as a call of Python, which no archive holds.
+PyTorch's tracer records such a function as a call of Python, which no archive holds, and behind it
+the operators that ran. What it does not record is which of their results the function gave back: a
+node of ours says that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
 import torch
-from torch.autograd.function import Function, _SingleLevelFunction
+from torch.autograd.function import BackwardCFunction
 
-__all__ = ["functions_seen_into"]
+__all__ = ["RAISED", "RESULTS", "functions_seen_into"]
+
+# The attribute of a node that ends a function: a 1 for each of its results that is an input of the
+# node, a 0 for each that is no tensor. Nodes that print need no outputs, and stay.
+RESULTS, RAISED = "results", "raised"
+
+Method = Callable[..., Any]
 
 
 @contextmanager
 def functions_seen_into() -> Iterator[None]:
-    """Record what functions run while the tracer is on.
+    """Record what functions give back while the tracer is on.
 
-    `Function.apply` itself is not replaced: modules hold it as it was when they were imported
-    (`ste = STE.apply`). What it calls is looked up on the class below. From PyTorch 2.14 on it
-    calls nothing that Python looks up: only what finds it by name is seen, the rest stays in the
-    trace (`recorded_functions`).
+    `Function.apply` is not replaced: modules hold it as it was when they were imported
+    (`ste = STE.apply`). But each call makes a context, in Python, before it looks `forward` up.
     """
-    apply = Function.__dict__["apply"]
-    if isinstance(apply, classmethod):
-        _SingleLevelFunction.apply = classmethod(_applied)
-    else:
-        Function.apply = classmethod(_applied)
+    before = BackwardCFunction.__dict__.get("__init__")
+    BackwardCFunction.__init__ = _made
     try:
         yield
     finally:
-        if isinstance(apply, classmethod):
-            del _SingleLevelFunction.apply
+        if before is None:
+            del BackwardCFunction.__init__
         else:
-            Function.apply = apply
+            BackwardCFunction.__init__ = before
 
 
-def _applied(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Apply the function where the tracer doesn't look, but for what its `forward` does.
+def _made(context: Any, *args: Any, **kwargs: Any) -> None:
+    """A context was made: the `forward` that is looked up next is to be noted."""
+    super(BackwardCFunction, context).__init__(*args, **kwargs)
+    # What a `vmap` makes of a function comes here in its turn.
+    if torch._C._get_tracing_state() is None or torch._C._are_functorch_transforms_active():
+        return
+    function = context._forward_cls
+    _once(function, "forward", _noted)
+    if function.__module__ == "torch._functorch.autograd_function":
+        # A `vmap` asks here for sizes of tensors that the tracer has not met.
+        _once(function, "setup_context", _untraced)
 
-    The results are then tensors that the tracer has not met: they are what `forward` gave back.
-    What a `vmap` makes of a function comes here in its turn.
-    """
-    if torch._C._are_functorch_transforms_active():
-        return super(_SingleLevelFunction, function).apply(*args, **kwargs)
-    state = torch._C._get_tracing_state()
-    found: list[Any] = []
+
+def _once(function: Any, name: str, changed: Callable[[Method], Method]) -> None:
+    """Let a static method be another one when it is called next."""
+    own = function.__dict__.get(name)
+    inner = getattr(function, name)
 
     # PyTorch asks for the signature, to know the defaults.
-    @wraps(function.forward)
-    def forward(*given: Any, **named: Any) -> Any:
-        with _tracing(state):
-            result = function.forward(*given, **named)
-            if state is not None:
-                found.extend(map(_traced_as, _several(result)))
-            return result
+    @wraps(inner)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        if own is None:
+            delattr(function, name)
+        else:
+            setattr(function, name, own)
+        return changed(inner)(*args, **kwargs)
 
-    seen = type(function.__name__, (function,), {"forward": staticmethod(forward)})
-    with _tracing(None):
-        result = super(_SingleLevelFunction, seen).apply(*args, **kwargs)
-    for tensor, value in zip(_several(result), found, strict=False):
-        if value is not None:
-            torch._C._set_value_trace(tensor, value)
-    return result
+    setattr(function, name, staticmethod(method))
 
 
-@contextmanager
-def _tracing(state: Any) -> Iterator[None]:
-    before = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(state)
-    try:
-        yield
-    finally:
-        torch._C._set_tracing_state(before)
+def _noted(forward: Method) -> Method:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = forward(*args, **kwargs)
+        except BaseException:
+            _note([], RAISED)
+            raise
+        several = result if isinstance(result, tuple) else (result,)
+        tensors = [item for item in several if isinstance(item, torch.Tensor)]
+        _note(tensors, "".join("01"[isinstance(item, torch.Tensor)] for item in several))
+        return result
+
+    return run
 
 
-def _several(result: Any) -> tuple[Any, ...]:
-    return result if isinstance(result, tuple) else (result,)
+def _untraced(setup_context: Method) -> Method:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        state = torch._C._get_tracing_state()
+        torch._C._set_tracing_state(None)
+        try:
+            return setup_context(*args, **kwargs)
+        finally:
+            torch._C._set_tracing_state(state)
+
+    return run
 
 
-def _traced_as(value: Any) -> Any:
-    return torch._C._get_value_trace(value) if isinstance(value, torch.Tensor) else None
+def _note(tensors: Sequence[torch.Tensor], results: str) -> None:
+    state = torch._C._get_tracing_state()
+    if state is not None:
+        values = [torch._C._get_value_trace(tensor) for tensor in tensors]
+        graph = state.graph()
+        graph.insertNode(graph.create("prim::Print", values, 0).s_(RESULTS, results))

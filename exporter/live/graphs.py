@@ -22,7 +22,6 @@ import torch
 from exporter.archive.source_ranges import SourceRange, traced_range
 from exporter.live.arrays import to_arrays
 from exporter.live.objects import LiveTensors, NotPlainError
-from exporter.live.recorded_functions import recorded_forward, recorded_results
 from exporter.torchscript.annotations import annotation
 from exporter.torchscript.graph import Block, Graph, Node, Parameter, Value
 from exporter.torchscript.schema import parse_schema
@@ -163,7 +162,7 @@ class GraphReader:
     def _nodes(self, graph: torch._C.Graph | torch._C.Block, inner: Block | None = None) -> None:
         """Read the nodes; those that ran in a module lie in a block of their own.
 
-        The nodes of a function all go to the `inner` block, in which it was called.
+        The nodes of a branch or a loop all go to the `inner` block.
         """
         scope, block = "", inner or self._block
         for node in graph.nodes():
@@ -184,9 +183,7 @@ class GraphReader:
                     block = Block()
                     region.blocks.append(block)
                     self._block.nodes.append(region)
-            if kind == "prim::PythonOp":
-                self._function(node, block)
-            elif kind in ("prim::If", "prim::Loop"):
+            if kind in ("prim::If", "prim::Loop"):
                 block.nodes.append(self._control_flow(kind, node))
             else:
                 block.nodes.append(self._node(kind, node))
@@ -208,27 +205,6 @@ class GraphReader:
             made = self._values[output.unique()] = _output(read, output.debugName())
             made.type = _type(output)
         return read
-
-    def _function(self, call: torch._C.Node, block: Block) -> None:
-        """Read what a `torch.autograd.Function` ran, in place of its call."""
-        graph = recorded_forward(call)
-        given = [self._values[call.inputsAt(i).unique()] for i in range(call.inputsSize())]
-        outer = self._values, self._known
-        # Values of another graph, whose numbers are its own.
-        self._values, self._known = {}, {}
-        for value, taken in zip(graph.inputs(), given, strict=True):
-            self._values[value.unique()] = taken
-        self._nodes(graph, block)
-        results = [self._values[output.unique()] for output in graph.outputs()]
-        self._values, self._known = outer
-        places = recorded_results(call)
-        if places is not None:
-            found = iter(results)
-            several = [next(found) if place else self._scalar(None, call) for place in places]
-            together = Node("prim::TupleConstruct", several)
-            block.nodes.append(together)
-            results = [_output(together, call.pyname())]
-        (self._values[call.output().unique()],) = results
 
     def _node(self, kind: str, node: torch._C.Node) -> Node:
         # `inputs()` and `outputs()` are iterators that take ten times as long.

@@ -10,6 +10,9 @@ import torch
 from torch import nn
 from torch.jit import _trace
 
+from exporter.live.recorded_functions import take_out_functions
+from exporter.live.unseen_tensors import refuse_unseen
+
 __all__ = ["traced_graph", "traced_module"]
 
 
@@ -35,6 +38,8 @@ def traced_graph(
             False,
             False,
         )
+    take_out_functions(graph)
+    refuse_unseen(graph, tensors)
     return graph
 
 
@@ -54,7 +59,21 @@ def traced_module(
         module._create_method_from_trace(
             method, entry, arguments, _variable_names(), False, False, list(names), True
         )
+    for part in _made(module, model):
+        for name in part._method_names():
+            graph = part._get_method(name).graph
+            take_out_functions(graph)
+            refuse_unseen(graph, (*model.parameters(), *model.buffers()))
     return module
+
+
+def _made(module: torch._C.ScriptModule, model: nn.Module) -> Iterator[torch._C.ScriptModule]:
+    """The modules that stand for live ones, which have no methods but those of the trace."""
+    if not isinstance(model, torch.jit.ScriptModule):
+        yield module
+        for name, part in model._modules.items():
+            if part is not None:
+                yield from _made(module.getattr(name), part)
 
 
 def _module_for(model: nn.Module, unit: torch._C.CompilationUnit) -> torch._C.ScriptModule:

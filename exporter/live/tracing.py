@@ -6,7 +6,7 @@ import inspect
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
@@ -22,6 +22,8 @@ from exporter.live.unrecorded import copies_recorded
 __all__ = ["Call", "Traced", "traced"]
 
 MODES = ("eval", "preserve", "train")
+# What PyTorch says where `torch.autograd.grad` finds nothing recorded.
+NO_GRADIENT = "does not require grad and does not have a grad_fn"
 
 T = TypeVar("T")
 
@@ -108,8 +110,20 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
     """Trace a plain module; afterwards it is what it was.
 
     The tracer calls the module with the adapter's arguments. What it returns shares its tensors
-    with the module, so they have their values of the start only from then on.
+    with the module, so they have their values of the start only from then on. Nothing is recorded
+    for gradients, unless the module asks for one without saying `torch.enable_grad()`.
     """
+    try:
+        return _traced(call, tracer, torch.no_grad())
+    except ConversionError as error:
+        if NO_GRADIENT not in str(error):
+            raise
+    return _traced(call, tracer, torch.enable_grad())
+
+
+def _traced(
+    call: Call, tracer: Callable[[Adapter], T], mode: AbstractContextManager[None]
+) -> Traced[T]:
     model, method = call.model, call.method
     assert isinstance(model, nn.Module)
     examples = Examples()
@@ -131,7 +145,7 @@ def traced(call: Call, tracer: Callable[[Adapter], T]) -> Traced[T]:
                 plain_operators(),
                 functions_seen_into(),
                 copies_recorded(),
-                torch.no_grad(),
+                mode,
                 adapter.installed(),
             ):
                 trace = tracer(adapter)

@@ -43,7 +43,7 @@ from exporter.onnx_graph.arguments import (
     reduced_from_front,
     require_one_dtype,
 )
-from exporter.onnx_graph.call import Call
+from exporter.onnx_graph.call import Branches, Call, FunctionCall
 from exporter.onnx_graph.lowerings import find_lowering
 from exporter.onnx_graph.node_keys import computation_key
 from exporter.onnx_graph.pinned_sizes import learn_equal_sizes, pinned_sizes
@@ -88,7 +88,7 @@ class Builder:
         self._symbols: set[str] = set()
         self._depth = 0
         # What each value was made by, for gradients: the call and all its results.
-        self.steps: dict[ir.Value, tuple[Call, list[Tensor]]] = {}
+        self.steps: dict[ir.Value, tuple[Call | Branches, list[Tensor]]] = {}
         # Declared sizes that turned out to be fixed: where, by symbol and size.
         self.pinned: dict[tuple[SymInt, int], object] = {}
         # What each symbolic was given and gave, where anybody asks for it.
@@ -254,9 +254,8 @@ class Builder:
     ) -> list[Tensor]:
         """Append a node as it is, with outputs of these types. Unknown dims become symbols."""
         name = self.unique(f"{self.module_path}/{op_type}" if self.module_path else op_type)
-        outputs = []
-        for i in range(len(types)):
-            outputs.append(ir.Value(name=self.unique(name if i == 0 else f"{name}.{i}", out=True)))
+        names = [name, *(f"{name}.{i}" for i in range(1, len(types)))][: len(types)]
+        outputs = [ir.Value(name=self.unique(each, out=True)) for each in names]
         attrs = [ir_attribute(k, v, (kinds or {}).get(k)) for k, v in attributes.items()]
         node = ir.Node(domain, op_type, inputs, attrs, outputs=outputs, name=name)
         if self.source is not None:
@@ -275,9 +274,12 @@ class Builder:
         Its rule is registered under a name that no operator has (`derivatives/functions.py`). The
         formula may have no derivative where the function has one.
         """
-        if result.value in self.steps and result.dtype.is_floating_point():
-            call = Call(function_signature(function), list(inputs), {}, 1, self.opset)
-            self.steps[result.value] = call, [result]
+        value = result.value
+        if value is not None and value.producer() and result.dtype.is_floating_point():
+            call = FunctionCall(function_signature(function), list(inputs), {}, 1, self.opset)
+            call.made, call.result = self.steps.get(value), value
+            self.steps[value] = call, [result]
+            result.detached |= self.scope.recording[-1] is False
         return result
 
     def typed(self, value: ir.Value, output: shapes.OutputType, name: str) -> Tensor:
@@ -544,12 +546,10 @@ class Builder:
         Must be called while `scope` is current.
         """
         values: list[ir.Value] = []
-        taken = set(inputs)
         for tensor in outputs:
             value = self.value(tensor)
-            if value in taken or value not in scope.values:
+            if value in inputs or value in values or value not in scope.values:
                 value = self.passed(tensor)
-            taken.add(value)
             values.append(value)
         return ir.Graph(
             inputs,

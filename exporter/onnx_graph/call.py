@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from exporter.onnx_graph.signatures import Signature
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
 
-__all__ = ["Call"]
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from exporter.onnx_graph.scope import Scope
+    from exporter.onnx_graph.shapes import OutputType
+
+__all__ = ["Branches", "Call", "FunctionCall"]
 
 
 class Call:
@@ -64,3 +71,36 @@ class Call:
         found = self.integers(index, attribute)
         known = [v for v in found or () if isinstance(v, int)]
         return None if found is None or len(known) < len(found) else known
+
+
+class FunctionCall(Call):
+    """A function that is several nodes, and the call that gave the last, None for a `Loop`."""
+
+    __slots__ = ("made", "result")
+
+    made: tuple[Call | Branches, Sequence[Tensor]] | None
+    result: ir.Value
+
+
+class Branches:
+    """An `If`, as derivatives look at it: the condition, and each branch's graph and results.
+
+    `inputs` are the tensors from around that the results depend on, once somebody has asked for
+    them; `hidden` says that there may be others.
+    """
+
+    __slots__ = ("condition", "hidden", "inputs", "sides", "types")
+
+    op_type = "If"
+
+    def __init__(
+        self,
+        condition: Tensor,
+        sides: Sequence[tuple[Scope, Sequence[Tensor]]],
+        types: Sequence[OutputType],
+    ) -> None:
+        self.condition = condition
+        self.sides = sides
+        self.types = types
+        self.inputs: Sequence[Tensor] | None = None
+        self.hidden = False

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.call import Branches
 from exporter.onnx_graph.complex_numbers import is_complex
 from exporter.onnx_graph.kernels import detour
 from exporter.onnx_graph.shapes import OutputType
@@ -47,14 +48,17 @@ def emit_if(
     """An `If` whose branches are staged scopes and the tensors that they give, of these types."""
     _check_sequences(g, "If", types)
     outside = [t.dtype if t.is_sequence else border_dtype(g, "If", t.dtype) for t in types]
-    graphs = []
+    graphs, sides = [], []
     for scope, tensors in (then, other):
         with g.inside(scope):
             given = [g.cast(t, dtype) for t, dtype in zip(tensors, outside, strict=True)]
             graphs.append(g.close(scope, [], given))
+            sides.append((scope, given))
     attributes = {"then_branch": graphs[0], "else_branch": graphs[1]}
     crossing = [replace(t, dtype=dtype) for t, dtype in zip(types, outside, strict=True)]
     results = g.emit("If", [g.value(condition)], attributes, crossing)
+    made = Branches(condition, sides, crossing)
+    g.steps.update((r.value, (made, results)) for r in results if r.value is not None)
     return [g.cast(r, t.dtype) for r, t in zip(results, types, strict=True)]
 
 

@@ -48,4 +48,4 @@ def grad(
         raise Unsupported("grad to a tensor that the outputs do not depend on")
     if create_graph:
         return found
-    return [None if f is None or f.array is not None else variable(g, f) for f in found]
+    return [f if f is None or f.array is not None else variable(g, f) for f in found]

@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError
+from exporter.onnx_graph.call import Branches
+from exporter.onnx_graph.derivatives.branches import (
+    Fork,
+    Repetition,
+    find_captured,
+    shaped_as,
+    unified,
+)
 from exporter.onnx_graph.derivatives.pieces import zeros
 from exporter.onnx_graph.derivatives.registry import Step, find_rule
 from exporter.onnx_graph.values import Tensor
@@ -31,16 +39,18 @@ def gradients(
     outputs: Sequence[Tensor],
     grads: Sequence[Tensor],
     inputs: Sequence[Tensor],
+    *,
+    partial: bool = False,
 ) -> list[Tensor | None]:
     """The gradients of the outputs, weighted by `grads` of their shapes, to the inputs.
 
     None stands for an input that no output depends on. An error where a node on the way has no
-    rule, such as an `If`.
+    rule, such as a `Loop`. `partial` ones take the inputs for independent of one another.
     """
     for tensor in (*outputs, *inputs):
         if tensor.dtype not in _FLOATS:
             raise UnsupportedError(f"the gradient of a {tensor.dtype.name.lower()} tensor")
-    path = _Path(g, inputs)
+    path = _Path(g, inputs, partial=partial)
     for output in outputs:
         path.follow(output)
     gathered: dict[Hashable, Tensor] = {}
@@ -55,14 +65,39 @@ def gradients(
         found = [gathered.get(_key(result)) for result in step.results]
         if all(grad is None for grad in found):
             continue
-        rule = find_rule(step.call.op_type) if not step.call.signature.domain else None
-        if rule is None:
-            raise _no_derivative(step.call.op_type)
-        results = rule(g, step, found)
-        for source, needed, part in zip(step.call.inputs, step.wanted, results, strict=False):
-            if source is not None and needed and part is not None:
+        passed = _forked(g, step, found) if isinstance(step, Fork) else _passed(g, step, found)
+        for source, part in passed:
+            if part is not None:
                 add(source, part)
     return [gathered.get(_key(tensor)) for tensor in inputs]
+
+
+def _passed(
+    g: Builder, step: Step, grads: Sequence[Tensor | None]
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The parts of a node's gradients that go on to its inputs."""
+    rule = find_rule(step.call.op_type) if not step.call.signature.domain else None
+    if rule is None:
+        raise _no_derivative(step.call.op_type)
+    results = rule(g, step, grads)
+    for source, needed, part in zip(step.call.inputs, step.wanted, results, strict=False):
+        if source is not None and needed:
+            yield source, part
+
+
+def _forked(
+    g: Builder, fork: Fork, grads: Sequence[Tensor | None]
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The same of an `If`: each branch of another one goes back through its namesake's nodes."""
+    sides = []
+    asked = [i for i, grad in enumerate(grads) if grad is not None]
+    for scope, tensors in fork.call.sides:
+        with g.body(scope.name) as body:
+            outputs = Repetition(g)([tensors[i] for i in asked])
+            weights = [shaped_as(g, grads[i], o) for i, o in zip(asked, outputs, strict=True)]
+            sides.append((body, gradients(g, outputs, weights, fork.targets, partial=True)))
+    found = unified(g, fork.call.condition, sides, fork.targets)
+    return zip(fork.targets, found, strict=True)
 
 
 def pulled_back(
@@ -99,13 +134,14 @@ def _key(tensor: Tensor) -> Hashable:
 class _Path:
     """The nodes through which the outputs depend on the inputs, each after those it depends on."""
 
-    def __init__(self, g: Builder, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, g: Builder, inputs: Sequence[Tensor], *, partial: bool) -> None:
         self._g = g
+        self._partial = partial
         self._targets = {_key(tensor) for tensor in inputs}
         self._values = {tensor.value for tensor in inputs}
         # Whether a value depends on an input, for those that were looked at.
         self._leads: dict[Hashable, bool] = {}
-        self.steps: list[Step] = []
+        self.steps: list[Step | Fork] = []
 
     def follow(self, output: Tensor) -> None:
         """Find all nodes between the inputs and this tensor."""
@@ -120,16 +156,21 @@ class _Path:
             stack.pop()
             self._settle(tensor)
 
-    def _made(self, tensor: Tensor) -> tuple[Call, Sequence[Tensor]] | None:
+    def _made(self, tensor: Tensor) -> tuple[Call | Branches, Sequence[Tensor]] | None:
         if tensor.detached or tensor.value is None:
             return None
-        return self._g.steps.get(tensor.value)
+        if self._partial and _key(tensor) in self._targets:
+            return None
+        made = self._g.steps.get(tensor.value)
+        if made is not None and isinstance(made[0], Branches):
+            find_captured(self._g, made[0])
+        return made
 
     def _sources(self, tensor: Tensor) -> Iterator[Tensor]:
         made = self._made(tensor)
         if made is None or _key(tensor) in self._leads:
             return iter(())
-        return iter([t for t in made[0].inputs if t is not None and _differentiable(t)])
+        return iter([t for t in made[0].inputs or () if t is not None and _differentiable(t)])
 
     def _settle(self, tensor: Tensor) -> None:
         key = _key(tensor)
@@ -144,12 +185,19 @@ class _Path:
         call, results = made
         wanted = [
             t is not None and _differentiable(t) and self._leads.get(_key(t), False)
-            for t in call.inputs
+            for t in call.inputs or ()
         ]
         leads = any(wanted)
         for result in results:
             self._leads[_key(result)] = leads or _key(result) in self._targets
-        if leads:
+        if isinstance(call, Branches):
+            if leads:
+                given = zip(call.inputs or (), wanted, strict=True)
+                targets = {_key(tensor): tensor for tensor, wants in given if wants}
+                self.steps.append(Fork(call, results, list(targets.values())))
+            elif call.hidden:
+                self._refuse_hidden(tensor)
+        elif leads:
             self.steps.append(Step(call, results, wanted))
 
     def _refuse_hidden(self, tensor: Tensor) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from exporter.errors import UnsupportedError as Unsupported
+from exporter.onnx_graph.call import Call
 from exporter.onnx_graph.lowerings.arithmetic import BITS, FLOATS
 from exporter.onnx_graph.lowerings.registry import ALWAYS, lowering
 from exporter.onnx_graph.ranges import consecutive
@@ -67,7 +68,8 @@ def whole_slices(g: Builder, data: Tensor, indices: Tensor, axis: int) -> Tensor
     if indices.shape is None or data.shape is None:
         return None
     made = None if indices.value is None else g.steps.get(indices.value)
-    source = made[0].inputs[0] if made is not None and made[0].op_type == "Expand" else None
+    call = made[0] if made is not None else None
+    source = call.inputs[0] if isinstance(call, Call) and call.op_type == "Expand" else None
     known = indices.array
     if known is not None and known.size:
         first = tuple(

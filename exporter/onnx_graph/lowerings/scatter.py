@@ -210,4 +210,7 @@ def _rounds(g: Builder, rows: Tensor, position: Tensor, new: Tensor, reduction: 
         combined = g.op(COMBINE[reduction], old, g.Gather(new, winners, axis=0))
         return [_put_rows(g, current, target, combined), g.And(waiting, g.Not(won))]
 
-    return loop_while(g, going, step, [rows, pending])[0]
+    result = loop_while(g, going, step, [rows, pending])[0]
+    if reduction != "add":
+        return result
+    return g.known_as("added_rows", result, rows, position, new, g.constant(0))
