@@ -151,11 +151,16 @@ def _memory_format(shape: Shape, strides: Shape) -> int | None:
 
 def _in_order(g: Builder, source: TensorRef) -> bool:
     """Whether the elements lie in the order of the dims, if with gaps: new tensors have none."""
-    return source.is_contiguous(g) is True or _fall(source.strides)
+    return source.is_contiguous(g) is True or _fall(source.read(g).shape, source.strides)
 
 
-def _fall(strides: Shape | None) -> bool:
-    return strides is not None and all(is_ge(a, b) for a, b in pairwise((*strides, 1)))
+def _fall(shape: Shape | None, strides: Shape | None) -> bool:
+    """Whether strides fall from the outermost dim on; of equal ones the shorter is further in."""
+    if shape is None or strides is None:
+        return False
+    dims = pairwise(zip(strides, shape, strict=True))
+    falling = all(is_ge(a, b) and (a != b or is_ge(m, n) is True) for (a, m), (b, n) in dims)
+    return falling and is_ge(strides[-1], 1) is True if strides else True
 
 
 def _preserved(g: Builder, base: TensorRef) -> Shape | None:
@@ -176,7 +181,7 @@ def _copied(shape: Shape, strides: Shape) -> Shape | None:
     sizes = [d for d in shape if isinstance(d, int)]
     steps = [s for s in strides if isinstance(s, int)]
     if len(sizes) != len(shape) or len(steps) != len(strides):
-        return dense_strides(shape) if _fall(strides) else None
+        return dense_strides(shape) if _fall(shape, strides) else None
     expected = 1
     for step, size in sorted(zip(steps, sizes, strict=True)):
         if size != 1 and step != expected:

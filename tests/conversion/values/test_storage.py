@@ -21,6 +21,23 @@ def test_as_strided_looks_at_the_storage(dynamic: bool) -> None:
     check(program, (M,), (-M,), dynamic=dynamic)
 
 
+@pytest.mark.parametrize(
+    ("size", "stride"),
+    [
+        ([2, 4], [1, 1]), ([4, 2], [1, 1]), ([3, 3], [1, 1]), ([2, 3, 4], [1, 1, 1]),
+        ([2, 4], [0, 1]), ([2, 3, 2], [2, 1, 2]), ([2, 2], [2, 1]),
+    ],
+)  # fmt: skip
+def test_copies_of_what_overlaps(size: list[int], stride: list[int]) -> None:
+    """Dims of one stride have an order in the copy, by their sizes."""
+
+    def program(x, size: list[int], stride: list[int]):
+        y = torch.as_strided(x, size, stride).clone()
+        return y.reshape(-1), y.is_contiguous(), torch.tensor(y.stride())
+
+    check(program, (M, size, stride), constants={"size": size, "stride": stride})
+
+
 def test_as_strided_without_known_strides() -> None:
     def program(x, flag: bool):
         y = x.t() + 1 if flag else x.clone()
