@@ -9,12 +9,13 @@ from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.runtime_lists.runtime_lists import length, sequence, stacked
 from exporter.conversion.values.objects import ListValue, RuntimeList, TensorRows, Value
 from exporter.conversion.values.tensors import TensorRef
-from exporter.errors import UnsupportedError
+from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.control_flow import emit_if, takes_sequences
 from exporter.onnx_graph.sequences import filtered, mapped
 from exporter.onnx_graph.shapes import OutputType
 from exporter.onnx_graph.symbolic import Dim
 from exporter.onnx_graph.values import Tensor
+from symbolics.rules import wrapped_dim
 from symbolics.views.joining import left_out
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ def _joined(g: Builder, self: RuntimeList, dim: int, *, new_dim: bool) -> Tensor
     if isinstance(self, TensorRows):
         if self.ends is None:
             return _joined_rows(g, self, dim, new_dim=new_dim)
-        if self.whole and not new_dim and dim % self.value.require_rank() == self.dim:
+        rank = self.value.require_rank()
+        if self.whole and not new_dim and wrapped_dim(dim, rank) == self.dim:
             return self.ref.read(g)
     shape: list[Dim | None] | None = None
     if self.shape is not None:
         shape = list(self.shape)
-        dim = dim % max(len(shape) + new_dim, 1)
+        dim = wrapped_dim(dim, len(shape) + new_dim)
         if new_dim:
             shape.insert(dim, None)
         elif shape:
@@ -85,8 +87,8 @@ def _joined_rows(g: Builder, self: TensorRows, dim: int, *, new_dim: bool) -> Te
     shape = tensor.require_shape()
     rank = len(shape)
     if not new_dim and rank == 1:
-        raise UnsupportedError("zero-dimensional tensors cannot be concatenated")
-    target = dim % (rank if new_dim else rank - 1)
+        raise RaisedError("zero-dimensional tensors cannot be concatenated")
+    target = wrapped_dim(dim, rank if new_dim else rank - 1)
     order = [d for d in range(rank) if d != self.dim]
     order.insert(target, self.dim)
     if order != list(range(rank)):

@@ -84,3 +84,19 @@ def test_operators_that_want_a_known_number_say_so() -> None:
 
     error = refuses(program, X, match="list of tensors", dynamic_axes={"x": {0: "n"}})
     assert "block_diag" in str(error)
+
+
+def test_dims_out_of_range() -> None:
+    """As the program raises: for slices of one tensor, and for others."""
+
+    def of_slices(x):
+        return torch.stack(x.unbind(0), 2)
+
+    def of_others(x):
+        xs: list[Tensor] = []
+        for i in range(x.size(0)):
+            xs.append(x[i : i + 1])
+        return torch.cat(xs, -3)
+
+    for program in (of_slices, of_others):
+        refuses(program, X, match="dim -?[23] is out of range", dynamic=True)
