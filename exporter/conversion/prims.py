@@ -29,11 +29,10 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
-    RuntimeList,
-    TensorRows,
     Value,
     type_name,
 )
+from exporter.conversion.values.runtime_contents import RuntimeList, TensorRows
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt

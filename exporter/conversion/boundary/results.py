@@ -19,10 +19,10 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
-    RuntimeLists,
     Value,
     type_name,
 )
+from exporter.conversion.values.runtime_contents import RuntimeLists
 from exporter.conversion.values.tensors import SharedMemoryError, TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder

@@ -28,9 +28,9 @@ from exporter.conversion.values.objects import (
     ListValue,
     NamedTuple,
     OptionalValue,
-    RuntimeList,
     Value,
 )
+from exporter.conversion.values.runtime_contents import RuntimeList
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import InputError, UnsupportedError
 from exporter.onnx_graph.builder import Builder

@@ -43,7 +43,8 @@ from exporter.conversion.control_flow.forms import (
     form_of,
     number_kind,
 )
-from exporter.conversion.control_flow.joining import output_types, parts, rebuild, tensors_of, widen
+from exporter.conversion.control_flow.joining import output_types, parts, rebuild, tensors_of
+from exporter.conversion.control_flow.widening import widen
 from exporter.conversion.runtime_lists.runtime_lists import overlap
 from exporter.conversion.values.objects import (
     DictValue,

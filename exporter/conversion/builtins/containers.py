@@ -27,9 +27,9 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
-    RuntimeLists,
     Value,
 )
+from exporter.conversion.values.runtime_contents import RuntimeLists
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import SymInt, sym_max

@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.runtime_lists import nested_lists
 from exporter.conversion.runtime_lists.list_edits import set_at
-from exporter.conversion.values.objects import (
-    DictValue,
-    Home,
-    ListValue,
-    RuntimeLists,
-    RuntimeTuples,
-    Value,
-)
+from exporter.conversion.values.objects import DictValue, Home, ListValue, Value
+from exporter.conversion.values.runtime_contents import RuntimeLists, RuntimeTuples
 
 if TYPE_CHECKING:
     from exporter.conversion.interpreter import Interpreter

@@ -25,11 +25,9 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
-    RuntimeList,
-    RuntimeTexts,
-    TensorRows,
     Value,
 )
+from exporter.conversion.values.runtime_contents import RuntimeList, RuntimeTexts, TensorRows
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.symbolic import sym_min

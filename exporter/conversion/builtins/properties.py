@@ -21,14 +21,8 @@ from exporter.conversion.control_flow.branches import stage_calls
 from exporter.conversion.control_flow.facts import rank_of, size_of
 from exporter.conversion.runtime_lists import runtime_lists
 from exporter.conversion.values import options
-from exporter.conversion.values.objects import (
-    Device,
-    ListValue,
-    OptionalValue,
-    RuntimeList,
-    RuntimeLists,
-    Value,
-)
+from exporter.conversion.values.objects import Device, ListValue, OptionalValue, Value
+from exporter.conversion.values.runtime_contents import RuntimeList, RuntimeLists
 from exporter.conversion.values.tensors import CONTIGUOUS, TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph import quantized

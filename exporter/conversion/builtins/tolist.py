@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.calls.operators import item
-from exporter.conversion.values.objects import (
-    ListValue,
-    RuntimeList,
-    RuntimeLists,
-    TensorRows,
-    Value,
-)
+from exporter.conversion.values.objects import ListValue, Value
+from exporter.conversion.values.runtime_contents import RuntimeList, RuntimeLists, TensorRows
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.values import Tensor

@@ -21,8 +21,9 @@ from exporter.conversion.calls.foreach import call_for_each, single_operator
 from exporter.conversion.calls.invocation import by_parameter, invoke
 from exporter.conversion.calls.out_arguments import out_arguments
 from exporter.conversion.calls.writes import require_cast, require_distinct, write
-from exporter.conversion.values.objects import ListValue, RuntimeList, Value
+from exporter.conversion.values.objects import ListValue, Value
 from exporter.conversion.values.resizing import replace_contents
+from exporter.conversion.values.runtime_contents import RuntimeList
 from exporter.conversion.values.storage import on_storage
 from exporter.conversion.values.strides import made
 from exporter.conversion.values.tensors import TensorRef

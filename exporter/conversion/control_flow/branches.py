@@ -37,14 +37,9 @@ from exporter.conversion.control_flow.forms import (
     freeze,
 )
 from exporter.conversion.control_flow.identities import grounded
-from exporter.conversion.control_flow.joining import (
-    apart,
-    output_types,
-    rebuild,
-    tensors_of,
-    widen,
-)
+from exporter.conversion.control_flow.joining import output_types, rebuild, tensors_of
 from exporter.conversion.control_flow.visible import visible_shape
+from exporter.conversion.control_flow.widening import apart, widen
 from exporter.conversion.values.aliasing import Families, families_of, remember, tie
 from exporter.conversion.values.journal import Frame, Mutable
 from exporter.conversion.values.objects import (

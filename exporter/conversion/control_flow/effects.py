@@ -18,9 +18,9 @@ from exporter.conversion.values.objects import (
     ListValue,
     NotAppendOnlyError,
     ObjectValue,
-    RuntimeList,
     Value,
 )
+from exporter.conversion.values.runtime_contents import RuntimeList
 from exporter.conversion.values.tensors import Cell, TensorRef
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.scope import Scope

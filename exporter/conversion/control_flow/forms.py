@@ -1,8 +1,8 @@
 """What a value is, so that it can be said what values on different paths have in common.
 
 A *form* describes a value where paths of the program meet: what is the same on all paths stays
-what it is (`Plain`), the rest travels as tensors. `joining` finds the form of two, takes values
-apart and makes them anew.
+what it is (`Plain`), the rest travels as tensors. `widening` finds the form of two, `joining`
+takes values apart and makes them anew.
 """
 
 from __future__ import annotations
@@ -28,14 +28,16 @@ from exporter.conversion.values.objects import (
     NamedTuple,
     ObjectValue,
     OptionalValue,
+    Value,
+    kind_of_number,
+    type_name,
+)
+from exporter.conversion.values.runtime_contents import (
     RuntimeList,
     RuntimeLists,
     RuntimeTexts,
     RuntimeTuples,
     TensorRows,
-    Value,
-    kind_of_number,
-    type_name,
 )
 from exporter.conversion.values.tensors import TensorRef
 from exporter.onnx_graph.symbolic import SymInt

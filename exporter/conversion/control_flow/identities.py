@@ -25,7 +25,7 @@ from exporter.conversion.control_flow.forms import (
     RuntimeForm,
     TupleForm,
 )
-from exporter.conversion.control_flow.joining import widen
+from exporter.conversion.control_flow.widening import widen
 from exporter.onnx_graph.scope import Scope
 
 __all__ = ["grounded", "settled"]

@@ -25,19 +25,14 @@ from exporter.conversion.control_flow.effects import Effects, put_state, state_o
 from exporter.conversion.control_flow.either import Outside
 from exporter.conversion.control_flow.forms import Form, form_of, open_ranks
 from exporter.conversion.control_flow.identities import grounded, settled
-from exporter.conversion.control_flow.joining import (
-    apart,
-    output_types,
-    placed,
-    rebuild,
-    tensors_of,
-    widen,
-)
+from exporter.conversion.control_flow.joining import output_types, rebuild, tensors_of
+from exporter.conversion.control_flow.widening import apart, placed, widen
 from exporter.conversion.runtime_lists import growing_lists, runtime_lists
 from exporter.conversion.runtime_lists.list_forms import unstacked
 from exporter.conversion.values.aliasing import Families, LoopTies, Position, cells_of, families_of
 from exporter.conversion.values.journal import Container, Frame, Loss, Mutable
-from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, RuntimeList, Value
+from exporter.conversion.values.objects import ListValue, NotAppendOnlyError, Value
+from exporter.conversion.values.runtime_contents import RuntimeList
 from exporter.conversion.values.sharing import LoopKin
 from exporter.conversion.values.tensors import Cell, TensorRef
 from exporter.errors import RaisedError, UnsupportedError

@@ -19,9 +19,9 @@ from exporter.conversion.values.objects import (
     DictValue,
     ListValue,
     RunTimeKeysError,
-    RuntimeTuples,
     Value,
 )
+from exporter.conversion.values.runtime_contents import RuntimeTuples
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.values import Tensor
 from exporter.torchscript.types import DictType, TupleType

@@ -17,16 +17,10 @@ from typing import TYPE_CHECKING
 
 from exporter.conversion.builtins import numbers
 from exporter.conversion.control_flow.forms import NumberForm, TensorForm, form_of
-from exporter.conversion.control_flow.joining import widen
+from exporter.conversion.control_flow.widening import widen
 from exporter.conversion.runtime_lists import kinds, runtime_lists
-from exporter.conversion.values.objects import (
-    UNINITIALIZED,
-    ListValue,
-    NotAppendOnlyError,
-    RuntimeList,
-    TensorRows,
-    Value,
-)
+from exporter.conversion.values.objects import UNINITIALIZED, ListValue, NotAppendOnlyError, Value
+from exporter.conversion.values.runtime_contents import RuntimeList, TensorRows
 from exporter.conversion.values.tensors import TensorRef
 from exporter.onnx_graph.scope import Scope
 from exporter.onnx_graph.shapes import OutputType

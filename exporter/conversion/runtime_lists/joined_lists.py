@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.runtime_lists.runtime_lists import length, sequence, stacked
-from exporter.conversion.values.objects import ListValue, RuntimeList, TensorRows, Value
+from exporter.conversion.values.objects import ListValue, Value
+from exporter.conversion.values.runtime_contents import RuntimeList, TensorRows
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.control_flow import emit_if, takes_sequences

@@ -32,14 +32,13 @@ from exporter.conversion.runtime_lists.runtime_lists import (
 )
 from exporter.conversion.runtime_lists.tuple_lists import by_column, with_item
 from exporter.conversion.values import options
-from exporter.conversion.values.objects import (
-    ListValue,
+from exporter.conversion.values.objects import ListValue, Value
+from exporter.conversion.values.runtime_contents import (
     RuntimeList,
     RuntimeLists,
     RuntimeTexts,
     RuntimeTuples,
     TensorRows,
-    Value,
 )
 from exporter.conversion.values.tensors import TensorRef
 from exporter.onnx_graph.sequences import built

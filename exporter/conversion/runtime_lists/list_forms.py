@@ -42,16 +42,13 @@ from exporter.conversion.runtime_lists import (
     text_lists,
     tuple_lists,
 )
-from exporter.conversion.values.objects import (
-    UNINITIALIZED,
-    ListValue,
-    RunTimeKeysError,
+from exporter.conversion.values.objects import UNINITIALIZED, ListValue, RunTimeKeysError, Value
+from exporter.conversion.values.runtime_contents import (
     RuntimeList,
     RuntimeLists,
     RuntimeTexts,
     RuntimeTuples,
     TensorRows,
-    Value,
 )
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError

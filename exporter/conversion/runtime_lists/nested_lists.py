@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING
 
 from exporter.conversion.runtime_lists.kinds import DTYPES, TYPES, kind_of
 from exporter.conversion.values.journal import Container
-from exporter.conversion.values.objects import (
-    ListValue,
-    RuntimeList,
-    RuntimeLists,
-    Value,
-    type_name,
-)
+from exporter.conversion.values.objects import ListValue, Value, type_name
+from exporter.conversion.values.runtime_contents import RuntimeList, RuntimeLists
 from exporter.conversion.values.tensors import TensorRef
 from exporter.errors import UnsupportedError
 from exporter.torchscript.types import ListType, TensorType, Type

@@ -13,16 +13,12 @@ from typing import TYPE_CHECKING
 from exporter.conversion.control_flow import branches
 from exporter.conversion.runtime_lists import list_edits, nested_lists, runtime_lists
 from exporter.conversion.runtime_lists.dict_forms import pairs
-from exporter.conversion.values.objects import (
-    DictValue,
-    Home,
-    ListValue,
-    NamedTuple,
+from exporter.conversion.values.objects import DictValue, Home, ListValue, NamedTuple, Value
+from exporter.conversion.values.runtime_contents import (
     RuntimeList,
     RuntimeLists,
     RuntimeTexts,
     RuntimeTuples,
-    Value,
 )
 from exporter.errors import UnsupportedError
 from exporter.onnx_graph.symbolic import Dim

@@ -20,12 +20,14 @@ from exporter.conversion.values.objects import (
     ListValue,
     NamedTuple,
     RunTimeKeysError,
+    Value,
+    type_name,
+)
+from exporter.conversion.values.runtime_contents import (
     RuntimeList,
     RuntimeTexts,
     RuntimeTuples,
     TensorRows,
-    Value,
-    type_name,
 )
 from exporter.conversion.values.tensors import Cell, TensorRef, View
 from exporter.errors import UnsupportedError

@@ -18,7 +18,8 @@ from exporter.conversion.builtins import string_methods
 from exporter.conversion.builtins.builtin import builtin
 from exporter.conversion.control_flow.undecided import call_decided
 from exporter.conversion.runtime_lists import runtime_lists
-from exporter.conversion.values.objects import ListValue, TensorRows, Value
+from exporter.conversion.values.objects import ListValue, Value
+from exporter.conversion.values.runtime_contents import TensorRows
 from exporter.conversion.values.tensors import TensorRef
 from exporter.onnx_graph.symbolic import Dim, SymInt, is_ge, sym_max, sym_min
 from exporter.onnx_graph.values import Tensor

@@ -13,14 +13,9 @@ from typing import TYPE_CHECKING
 import onnx_ir as ir
 
 from exporter.conversion.runtime_lists.kinds import texts_of
-from exporter.conversion.values.objects import (
-    ChoiceValue,
-    ListValue,
-    RuntimeTexts,
-    Value,
-    type_name,
-)
+from exporter.conversion.values.objects import ChoiceValue, ListValue, Value, type_name
 from exporter.conversion.values.options import picked_from, renumbered
+from exporter.conversion.values.runtime_contents import RuntimeTexts
 from exporter.errors import RaisedError, UnsupportedError
 from exporter.onnx_graph.values import Tensor
 

@@ -13,15 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from exporter.conversion.runtime_lists import nested_lists
-from exporter.conversion.values.objects import (
-    ListValue,
-    NamedTuple,
-    RuntimeList,
-    RuntimeLists,
-    RuntimeTuples,
-    Value,
-    type_name,
-)
+from exporter.conversion.values.objects import ListValue, NamedTuple, Value, type_name
+from exporter.conversion.values.runtime_contents import RuntimeList, RuntimeLists, RuntimeTuples
 from exporter.errors import UnsupportedError
 from exporter.torchscript.types import TupleType, Type
 

@@ -23,10 +23,10 @@ from exporter.conversion.values.objects import (
     ListValue,
     ObjectValue,
     OptionalValue,
-    RuntimeList,
     Value,
 )
 from exporter.conversion.values.objects import NamedTuple as NamedTupleValue
+from exporter.conversion.values.runtime_contents import RuntimeList
 from exporter.conversion.values.tensors import Cell, TensorRef
 
 __all__ = [
