@@ -72,6 +72,14 @@ class RunTimeKeysError(UnsupportedError):
     """A dict whose keys are known as yet gets others in the run."""
 
 
+def _require_all(held: ListValue | DictValue) -> None:
+    """Raise if it can't be told what a list or dict holds, or what the lists in it do."""
+    held.require()
+    if held.stored is not None:
+        for member in held.stored.members():
+            member.require()
+
+
 class ListValue(Container):
     """A list. `runtime` holds its contents where the length is only known at run time.
 
@@ -117,10 +125,7 @@ class ListValue(Container):
         """The contents, where their number is not known."""
         if self.growing is not None:
             raise NotAppendOnlyError("a list that grows in a loop is read in it", self)
-        self.require()
-        if self._runtime is not None:
-            for member in self._runtime.members():
-                member.require()
+        _require_all(self)
         return self._runtime
 
     @runtime.setter
@@ -196,10 +201,7 @@ class DictValue(Container):
     @property
     def runtime(self) -> RuntimeTuples | None:
         """The pairs, where the keys are not known."""
-        self.require()
-        if self._runtime is not None:
-            for member in self._runtime.members():
-                member.require()
+        _require_all(self)
         return self._runtime
 
     @runtime.setter
