@@ -108,7 +108,7 @@ def convert(request: Request) -> Conversion:
             if refusal is None:
                 raise
             if told["keys"]:
-                refusal.notes.append(f"held as two lists, of keys and of values: {error.message}")
+                refusal.notes.append(f"held another way, as lists: {error.message}")
             raise refusal from None
         except RecursionError:
             # Not TorchScript, which knows no recursion: a damaged archive.
