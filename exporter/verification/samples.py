@@ -56,15 +56,19 @@ def resized(example: Array, shape: tuple[int, ...], seed: int = 0) -> Array:
     """Values for an input that is like the example, but of this shape."""
     rng = np.random.default_rng(seed)
     if example.dtype.kind in "iub" and example.size:
-        return rng.choice(example.reshape(-1), shape)
+        return np.asarray(rng.choice(example.reshape(-1), shape))
     return _drawn(example.dtype, shape, rng)
 
 
 def _drawn(dtype: np.dtype[Any], shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    drawn: Any
     if dtype.kind == "b":
-        return rng.random(shape) < 0.5
-    if dtype.kind in "iu":
-        return rng.integers(0, 2, shape).astype(dtype)
-    if dtype.kind == "c":
-        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
-    return rng.standard_normal(shape).astype(dtype)
+        drawn = rng.random(shape) < 0.5
+    elif dtype.kind in "iu":
+        drawn = rng.integers(0, 2, shape)
+    elif dtype.kind == "c":
+        drawn = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+    else:
+        drawn = rng.standard_normal(shape)
+    # Of no dims the generator gives a number, which onnxruntime does not take for a bool.
+    return np.asarray(drawn, dtype)

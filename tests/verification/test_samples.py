@@ -17,6 +17,9 @@ def test_dtype_and_shape(dtype) -> None:
     assert array.shape == (made_up_size("batch"), 4)
     if array.dtype.kind in "iu":
         assert set(array.flat) <= {0, 1}
+    for number in (array_for(dtype, ()), resized(array, ())):
+        assert isinstance(number, np.ndarray)
+        assert (number.shape, number.dtype) == ((), array.dtype)
 
 
 def test_a_name_has_one_size_and_it_is_not_one() -> None:
