@@ -42,9 +42,9 @@ def table_of(items: Iterable[Value]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def held_as(g: Builder, items: Sequence[Value], texts: tuple[str, ...] = ()) -> RuntimeTexts:
-    """Strings as such a list; `texts` are others that its table is to have."""
-    texts = tuple(dict.fromkeys((*texts, *table_of(items))))
+def held_as(g: Builder, items: Sequence[Value]) -> RuntimeTexts:
+    """Strings as such a list."""
+    texts = table_of(items)
     numbers = [number_of(g, one, texts) for one in items]
     return RuntimeTexts(texts, g.constant(numbers, _INT64))
 
@@ -65,11 +65,8 @@ def with_texts(g: Builder, self: RuntimeTexts, texts: tuple[str, ...]) -> Runtim
     """The list by a table that has all its strings."""
     if texts[: len(self.texts)] == self.texts:
         return RuntimeTexts(texts, self.value)
-    return RuntimeTexts(texts, _translated(g, self, [texts.index(text) for text in self.texts]))
-
-
-def _translated(g: Builder, self: RuntimeTexts, numbers: Sequence[int]) -> Tensor:
-    return g.Gather(g.constant(numbers, _INT64), self.value)  # type: ignore[no-any-return]
+    numbers = g.constant([texts.index(text) for text in self.texts], _INT64)
+    return RuntimeTexts(texts, g.Gather(numbers, self.value))
 
 
 def joined(interpreter: Interpreter, parts: Sequence[ListValue]) -> list[RuntimeTexts]:
